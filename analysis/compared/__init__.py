@@ -1,0 +1,1 @@
+"""The printed, the predicted and the measured, side by side."""

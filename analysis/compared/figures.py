@@ -1,0 +1,246 @@
+"""Every figure of the book, one function each, one style. A function draws; it computes nothing."""
+
+import textwrap
+from collections.abc import Iterable
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from adjustText import adjust_text
+from matplotlib import patheffects
+from matplotlib.figure import Figure
+
+from analysis.compared.page import Plot, number, times
+from analysis.compared.scaling import Choice
+from analysis.compared.training_memory import PARTS
+from analysis.predicted.trends import Growth, years_since
+
+STYLE = Path(__file__).with_name("report.mplstyle")
+# A colour means the same in every figure: compute black, memory green, links blue, as in the paper.
+COLOURS = {
+    "peak_flops": "#000000", "dram_bandwidth": "#007f5f", "interconnect": "#0072b2",
+    "accelerator_memory": "#007f5f", "transformer_parameters": "#b3401b",
+    "transformer_training_compute": "#b3401b", "cv_parameters": "#6b6b6b",
+    "recsys_parameters": "#8c5a9e", "other_training_compute": "#6b6b6b",
+    "parameters": "#b3401b", "optimizer": "#e1a100", "activations": "#5b8db8",
+}
+NAMES = {
+    "peak_flops": "peak FLOPS", "dram_bandwidth": "DRAM bandwidth", "interconnect": "interconnect",
+    "transformer_parameters": "Transformer models", "cv_parameters": "vision models",
+    "recsys_parameters": "recommender", "accelerator_memory": "accelerator memory",
+    "transformer_training_compute": "Transformers", "other_training_compute": "other models",
+    "all_training_compute": "all models",
+}
+HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+
+
+@contextmanager
+def styled():
+    """Draw inside the book's style without touching the caller's settings."""
+    with matplotlib.style.context(STYLE):
+        yield
+
+
+def _axes(height: float | None = None, **kwargs):
+    figure = Figure()
+    if height:
+        figure.set_figheight(height)
+    return figure, figure.subplots(**kwargs)
+
+
+def _label_points(ax, rows: pd.DataFrame, y: str, colour: str) -> list:
+    """Write each point's name without the product in brackets, which the CSV keeps."""
+    return [ax.text(date, value, label.split(" (")[0], fontsize=8.5, color=colour,
+                    path_effects=HALO)
+            for date, value, label in zip(rows["date"], rows[y], rows["label"], strict=True)
+            if label]
+
+
+def _spread(ax, texts: list) -> None:
+    """Move labels off points, lines and each other; the library's search starts from a seed."""
+    np.random.seed(0)  # adjustText draws from the global generator
+    points = [scatter.get_offsets().data for scatter in ax.collections]
+    x, y = np.concatenate(points + _log_samples(ax)).T
+    adjust_text(texts, x=x, y=y, ax=ax, expand=(1.06, 1.3), time_lim=None, iter_lim=300,
+                force_text=(0.2, 0.35), force_static=(0.15, 0.25), max_move=8,
+                arrowprops={"arrowstyle": "-", "color": "#999999", "lw": 0.5})
+
+
+def _log_samples(ax, count: int = 50) -> list[np.ndarray]:
+    """Points along each straight line of a log axis, in data units, for labels to avoid."""
+    samples = []
+    for line in ax.lines:
+        (x0, y0), (x1, y1) = line.get_xydata()
+        samples.append(np.column_stack([np.linspace(x0, x1, count), np.geomspace(y0, y1, count)]))
+    return samples
+
+
+def _line(ax, growth: Growth, dates, scale: float, colour: str, label: str, **style) -> None:
+    ends = np.array([np.min(dates), np.max(dates)], "datetime64[D]")
+    ax.plot(ends, growth.at(ends) / scale, color=colour, label=label, **style)
+
+
+def scaling_disparity(points: pd.DataFrame, growths: dict[str, Growth]) -> Plot:
+    """Draw the paper's Fig. 1: each hardware series relative to its first point, with its fit.
+
+    points: rows of figure_points.csv (series, label, date, value, plotted_value); growths: by
+    series. `fitted_value` of the data is in the drawn, relative unit.
+    """
+    points = points.copy()
+    with styled():
+        figure, ax = _axes(6.4)
+        texts = []
+        for series, growth in growths.items():
+            rows = points[points["series"] == series]
+            unit = rows["value"].iloc[0] / rows["plotted_value"].iloc[0]
+            points.loc[rows.index, "fitted_value"] = growth.at(rows["date"].to_numpy()) / unit
+            _line(ax, growth, rows["date"].to_numpy(), unit, COLOURS[series],
+                  f"{NAMES[series]}: {times(growth.over(20))} in 20 years")
+            ax.scatter(rows["date"], rows["plotted_value"], s=16, color=COLOURS[series])
+            texts += _label_points(ax, rows, "plotted_value", COLOURS[series])
+        ax.set(yscale="log", ylabel="relative to the first point (1)", xlabel="year")
+        ax.legend(loc="upper left")
+        _spread(ax, texts)
+    keep = ["series", "label", "date", "value", "unit", "plotted_value", "fitted_value"]
+    return Plot(figure, points[keep])
+
+
+def _intervals(ax, rows: pd.DataFrame) -> None:
+    """Draw one row a line, top down: label, point, 95 % interval, printed value where there is one."""
+    y = -np.arange(len(rows))
+    colours = [COLOURS[s] for s in rows["series"]]
+    ax.hlines(y, rows["low"], rows["high"], color=colours, lw=2.2)
+    ax.scatter(rows["growth"], y, color=colours, s=34, zorder=3)
+    ax.set_yticks(y, rows["label"])
+    ax.grid(axis="y", visible=False)
+
+
+def growth_sensitivity(growths: dict[str, Growth], printed: dict[str, float]) -> Plot:
+    """Draw each trend's 20-year growth with three spreads: t, bootstrap, one point left out.
+
+    growths: by hardware series; printed: the paper's factor by series.
+    """
+    records = []
+    for series, growth in growths.items():
+        without = growth.without_over(20)
+        for label, (low, high) in (("Student's t, 95 %", growth.interval_over(20)),
+                                   ("bootstrap, 95 %", growth.bootstrap_over(20)),
+                                   ("any one point left out", (without.min(), without.max()))):
+            records.append({"series": series, "label": label, "growth": growth.over(20),
+                            "low": low, "high": high, "printed": printed[series]})
+    rows = pd.DataFrame(records)
+    with styled():
+        figure, axes = _axes(5.2, nrows=len(growths))
+        for ax, (series, part) in zip(axes, rows.groupby("series", sort=False), strict=True):
+            _intervals(ax, part.reset_index())
+            ax.axvline(printed[series], color="#d55e00", ls="--", lw=1.4)
+            ax.set(xscale="log", ylim=(-2.6, 0.6))
+            ax.set_title(f"{NAMES[series]} (dashed: the paper's {times(printed[series])})",
+                         loc="left", fontsize=10)
+            _plain_log_ticks(ax)
+        axes[-1].set_xlabel("growth over 20 years (factor)")
+    return Plot(figure, rows)
+
+
+def _plain_log_ticks(ax, axis: str = "x") -> None:
+    """Label a short log axis with plain numbers, few enough to read on a phone."""
+    along = getattr(ax, f"{axis}axis")
+    along.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5), numticks=6))
+    along.set_major_formatter(lambda value, _: number(value, 2))
+    along.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def growth_choices(choices: Iterable[Choice]) -> Plot:
+    """Draw the growth per 2 years of each way to choose a trend's points, with its t interval."""
+    rows = pd.DataFrame([
+        {"series": c.trend, "label": c.points, "growth": c.growth.over(2), "n": c.growth.n,
+         "low": c.growth.interval_over(2)[0], "high": c.growth.interval_over(2)[1]}
+        for c in choices])
+    panels = rows.groupby("series", sort=False)
+    with styled():
+        figure, axes = _axes(6.0, nrows=len(panels), sharex=True, height_ratios=panels.size())
+        for ax, (series, part) in zip(axes, panels, strict=True):
+            _intervals(ax, part)
+            ax.set_yticks(ax.get_yticks(), [textwrap.fill(t, 27) for t in part["label"]], fontsize=9)
+            for y, growth in enumerate(part["growth"]):
+                ax.annotate(times(growth), (growth, -y), (0, 5), textcoords="offset points",
+                            ha="center", fontsize=9, color=COLOURS[series])
+            ax.set_ylim(-len(part) + 0.4, 0.8)
+            ax.set_title(NAMES[series], loc="left", fontsize=10)
+        axes[-1].set_xlabel("growth over 2 years (factor)")
+    return Plot(figure, rows)
+
+
+def gap(growths: dict[str, Growth], years: int = 20) -> Plot:
+    """Draw how many times more compute has grown than memory and links, year by year."""
+    elapsed = np.arange(years + 1)
+    rows = pd.DataFrame([
+        {"series": series, "years": t, "ratio": growths["peak_flops"].over(t) / growths[series].over(t)}
+        for series in ("interconnect", "dram_bandwidth") for t in elapsed])
+    with styled():
+        figure, ax = _axes(3.8)
+        for series, part in rows.groupby("series", sort=False):
+            ax.plot(part["years"], part["ratio"], color=COLOURS[series],
+                    label=f"{NAMES[series]}: {times(part['ratio'].iloc[-1])} behind after {years} years")
+        ax.set(yscale="log", xlabel="years", xticks=elapsed[::5],
+               ylabel="growth of peak FLOPS\nover growth of this (factor)")
+        ax.legend(loc="upper left")
+    return Plot(figure, rows)
+
+
+def labelled_growth(points: pd.DataFrame, growths: dict[str, Growth], y: str, ylabel: str,
+                    years: float = 2, reference: tuple[str, float] | None = None) -> Plot:
+    """Draw labelled points by series on a log axis, with the fit of each series that has one.
+
+    points: rows of figure_points.csv; y: the column to draw; growths: by series or by
+    "all_training_compute", which is drawn over all points. `reference` (label, factor per
+    2 years) adds a reference line from the first fitted point on, for example Moore's law.
+    """
+    with styled():
+        figure, ax = _axes(5.4)
+        texts = []
+        for series, rows in points.groupby("series", sort=False):
+            ax.scatter(rows["date"], rows[y], s=18, color=COLOURS[series])
+            texts += _label_points(ax, rows, y, COLOURS[series])
+        for series, growth in growths.items():
+            rows = points if series == "all_training_compute" else points[points["series"] == series]
+            scale = rows["value"].iloc[0] / rows[y].iloc[0]
+            _line(ax, growth, rows["date"].to_numpy(), scale, COLOURS.get(series, "#6b6b6b"),
+                  f"{NAMES[series]}: {times(growth.over(years))} in {years} years",
+                  ls="--" if series == "all_training_compute" else "-")
+        if reference:
+            label, factor = reference
+            first = points.sort_values("date").iloc[0]
+            ends = points["date"].agg(["min", "max"]).to_numpy()
+            span = years_since(ends[0], ends)
+            ax.plot(ends, first[y] * factor ** (span / 2), color="#8a8a8a", ls=":", label=label)
+        ax.set(yscale="log", ylabel=ylabel, xlabel="year")
+        ax.margins(y=0.12)
+        figure.legend(loc="outside upper left", fontsize=9.5)
+        _spread(ax, texts)
+    return Plot(figure, points[["series", "label", "date", "value", "unit", "plotted_value",
+                                "plotted_unit"]])
+
+
+def training_memory(rows: pd.DataFrame) -> Plot:
+    """Draw the memory of a training step by part, and the limit of that year's GPU.
+
+    rows: columns model, year, parameters, optimizer, activations, gpu_limit, in GB.
+    """
+    with styled():
+        figure, ax = _axes(4.8)
+        y = -np.arange(len(rows))
+        left = np.zeros(len(rows))
+        for part in PARTS:
+            ax.barh(y, rows[part], left=left, color=COLOURS[part], label=part, height=0.62)
+            left += rows[part].to_numpy()
+        ax.scatter(rows["gpu_limit"], y, marker="|", s=260, color="black", linewidths=2.4,
+                   label="GPU memory of that year")
+        ax.set_yticks(y, [f"{m} ({year})" for m, year in zip(rows["model"], rows["year"],
+                                                             strict=True)], fontsize=9)
+        ax.grid(axis="y", visible=False)
+        ax.set(xlabel="memory of one training step (GB)")
+        figure.legend(loc="outside upper center", ncols=2, fontsize=9.5)
+    return Plot(figure, rows)

@@ -1,0 +1,96 @@
+"""What a chapter puts on its page: figures with their data, numbered tables, numbers in prose."""
+
+import io
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure and the table of exactly what it draws; the book offers both for download."""
+
+    figure: Figure
+    data: pd.DataFrame
+
+    def svg(self) -> str:
+        """Return the figure as SVG text, the same bytes for the same figure."""
+        text = io.StringIO()
+        self.figure.savefig(text, format="svg", metadata={"Date": None})
+        return text.getvalue()
+
+    def _repr_mimebundle_(self, **_):
+        return {"image/svg+xml": self.svg(), "text/csv": self.data.to_csv(index=False),
+                "text/plain": f"<figure of {len(self.data)} rows>"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A frame shown as a numbered table with a caption; `name` is its label for references.
+
+    Cells of columns in `markup` are our own MyST text; all others are escaped, since they may
+    come from a file made elsewhere.
+    """
+
+    frame: pd.DataFrame
+    name: str
+    caption: str
+    markup: tuple[str, ...] = ()
+
+    def _repr_mimebundle_(self, **_):
+        columns = list(self.frame.columns)
+        numeric = [pd.api.types.is_numeric_dtype(self.frame[c]) for c in columns]
+        lines = [_row(map(escape, columns)), _row("--:" if n else ":--" for n in numeric)]
+        for values in self.frame.itertuples(index=False):
+            lines.append(_row(str(v) if c in self.markup else escape(v)
+                              for c, v in zip(columns, values, strict=True)))
+        body = "\n".join(lines)
+        return {"text/markdown": f":::{{table}} {self.caption}\n:name: {self.name}\n\n{body}\n:::",
+                "text/html": self.frame.to_html(index=False), "text/plain": str(self.frame)}
+
+
+def _row(cells) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def escape(value) -> str:
+    """Return `value` as MyST text that shows as it is: no markup, HTML, role or line break."""
+    text = " ".join(("" if pd.isna(value) else str(value)).split())
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()<>#+-.!|$~:@&^=" + '"' else c for c in text)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return `value` to `digits` significant digits: plain up to a million, then 1.2e+09."""
+    if value == 0 or not math.isfinite(value):
+        return str(value)
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    rounded = round(value, places)
+    if abs(rounded) >= 1e6 or abs(rounded) < 1e-4:
+        return f"{value:.{digits - 1}e}"
+    return f"{rounded:,.{max(0, digits - 1 - math.floor(math.log10(abs(rounded))))}f}"
+
+
+def times(value: float, digits: int = 3) -> str:
+    """Return a factor, as in 1.59×."""
+    return f"{number(value, digits)}×"
+
+
+def percent(value: float, digits: int = 2, sign: bool = False) -> str:
+    """Return a share (0.123) in per cent (12 %), with its sign when it is a deviation."""
+    text = number(abs(value) * 100, digits)
+    return f"{('−' if value < 0 else '+' if sign else '')}{text} %"
+
+
+def between(bounds: tuple[float, float], digits: int = 3) -> str:
+    """Return an interval, as in 1.45 to 1.75."""
+    return f"{number(bounds[0], digits)} to {number(bounds[1], digits)}"
+
+
+def say(**texts) -> None:
+    """Hand texts to the prose of the page: `{glue:text}`name`` prints them."""
+    from myst_nb import glue  # only pages need it; the command line does not
+
+    for name, text in texts.items():
+        glue(name, text, display=False)

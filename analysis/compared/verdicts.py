@@ -1,0 +1,87 @@
+"""A verdict for every claim of the paper: its number against ours."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.compared.page import Table, number, percent
+from analysis.compared.scaling import TRENDS, fit, trend_points
+from analysis.compared.training_memory import activations_over_parameters
+from analysis.published.claims import Claim, load_claims
+
+VERDICTS = ("reproduced", "corrected", "differs", "not measured")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one claim.
+
+    `deviation` is ours / published - 1, and `tolerance` the largest that still reproduces the
+    claim (data/published/claims.csv gives the reason for each). Both numbers have the claim's unit.
+    """
+
+    id: str
+    claim: str
+    published: float
+    ours: float | None
+    deviation: float | None
+    tolerance: float
+    verdict: str
+    chapter: str
+
+
+def judge(claim: Claim, ours: float | None, corrected: bool = False) -> Verdict:
+    """Compare `ours` with what `claim` prints.
+
+    Within the tolerance the claim is "reproduced". Outside it, it is "corrected" when `corrected`
+    says that an error in the paper was found and computed, else it "differs". Without a number of
+    ours it is "not measured".
+    """
+    deviation = None if ours is None else ours / claim.value - 1
+    if ours is None:
+        verdict = "not measured"
+    elif abs(deviation) <= claim.tolerance:
+        verdict = "reproduced"
+    else:
+        verdict = "corrected" if corrected else "differs"
+    return Verdict(claim.id, claim.statement, claim.value, ours, deviation, claim.tolerance,
+                   verdict, claim.chapter)
+
+
+def _growth(trend: str, years: float) -> Callable[[Path | None], float]:
+    return lambda data: fit(trend_points(trend, data)).over(years)
+
+
+# Claim -> our number for it, from the tables in a data folder.
+OURS: dict[str, Callable[[Path | None], float]] = {
+    **{f"{trend}_two_years": _growth(trend, 2) for trend in TRENDS},
+    **{f"{trend}_twenty_years": _growth(trend, 20) for trend in TRENDS},
+    "training_memory_over_parameters": activations_over_parameters,
+}
+
+
+def all_verdicts(data: Path | None = None) -> list[Verdict]:
+    """Return the verdict of every claim in claims.csv, in its order."""
+    return [judge(claim, OURS[claim.id](data) if claim.id in OURS else None)
+            for claim in load_claims(data).values()]
+
+
+BADGES = {"reproduced": "{bdg-success}`✓ reproduced`", "corrected": "{bdg-primary}`✎ corrected`",
+          "differs": "{bdg-warning}`≠ differs`", "not measured": "{bdg-secondary}`○ not measured`"}
+
+
+def verdict_table(name: str, caption: str, chapter: str | None = None) -> Table:
+    """Return the verdicts of one chapter, or of the whole report, as a table of the book."""
+    rows = [v for v in all_verdicts() if chapter in (None, v.chapter)]
+    frame = pd.DataFrame([{
+        "Claim": v.claim, "Paper": number(v.published), "Ours": number(v.ours) if v.ours else "–",
+        "Deviation": "–" if v.deviation is None else percent(v.deviation, sign=True),
+        "Tolerance": f"± {percent(v.tolerance)}", "Verdict": BADGES[v.verdict]} for v in rows])
+    return Table(frame, name, caption, markup=("Verdict",))
+
+
+def verdicts_json(verdicts: list[Verdict]) -> list[dict]:
+    """Return what `python -m analysis verdicts --json` prints."""
+    return [asdict(verdict) for verdict in verdicts]

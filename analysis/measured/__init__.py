@@ -1,0 +1,1 @@
+"""What this machine does; torch is imported here and nowhere else."""

@@ -1,0 +1,186 @@
+"""Architectures: the numbers that fix what a Transformer computes, and nothing else.
+
+The sizes of the named models are from their papers: BERT (Devlin et al. 2018, arXiv:1810.04805,
+section 3) and GPT-2 (Radford et al. 2019, table 2), completed with the published configurations
+(vocabulary, positions, token types). A new architecture is one constant, or one `config.json`
+read by `analysis.predicted.configs`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+
+from analysis.errors import InputError
+
+CHOICES = {
+    "kind": ("encoder", "decoder"),
+    "activation": ("gelu", "gelu_tanh", "silu", "relu"),
+    "norm": ("layernorm", "rmsnorm"),
+    "positions": ("learned", "rotary"),
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One Transformer stack: embeddings, `n_layers` equal layers, an optional head.
+
+    An encoder normalises the embeddings and the sum after each block (post-norm, as BERT); a
+    decoder normalises before each block and once at the end (pre-norm, as GPT-2 and Llama).
+    Either way there are 2 `n_layers` + 1 norms of width `d_model`.
+
+    Raises InputError, in one line, for sizes that are not positive integers, heads that do not
+    divide the width, KV heads that do not divide the heads, and values that are not allowed.
+    """
+
+    name: str
+    kind: str  # "encoder" or "decoder"
+    n_layers: int
+    d_model: int  # width of the residual stream
+    n_heads: int
+    d_ff: int  # inner width of the feed-forward network
+    vocab_size: int
+    n_positions: int  # rows of the learned position table, or the trained length; never a limit
+    n_kv_heads: int | None = None  # None: n_heads; fewer are grouped-query attention
+    head_dim: int | None = None  # None: d_model / n_heads
+    gated_ffn: bool = False  # act(x W_gate) * (x W_up) instead of act(x W_up)
+    activation: str = "gelu"
+    norm: str = "layernorm"
+    norm_eps: float = 1e-5
+    qk_norm: bool = False  # an RMS norm of each head's query and key, as Qwen3
+    positions: str = "learned"
+    token_types: int = 0  # rows of the token-type table; 0: no table
+    qkv_bias: bool = True
+    out_bias: bool = True  # bias of the attention's output projection
+    ffn_bias: bool = True
+    pooler: bool = False  # BERT's d x d projection of the first token
+    lm_head: bool = False  # d x vocabulary projection of the last hidden state, without bias
+    tied_embeddings: bool = True  # the LM head's weights are the token embedding's
+
+    def __post_init__(self):
+        for field, allowed in CHOICES.items():
+            if getattr(self, field) not in allowed:
+                raise InputError(
+                    f"{field} is {getattr(self, field)!r}; allowed: {', '.join(allowed)}"
+                )
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is bool and not isinstance(value, bool):
+                raise InputError(f"{field.name} is {value!r}; allowed: true, false")
+            if field.type in (int, int | None) and not (value is None and field.default is None):
+                least = 0 if field.name == "token_types" else 1
+                if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                    raise InputError(f"{field.name} is {value!r}; it must be an integer >= {least}")
+        if isinstance(self.norm_eps, bool) or not (
+            isinstance(self.norm_eps, int | float) and 0 <= self.norm_eps < 1
+        ):
+            raise InputError(f"norm_eps is {self.norm_eps!r}; it must be a number from 0 to 1")
+        if self.n_kv_heads is None:
+            object.__setattr__(self, "n_kv_heads", self.n_heads)
+        if self.n_heads % self.n_kv_heads:
+            raise InputError(f"n_kv_heads={self.n_kv_heads} does not divide n_heads={self.n_heads}")
+        if self.head_dim is None:
+            if self.d_model % self.n_heads:
+                raise InputError(f"n_heads={self.n_heads} does not divide d_model={self.d_model}")
+            object.__setattr__(self, "head_dim", self.d_model // self.n_heads)
+
+    @property
+    def d_attention(self) -> int:
+        """Width of all query heads together: `d_model` unless `head_dim` says otherwise."""
+        return self.n_heads * self.head_dim
+
+    @property
+    def d_kv(self) -> int:
+        """Width of all key heads (or all value heads) together."""
+        return self.n_kv_heads * self.head_dim
+
+    @property
+    def n_parameters(self) -> int:
+        """Trainable parameters, each shared one once: BERT-Base 109,482,240 with its pooler."""
+        d, norm = self.d_model, 2 if self.norm == "layernorm" else 1
+        attention = d * (self.d_attention + 2 * self.d_kv) + self.d_attention * d
+        attention += self.qkv_bias * (self.d_attention + 2 * self.d_kv) + self.out_bias * d
+        attention += self.qk_norm * 2 * self.head_dim
+        inner = (2 if self.gated_ffn else 1) * self.d_ff
+        ffn = d * inner + self.d_ff * d + self.ffn_bias * (inner + d)
+        tables = self.vocab_size + self.token_types
+        tables += self.n_positions * (self.positions == "learned")
+        head = self.vocab_size * d * (self.lm_head and not self.tied_embeddings)
+        head += self.pooler * (d * d + d)
+        return self.n_layers * (attention + ffn + 2 * norm * d) + tables * d + norm * d + head
+
+    def replace(self, **changes) -> "Architecture":
+        """A copy with `changes`; what followed from a changed field (KV heads as many as heads,
+        head width = width / heads) follows it still, unless it is changed too."""
+        if self.n_kv_heads == self.n_heads and "n_heads" in changes:
+            changes.setdefault("n_kv_heads", None)
+        if self.d_attention == self.d_model and {"n_heads", "d_model"} & changes.keys():
+            changes.setdefault("head_dim", None)
+        return replace(self, **changes)
+
+
+def override(architecture: Architecture, settings: Iterable[str]) -> Architecture:
+    """`architecture` with settings in text, such as ["n_heads=4", "gated_ffn=true"].
+
+    Raises InputError for an unknown field (the message lists them) or a value of another type.
+    """
+    types = {field.name: field.type for field in fields(Architecture)}
+    changes = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise InputError(f"{setting!r} is not a setting; write FIELD=VALUE, as n_heads=4")
+        if name not in types:
+            raise InputError(f"no field {name!r} in an architecture; fields: {', '.join(types)}")
+        changes[name] = _typed(name, text, types[name])
+    return architecture.replace(**changes)
+
+
+def _typed(name: str, text: str, kind: type):
+    if kind is str:
+        return text
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise InputError(f"{name}={text}: allowed are true and false")
+        return text.lower() == "true"
+    try:
+        return float(text) if kind is float else int(text)
+    except ValueError:
+        wanted = "a number" if kind is float else "an integer"
+        raise InputError(f"{name}={text}: {wanted} is needed") from None
+
+
+def named(name: str) -> Architecture:
+    """The architecture of a command-line name; an unknown name is an InputError that lists all."""
+    if name not in ARCHITECTURES:
+        raise InputError(f"no architecture {name!r}; there are: {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[name]
+
+
+def _bert(name: str, n_layers: int, d_model: int, n_heads: int) -> Architecture:
+    return Architecture(
+        name, "encoder", n_layers, d_model, n_heads, d_ff=4 * d_model, vocab_size=30522,
+        n_positions=512, token_types=2, norm_eps=1e-12, pooler=True,
+    )  # fmt: skip
+
+
+def _gpt2(name: str, n_layers: int, d_model: int, n_heads: int) -> Architecture:
+    return Architecture(
+        name, "decoder", n_layers, d_model, n_heads, d_ff=4 * d_model, vocab_size=50257,
+        n_positions=1024, activation="gelu_tanh", lm_head=True,
+    )  # fmt: skip
+
+
+BERT_BASE = _bert("BERT-Base", 12, 768, 12)
+BERT_LARGE = _bert("BERT-Large", 24, 1024, 16)
+GPT2 = _gpt2("GPT-2", 12, 768, 12)
+GPT2_MEDIUM = _gpt2("GPT-2 Medium", 24, 1024, 16)
+GPT2_LARGE = _gpt2("GPT-2 Large", 36, 1280, 20)
+GPT2_XL = _gpt2("GPT-2 XL", 48, 1600, 25)
+
+ARCHITECTURES = {
+    "bert-base": BERT_BASE,
+    "bert-large": BERT_LARGE,
+    "gpt2": GPT2,
+    "gpt2-medium": GPT2_MEDIUM,
+    "gpt2-large": GPT2_LARGE,
+    "gpt2-xl": GPT2_XL,
+}

@@ -1,0 +1,149 @@
+"""Growth rates: a straight line through log10 of a value against time.
+
+The paper's trend lines (Gholami et al. 2024, Fig. 1 and 2) are ordinary least squares on
+log10 of the value; the printed rates are that line read over 2 and over 20 years.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from analysis.errors import InputError
+
+DAYS_PER_YEAR = 365.25
+CONFIDENCE = 0.95
+RESAMPLES = 9_999
+SEED = 20_240_321
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A fitted exponential, value = 10 ** (intercept + slope * (date - origin) / year).
+
+    slope, and the bounds of both intervals, are in log10 of the value per year; the intercept is
+    log10 of the value at `origin`. `interval` is from Student's t with n - 2 degrees of freedom,
+    `bootstrap` from resampled points. `slope_without[i]` is the slope with point i left out.
+    """
+
+    origin: np.datetime64
+    slope: float
+    intercept: float
+    r_squared: float
+    n: int
+    interval: tuple[float, float]
+    bootstrap: tuple[float, float]
+    slope_without: np.ndarray
+
+    def over(self, years: float) -> float:
+        """Return the factor of growth over `years`."""
+        return 10.0 ** (self.slope * years)
+
+    def interval_over(self, years: float) -> tuple[float, float]:
+        """Return the 95 % confidence interval (Student's t) of the factor over `years`."""
+        return factors(self.interval, years)
+
+    def bootstrap_over(self, years: float) -> tuple[float, float]:
+        """Return the 95 % bootstrap interval of the factor over `years`."""
+        return factors(self.bootstrap, years)
+
+    def without_over(self, years: float) -> np.ndarray:
+        """Return the factor over `years` with each point left out in turn, shape (n,)."""
+        return 10.0 ** (self.slope_without * years)
+
+    @property
+    def doubling_years(self) -> float:
+        """Years in which the value doubles (negative when it falls)."""
+        return float(np.log10(2.0) / self.slope)
+
+    def at(self, dates) -> np.ndarray:
+        """Return the fitted value at each of `dates` (datetime64, any shape)."""
+        return 10.0 ** (self.intercept + self.slope * years_since(self.origin, dates))
+
+
+def factors(slopes: tuple[float, float], years: float) -> tuple[float, float]:
+    """Return growth over `years` at a pair of slopes in log10 per year."""
+    low, high = slopes
+    return 10.0 ** (low * years), 10.0 ** (high * years)
+
+
+def years_since(origin, dates) -> np.ndarray:
+    """Return years of 365.25 days from `origin` to each of `dates`."""
+    days = np.asarray(dates, "datetime64[D]") - np.datetime64(origin, "D")
+    return days.astype(float) / DAYS_PER_YEAR
+
+
+def fit_growth(dates, values) -> Growth:
+    """Fit exponential growth by ordinary least squares on log10 `values` against `dates`.
+
+    dates: (n,) anything numpy reads as datetime64; values: (n,) positive, in any one unit; n >= 3.
+    Raises InputError when a value is not positive and finite, when n < 3, or when all dates
+    are equal: no line is then defined.
+    """
+    dates = np.asarray(dates, "datetime64[D]")
+    values = np.asarray(values, float)
+    if dates.shape != values.shape or dates.ndim != 1 or dates.size < 3:
+        raise InputError(
+            f"a growth fit needs at least 3 points, one value a date; got "
+            f"{dates.size} dates and {values.size} values"
+        )
+    if not (np.isfinite(values).all() and (values > 0).all()):
+        worst = int(np.argmin(np.where(np.isfinite(values), values, -np.inf)))
+        raise InputError(
+            f"a growth fit needs positive finite values; point {worst} "
+            f"({dates[worst]}) is {values[worst]}"
+        )
+    origin = dates.min()
+    x, y = years_since(origin, dates), np.log10(values)
+    if np.ptp(x) == 0:
+        raise InputError(f"a growth fit needs at least 2 different dates; all are {origin}")
+    line = stats.linregress(x, y)
+    reach = stats.t.ppf(0.5 + CONFIDENCE / 2, x.size - 2) * line.stderr
+    return Growth(
+        origin,
+        float(line.slope),
+        float(line.intercept),
+        float(line.rvalue**2),
+        x.size,
+        (float(line.slope - reach), float(line.slope + reach)),
+        _bootstrap(x, y),
+        _slopes_without(x, y),
+    )
+
+
+def _slopes(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Least-squares slopes along `axis`; nan where all x are equal."""
+    dx = x - x.mean(axis=axis, keepdims=True)
+    spread = (dx**2).sum(axis=axis)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(spread > 0, (dx * y).sum(axis=axis) / spread, np.nan)
+
+
+def _bootstrap(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Percentile interval of the slope over points drawn with replacement (pairs bootstrap)."""
+    # A draw of one date only has no slope. Series of few points meet it; it is left out below.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        drawn = stats.bootstrap(
+            (x, y),
+            _slopes,
+            paired=True,
+            vectorized=True,
+            method="percentile",
+            n_resamples=RESAMPLES,
+            rng=np.random.default_rng(SEED),
+        )
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.nanpercentile(drawn.bootstrap_distribution, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def _slopes_without(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Slope with each point left out in turn, shape (n,)."""
+    others = ~np.eye(x.size, dtype=bool)
+    rows = (x.size, x.size - 1)
+    return _slopes(
+        np.broadcast_to(x, (x.size,) * 2)[others].reshape(rows),
+        np.broadcast_to(y, (y.size,) * 2)[others].reshape(rows),
+    )

@@ -1,0 +1,1 @@
+"""What the paper, the authors' data and the vendors print."""

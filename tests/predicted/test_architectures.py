@@ -1,0 +1,181 @@
+import dataclasses
+
+import pytest
+import torch
+import transformers
+
+from analysis.errors import InputError
+from analysis.predicted.architectures import (
+    ARCHITECTURES,
+    BERT_BASE,
+    BERT_LARGE,
+    GPT2,
+    GPT2_XL,
+    Architecture,
+    named,
+    override,
+)
+from analysis.predicted.configs import from_config
+
+BERT = transformers.BertConfig().to_dict()
+QWEN2 = transformers.Qwen2Config().to_dict()
+MISTRAL = transformers.MistralConfig(sliding_window=None).to_dict() | {"sliding_window": None}
+
+
+def n_parameters(model_class, config):
+    with torch.device("meta"):
+        model = model_class(config)
+    return sum(parameter.numel() for parameter in model.parameters())  # shared ones come once
+
+
+@pytest.mark.parametrize(
+    "name, published",
+    [
+        ("bert-base", 109_482_240),
+        ("bert-large", 335_141_888),
+        ("gpt2", 124_439_808),
+        ("gpt2-medium", 354_823_168),
+        ("gpt2-large", 774_030_080),
+        ("gpt2-xl", 1_557_611_200),
+    ],
+)
+def test_named_models_have_their_published_parameter_counts(name, published):
+    assert named(name).n_parameters == published
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_parameter_counts_are_those_of_hugging_face(arch):
+    if arch.kind == "encoder":
+        config = transformers.BertConfig(
+            num_hidden_layers=arch.n_layers,
+            hidden_size=arch.d_model,
+            num_attention_heads=arch.n_heads,
+            intermediate_size=arch.d_ff,
+        )
+        model_class = transformers.BertModel
+    else:
+        config = transformers.GPT2Config(
+            n_layer=arch.n_layers, n_embd=arch.d_model, n_head=arch.n_heads
+        )
+        model_class = transformers.GPT2LMHeadModel
+    assert arch.n_parameters == n_parameters(model_class, config)
+    assert from_config(config.to_dict(), name=arch.name) == arch
+
+
+@pytest.mark.parametrize(
+    "model_class, config",
+    [
+        (
+            transformers.LlamaForCausalLM,
+            transformers.LlamaConfig(
+                num_hidden_layers=2, num_key_value_heads=8, attention_bias=True, mlp_bias=True
+            ),
+        ),
+        (transformers.Qwen2ForCausalLM, transformers.Qwen2Config(num_hidden_layers=2)),
+        (
+            transformers.Qwen3ForCausalLM,
+            transformers.Qwen3Config(
+                num_hidden_layers=2, hidden_size=2560, num_key_value_heads=8, attention_bias=True,
+                tie_word_embeddings=True,
+            ),
+        ),
+        (
+            transformers.MistralForCausalLM,
+            transformers.MistralConfig(num_hidden_layers=2, sliding_window=None),
+        ),
+    ],
+)  # fmt: skip
+def test_later_families_are_read_with_their_parameter_counts(model_class, config):
+    mapping = config.to_diff_dict() | {"sliding_window": None}
+    assert from_config(mapping).n_parameters == n_parameters(model_class, config)
+    assert from_config(config.to_dict() | mapping).kind == "decoder"
+
+
+def test_grouped_heads_and_a_free_head_width():
+    arch = override(GPT2, ["n_kv_heads=4", "head_dim=128"])
+    assert (arch.d_attention, arch.d_kv) == (1536, 512)
+
+
+def test_override_keeps_what_followed_from_the_changed_field():
+    arch = override(BERT_BASE, ["n_heads=4"])
+    assert (arch.n_heads, arch.n_kv_heads, arch.head_dim) == (4, 4, 192)
+    assert override(arch, ["d_model=1024"]).head_dim == 256
+    assert override(GPT2, ["n_layers=1", "lm_head=false", "norm_eps=1e-6"]) == dataclasses.replace(
+        GPT2, n_layers=1, lm_head=False, norm_eps=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "setting, told",
+    [
+        ("n_heads=5", "n_heads=5 does not divide d_model=768"),
+        ("n_kv_heads=5", "n_kv_heads=5 does not divide n_heads=12"),
+        ("n_layers=0", "n_layers is 0"),
+        ("d_ff=-4", "d_ff is -4"),
+        ("d_ff=many", "an integer is needed"),
+        ("d_ff", "FIELD=VALUE"),
+        ("heads=4", "fields: name, kind, n_layers"),
+        ("kind=both", "allowed: encoder, decoder"),
+        ("pooler=1", "true and false"),
+        ("norm_eps=2", "from 0 to 1"),
+    ],
+)
+def test_bad_settings_are_one_line(setting, told):
+    with pytest.raises(InputError, match=told) as caught:
+        override(BERT_BASE, [setting])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "12", None])
+def test_sizes_are_positive_integers(value):
+    with pytest.raises(InputError, match="n_layers"):
+        dataclasses.replace(BERT_LARGE, n_layers=value)
+
+
+def test_unknown_name_lists_all():
+    with pytest.raises(InputError, match="bert-base, bert-large, gpt2"):
+        named("bert")
+
+
+@pytest.mark.parametrize(
+    "config, told",
+    [
+        ([], "JSON object"),
+        ({}, "bert, gpt2, llama, mistral, qwen2, qwen3"),
+        ({"model_type": "mixtral"}, "bert, gpt2, llama, mistral, qwen2, qwen3"),
+        ({"model_type": ["bert"]}, "model_type"),
+        (BERT | {"num_hidden_layers": None}, "num_hidden_layers is missing"),
+        (BERT | {"hidden_size": 768.0}, "hidden_size is 768.0"),
+        (BERT | {"num_attention_heads": 5}, "num_attention_heads=5 does not divide hidden_size"),
+        (BERT | {"layer_norm_eps": "small"}, "layer_norm_eps"),
+        (BERT | {"is_decoder": True}, "is_decoder"),
+        (BERT | {"add_cross_attention": True}, "add_cross_attention"),
+        (BERT | {"position_embedding_type": "relative_key"}, "position_embedding_type"),
+        (BERT | {"hidden_act": "mish"}, "hidden_act"),
+        (BERT | {"tie_word_embeddings": 1}, "tie_word_embeddings"),
+        (QWEN2 | {"use_sliding_window": True, "sliding_window": 4096}, "sliding_window"),
+        (QWEN2 | {"layer_types": ["full_attention", "sliding_attention"]}, "layer_types"),
+        (QWEN2 | {"num_experts": 8}, "num_experts"),
+        (QWEN2 | {"quantization_config": {"bits": 4}}, "quantization_config"),
+        (MISTRAL | {"sliding_window": 4096}, "sliding_window"),
+        ({k: v for k, v in MISTRAL.items() if k != "sliding_window"}, "sliding_window is missing"),
+    ],
+)
+def test_what_a_config_asks_for_and_is_not_modelled_is_named(config, told):
+    with pytest.raises(InputError, match=told) as caught:
+        from_config(config)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_costs_nothing_is_accepted():
+    scaled = QWEN2 | {"rope_scaling": {"type": "yarn", "factor": 4.0}, "sliding_window": 131072}
+    assert from_config(scaled) == from_config(QWEN2)
+    assert from_config(MISTRAL | {"sliding_window": 131072}) == from_config(MISTRAL)
+
+
+def test_a_decoder_of_any_numbers_can_be_made():
+    arch = Architecture("small", "decoder", 1, 6, 3, 7, 11, 5, n_kv_heads=1, gated_ffn=True)
+    assert arch.n_parameters == (11 + 5) * 6 + 12 + (
+        6 * 6 + 2 * 6 * 2 + 6 * 6 + 6 + 4 + 6 + 3 * 6 * 7 + 14 + 6 + 24
+    )
+    assert GPT2_XL.head_dim == 64

@@ -1,0 +1,52 @@
+"""The claims are the paper's, and each can be judged."""
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from analysis.errors import InputError
+from analysis.published.claims import load_claims
+
+# The abstract and Fig. 1 of arXiv:2403.14123, and the authors' article of the same name.
+PRINTED = {
+    "peak_flops_twenty_years": 60000,
+    "dram_bandwidth_twenty_years": 100,
+    "interconnect_twenty_years": 30,
+    "peak_flops_two_years": 3.0,
+    "dram_bandwidth_two_years": 1.6,
+    "interconnect_two_years": 1.4,
+    "transformer_parameters_two_years": 410,
+    "accelerator_memory_two_years": 2,
+    "transformer_training_compute_two_years": 750,
+    "all_training_compute_two_years": 15,
+    "training_memory_over_parameters": 3.5,
+}
+
+
+def test_claims_are_those_printed_in_file_order():
+    claims = load_claims()
+    assert [(name, claim.value) for name, claim in claims.items()] == list(PRINTED.items())
+    assert all(name == claim.id for name, claim in claims.items())
+
+
+def test_every_claim_can_be_judged():
+    for claim in load_claims().values():
+        assert 0 < claim.tolerance < 0.5
+        assert claim.statement.endswith(".") and claim.printed_in
+        assert claim.source.startswith("https://")
+
+
+def test_the_range_of_training_memory_is_3_to_4():
+    claim = load_claims()["training_memory_over_parameters"]
+    assert claim.value * (1 - claim.tolerance) == pytest.approx(3, abs=0.01)
+    assert claim.value * (1 + claim.tolerance) == pytest.approx(4, abs=0.01)
+
+
+def test_a_claim_does_not_change():
+    with pytest.raises(FrozenInstanceError):
+        load_claims()["peak_flops_two_years"].value = 1
+
+
+def test_faults_are_those_of_the_table(tmp_path):
+    with pytest.raises(InputError, match="published/claims.csv: cannot be read"):
+        load_claims(tmp_path)
