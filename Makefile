@@ -4,6 +4,7 @@ BIN := .venv/bin
 PORT ?= 8000
 export PYTHONDONTWRITEBYTECODE := 1
 
+# The first target says what there is.
 .PHONY: help book test serve lab lint lock clean
 
 help:  ## show these targets
@@ -14,6 +15,8 @@ help:  ## show these targets
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock --editable .
 	$(BIN)/python -m pip check
+	@mkdir -p .venv/etc/ipython  # chapters run on loopback only; spare readers the kernel's warning
+	@echo "c.IPKernelApp.log_level = 40" > .venv/etc/ipython/ipython_kernel_config.py
 	@touch $@
 
 book: .venv/installed  ## execute the chapters and build the HTML
@@ -32,6 +35,7 @@ lab: .venv/installed  ## open the chapters as notebooks in JupyterLab
 
 lint: .venv/installed  ## check the style of the code
 	$(BIN)/ruff check analysis tests book/_ext
+	$(BIN)/ruff format --check analysis tests book/_ext
 
 # torch brings the CUDA packages that its own wheel names, so that a CPU-only wheel can go without.
 lock:  ## pin again what pyproject.toml allows (needs uv)

@@ -8,8 +8,13 @@ import click
 
 from analysis.errors import InputError
 
-DATA = click.option("--data", type=click.Path(path_type=Path), default=None, metavar="DIR",
-                    help="Read the tables from DIR instead of the project's data/.")
+DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Read the tables from DIR instead of the project's data/.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -31,9 +36,11 @@ def trends(data: Path | None, as_json: bool) -> None:
         click.echo(json.dumps(trends_json(growths), indent=2))
         return
     for trend, g in growths.items():
-        click.echo(f"{trend:30}{times(g.over(2), 4):>10} per 2 years "
-                   f"(95 %: {between(g.interval_over(2))}), "
-                   f"{times(g.over(20), 4)} per 20 years, n = {g.n}")
+        click.echo(
+            f"{trend:30}{times(g.over(2), 4):>10} per 2 years "
+            f"(95 %: {between(g.interval_over(2))}), "
+            f"{times(g.over(20), 4)} per 20 years, n = {g.n}"
+        )
 
 
 @cli.command()

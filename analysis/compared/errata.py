@@ -34,8 +34,9 @@ def drawn_against_printed(data: Path | None = None) -> pd.DataFrame:
     points, sizes = load_table("figure_points", data), load_table("model_sizes", data)
     quantity = {"parameters": "parameters", "FLOP": "training_compute"}
     drawn = points[points["unit"].isin(quantity)].assign(quantity=points["unit"].map(quantity))
-    printed = sizes.assign(printed=sizes["value"].where(sizes["unit"] != "PFLOP",
-                                                        sizes["value"] * 1e15))
+    printed = sizes.assign(
+        printed=sizes["value"].where(sizes["unit"] != "PFLOP", sizes["value"] * 1e15)
+    )
     both = drawn.merge(printed, on=["date", "quantity"], suffixes=("", "_printed"))
     both = both.assign(drawn=both["value"], ratio=both["value"] / both["printed"])
     both = both.assign(off=(both["ratio"] - 1).abs()).sort_values("off")
@@ -50,8 +51,15 @@ def errata(data: Path | None = None) -> list[Erratum]:
 
 def errata_table(name: str, caption: str) -> Table:
     """Return all errata as a table of the book."""
-    rows = [{"Where": e.where, "Printed": e.printed, "What follows": e.follows,
-             "What it changes": e.effect} for e in errata()]
+    rows = [
+        {
+            "Where": e.where,
+            "Printed": e.printed,
+            "What follows": e.follows,
+            "What it changes": e.effect,
+        }
+        for e in errata()
+    ]
     return Table(pd.DataFrame(rows), name, caption)
 
 
@@ -60,27 +68,33 @@ def _hardware(data: Path | None) -> list[Erratum]:
     by_choice = {(c.trend, c.points): c.growth for c in choices(data)}
     (drawn, fp32, same_chips, _), (dram, dram_h100), (lane, link, *_) = (
         [g for (trend, _), g in by_choice.items() if trend == name]
-        for name in ("peak_flops", "dram_bandwidth", "interconnect"))
+        for name in ("peak_flops", "dram_bandwidth", "interconnect")
+    )
     mixed = (flops["number_format"] != "fp32").sum()
     alike = load_table("like_with_like", data)
     hbm3 = alike[alike["quantity"] == "memory_bandwidth"]["value"].iloc[0]
     last = trend_points("dram_bandwidth", data).iloc[-1]
     return [
-        Erratum("Scaling figure, peak FLOPS",
-                f"one series of {len(flops)} points",
-                f"{len(flops) - mixed} points are FP32 rates; {mixed}, all since 2017, are 16-bit "
-                f"rates, most of matrix units",
-                f"FP32 throughout: {times(same_chips.over(20))} in 20 years instead of "
-                f"{times(drawn.over(20))} (FP32 points alone: {times(fp32.over(20))})"),
-        Erratum("Scaling figure, DRAM bandwidth",
-                f"ends with {last['label']} at {number(last['value'])} GB/s, under an H100",
-                f"the H100's own HBM3 gives {number(hbm3)} GB/s",
-                f"{times(dram_h100.over(20))} in 20 years instead of {times(dram.over(20))}"),
-        Erratum("Scaling figure, interconnect",
-                f"“bandwidth”, in units of {number(links['value'].iloc[0])} GT/s",
-                "the points are the signalling rate of one lane; a link has more lanes as well",
-                f"whole links: {times(link.over(20))} in 20 years instead of "
-                f"{times(lane.over(20))}"),
+        Erratum(
+            "Scaling figure, peak FLOPS",
+            f"one series of {len(flops)} points",
+            f"{len(flops) - mixed} points are FP32 rates; {mixed}, all since 2017, are 16-bit "
+            f"rates, most of matrix units",
+            f"FP32 throughout: {times(same_chips.over(20))} in 20 years instead of "
+            f"{times(drawn.over(20))} (FP32 points alone: {times(fp32.over(20))})",
+        ),
+        Erratum(
+            "Scaling figure, DRAM bandwidth",
+            f"ends with {last['label']} at {number(last['value'])} GB/s, under an H100",
+            f"the H100's own HBM3 gives {number(hbm3)} GB/s",
+            f"{times(dram_h100.over(20))} in 20 years instead of {times(dram.over(20))}",
+        ),
+        Erratum(
+            "Scaling figure, interconnect",
+            f"“bandwidth”, in units of {number(links['value'].iloc[0])} GT/s",
+            "the points are the signalling rate of one lane; a link has more lanes as well",
+            f"whole links: {times(link.over(20))} in 20 years instead of {times(lane.over(20))}",
+        ),
     ]
 
 
@@ -90,61 +104,81 @@ def _models(data: Path | None) -> list[Erratum]:
     divisor = (memory["value"] / memory["plotted_value"]).median()
     compute = trend_points("transformer_training_compute", data)
     differing = drawn_against_printed(data)
-    bert = differing[(differing["label"] == "BERT")
-                     & (differing["quantity"] == "training_compute")].iloc[0]
+    bert = differing[
+        (differing["label"] == "BERT") & (differing["quantity"] == "training_compute")
+    ].iloc[0]
     vision = differing[differing["quantity"] == "parameters"]
-    mended = compute.assign(value=compute["value"].where(compute["label"] != "BERT",
-                                                         bert["printed"]))
+    mended = compute.assign(
+        value=compute["value"].where(compute["label"] != "BERT", bert["printed"])
+    )
     sizes = load_table("model_sizes", data)
     cells = sizes.pivot(index="quantity", columns="model", values="value")
     same = cells.index[cells["RoBERTa Large"] == cells["GPT-2"]]
     roberta = cells.loc["parameters", "RoBERTa Large"]
     bert_size = cells.loc["parameters", "BERT Large"]
     return [
-        Erratum("Model-size figure, accelerator memory",
-                "memory drawn on the axis of parameter counts",
-                f"each value is the memory in GB divided by {number(divisor)}, that is "
-                f"{number(divisor)} bytes a parameter",
-                "the slope is unaffected; where the lines cross depends on this divisor"),
-        Erratum("Training-compute figure, BERT",
-                f"drawn {number(bert['drawn'] / 1e15, 3)} PFLOP, printed "
-                f"{number(bert['printed'] / 1e15, 3)} PFLOP",
-                f"the two differ by {times(bert['ratio'])}",
-                f"with the printed value the Transformers grow "
-                f"{times(fit(mended).over(2))} in 2 years instead of {times(fit(compute).over(2))}"),
-        Erratum("Model-size figure, vision models",
-                "; ".join(f"{r.label} drawn at {number(r.drawn / 1e6)} million" for r in
-                          vision.itertuples()),
-                "; ".join(f"the table prints {r.model} at {number(r.printed / 1e6)} million" for r
-                          in vision.itertuples()),
-                "none on the trends: vision models carry no trend line"),
-        Erratum("NLP table, RoBERTa Large",
-                f"{number(roberta / 1e6, 4)} million parameters",
-                f"the row repeats GPT-2's {', '.join(q.replace('_', ' ') for q in same)}; RoBERTa "
-                f"Large has the shape of BERT Large ({number(bert_size / 1e6)} million)",
-                "none on the trends: the point is not drawn in the model-size figure"),
+        Erratum(
+            "Model-size figure, accelerator memory",
+            "memory drawn on the axis of parameter counts",
+            f"each value is the memory in GB divided by {number(divisor)}, that is "
+            f"{number(divisor)} bytes a parameter",
+            "the slope is unaffected; where the lines cross depends on this divisor",
+        ),
+        Erratum(
+            "Training-compute figure, BERT",
+            f"drawn {number(bert['drawn'] / 1e15, 3)} PFLOP, printed "
+            f"{number(bert['printed'] / 1e15, 3)} PFLOP",
+            f"the two differ by {times(bert['ratio'])}",
+            f"with the printed value Transformers grow {times(fit(mended).over(2))} in 2 years "
+            f"instead of {times(fit(compute).over(2))}",
+        ),
+        Erratum(
+            "Model-size figure, vision models",
+            "; ".join(
+                f"{r.label} drawn at {number(r.drawn / 1e6)} million" for r in vision.itertuples()
+            ),
+            "; ".join(
+                f"the table prints {r.model} at {number(r.printed / 1e6)} million"
+                for r in vision.itertuples()
+            ),
+            "none on the trends: vision models carry no trend line",
+        ),
+        Erratum(
+            "NLP table, RoBERTa Large",
+            f"{number(roberta / 1e6, 4)} million parameters",
+            f"the row repeats GPT-2's {', '.join(q.replace('_', ' ') for q in same)}; RoBERTa "
+            f"Large has the shape of BERT Large ({number(bert_size / 1e6)} million)",
+            "none on the trends: the point is not drawn in the model-size figure",
+        ),
     ]
 
 
 def _training_memory(data: Path | None) -> list[Erratum]:
     printed, drawn = (breakdown(basis, data).set_index("model") for basis in ("table", "figure"))
     alexnet, gpt2 = printed.loc["AlexNet"], printed.loc["GPT-2"]
+    bar = drawn.loc["GPT-2", "optimizer"]
     rows = load_table("training_memory", data)
     sizes = load_table("model_sizes", data)
     length = rows.loc[rows["model"] == "GPT-2", "input_size"].iloc[0]
     context = sizes.loc[sizes["model"] == "GPT-2", "input_size"].iloc[0]
     return [
-        Erratum("Training-memory table, AlexNet total",
-                f"{number(alexnet['total'])} GB",
-                f"its {len(PARTS)} parts sum to {number(alexnet['sum'])} GB, as the bar is drawn",
-                f"the printed total is {percent(alexnet['total'] / alexnet['sum'] - 1)} too high"),
-        Erratum("Training-memory table, GPT-2 optimizer",
-                f"{number(gpt2['optimizer'], 4)} GB",
-                f"the printed total and the bar need {number(drawn.loc['GPT-2', 'optimizer'], 4)} GB, "
-                f"twice the parameters, as for every model trained with Adam",
-                f"{number(drawn.loc['GPT-2', 'optimizer'] - gpt2['optimizer'], 1)} GB of "
-                f"{number(gpt2['total'], 4)} GB: none"),
-        Erratum("Training-memory table, GPT-2 length",
-                f"{length} tokens", f"GPT-2 reads {context} tokens, as the NLP table says",
-                "none on the sums; the printed length cannot be used to recompute activations"),
+        Erratum(
+            "Training-memory table, AlexNet total",
+            f"{number(alexnet['total'])} GB",
+            f"its {len(PARTS)} parts sum to {number(alexnet['sum'])} GB, as the bar is drawn",
+            f"the printed total is {percent(alexnet['total'] / alexnet['sum'] - 1)} too high",
+        ),
+        Erratum(
+            "Training-memory table, GPT-2 optimizer",
+            f"{number(gpt2['optimizer'], 4)} GB",
+            f"the printed total and the bar need {number(bar, 4)} GB, twice the parameters, as "
+            f"for the other Transformers",
+            f"{number(bar - gpt2['optimizer'], 1)} GB of {number(gpt2['total'], 4)} GB: none",
+        ),
+        Erratum(
+            "Training-memory table, GPT-2 length",
+            f"{length} tokens",
+            f"GPT-2 reads {context} tokens, as the NLP table says",
+            "none on the sums; the printed length cannot be used to recompute activations",
+        ),
     ]

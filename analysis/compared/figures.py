@@ -2,8 +2,6 @@
 
 import textwrap
 from collections.abc import Iterable
-from contextlib import contextmanager
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -12,35 +10,39 @@ from adjustText import adjust_text
 from matplotlib import patheffects
 from matplotlib.figure import Figure
 
-from analysis.compared.page import Plot, number, times
+from analysis.compared.page import Plot, number, styled, times
 from analysis.compared.scaling import Choice
 from analysis.compared.training_memory import PARTS
 from analysis.predicted.trends import Growth, years_since
 
-STYLE = Path(__file__).with_name("report.mplstyle")
 # A colour means the same in every figure: compute black, memory green, links blue, as in the paper.
 COLOURS = {
-    "peak_flops": "#000000", "dram_bandwidth": "#007f5f", "interconnect": "#0072b2",
-    "accelerator_memory": "#007f5f", "transformer_parameters": "#b3401b",
-    "transformer_training_compute": "#b3401b", "cv_parameters": "#6b6b6b",
-    "recsys_parameters": "#8c5a9e", "other_training_compute": "#6b6b6b",
-    "parameters": "#b3401b", "optimizer": "#e1a100", "activations": "#5b8db8",
+    "peak_flops": "#000000",
+    "dram_bandwidth": "#007f5f",
+    "interconnect": "#0072b2",
+    "accelerator_memory": "#007f5f",
+    "transformer_parameters": "#b3401b",
+    "transformer_training_compute": "#b3401b",
+    "cv_parameters": "#6b6b6b",
+    "recsys_parameters": "#8c5a9e",
+    "other_training_compute": "#6b6b6b",
+    "parameters": "#b3401b",
+    "optimizer": "#e1a100",
+    "activations": "#5b8db8",
 }
 NAMES = {
-    "peak_flops": "peak FLOPS", "dram_bandwidth": "DRAM bandwidth", "interconnect": "interconnect",
-    "transformer_parameters": "Transformer models", "cv_parameters": "vision models",
-    "recsys_parameters": "recommender", "accelerator_memory": "accelerator memory",
-    "transformer_training_compute": "Transformers", "other_training_compute": "other models",
+    "peak_flops": "peak FLOPS",
+    "dram_bandwidth": "DRAM bandwidth",
+    "interconnect": "interconnect",
+    "transformer_parameters": "Transformer models",
+    "cv_parameters": "vision models",
+    "recsys_parameters": "recommender",
+    "accelerator_memory": "accelerator memory",
+    "transformer_training_compute": "Transformers",
+    "other_training_compute": "other models",
     "all_training_compute": "all models",
 }
 HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
-
-
-@contextmanager
-def styled():
-    """Draw inside the book's style without touching the caller's settings."""
-    with matplotlib.style.context(STYLE):
-        yield
 
 
 def _axes(height: float | None = None, **kwargs):
@@ -52,10 +54,11 @@ def _axes(height: float | None = None, **kwargs):
 
 def _label_points(ax, rows: pd.DataFrame, y: str, colour: str) -> list:
     """Write each point's name without the product in brackets, which the CSV keeps."""
-    return [ax.text(date, value, label.split(" (")[0], fontsize=8.5, color=colour,
-                    path_effects=HALO)
-            for date, value, label in zip(rows["date"], rows[y], rows["label"], strict=True)
-            if label]
+    return [
+        ax.text(date, value, label.split(" (")[0], fontsize=8.5, color=colour, path_effects=HALO)
+        for date, value, label in zip(rows["date"], rows[y], rows["label"], strict=True)
+        if label
+    ]
 
 
 def _spread(ax, texts: list) -> None:
@@ -63,9 +66,19 @@ def _spread(ax, texts: list) -> None:
     np.random.seed(0)  # adjustText draws from the global generator
     points = [scatter.get_offsets().data for scatter in ax.collections]
     x, y = np.concatenate(points + _log_samples(ax)).T
-    adjust_text(texts, x=x, y=y, ax=ax, expand=(1.06, 1.3), time_lim=None, iter_lim=300,
-                force_text=(0.2, 0.35), force_static=(0.15, 0.25), max_move=8,
-                arrowprops={"arrowstyle": "-", "color": "#999999", "lw": 0.5})
+    adjust_text(
+        texts,
+        x=x,
+        y=y,
+        ax=ax,
+        expand=(1.06, 1.3),
+        time_lim=None,
+        iter_lim=300,
+        force_text=(0.2, 0.35),
+        force_static=(0.15, 0.25),
+        max_move=8,
+        arrowprops={"arrowstyle": "-", "color": "#999999", "lw": 0.5},
+    )
 
 
 def _log_samples(ax, count: int = 50) -> list[np.ndarray]:
@@ -96,9 +109,15 @@ def scaling_disparity(points: pd.DataFrame, growths: dict[str, Growth]) -> Plot:
             rows = points[points["series"] == series]
             unit = rows["value"].iloc[0] / rows["plotted_value"].iloc[0]
             points.loc[rows.index, "fitted_value"] = growth.at(rows["date"].to_numpy()) / unit
-            _line(ax, growth, rows["date"].to_numpy(), unit, COLOURS[series],
-                  f"{NAMES[series]}: {times(growth.over(20))} in 20 years")
-            ax.scatter(rows["date"], rows["plotted_value"], s=16, color=COLOURS[series])
+            _line(
+                ax,
+                growth,
+                rows["date"].to_numpy(),
+                unit,
+                COLOURS[series],
+                f"{NAMES[series]}: {times(growth.over(20))} in 20 years",
+            )
+            ax.scatter(rows["date"], rows["plotted_value"], s=16, color=COLOURS[series], zorder=4)
             texts += _label_points(ax, rows, "plotted_value", COLOURS[series])
         ax.set(yscale="log", ylabel="relative to the first point (1)", xlabel="year")
         ax.legend(loc="upper left")
@@ -108,7 +127,7 @@ def scaling_disparity(points: pd.DataFrame, growths: dict[str, Growth]) -> Plot:
 
 
 def _intervals(ax, rows: pd.DataFrame) -> None:
-    """Draw one row a line, top down: label, point, 95 % interval, printed value where there is one."""
+    """Draw one row a line, top down: its label, its growth and its interval."""
     y = -np.arange(len(rows))
     colours = [COLOURS[s] for s in rows["series"]]
     ax.hlines(y, rows["low"], rows["high"], color=colours, lw=2.2)
@@ -125,11 +144,21 @@ def growth_sensitivity(growths: dict[str, Growth], printed: dict[str, float]) ->
     records = []
     for series, growth in growths.items():
         without = growth.without_over(20)
-        for label, (low, high) in (("Student's t, 95 %", growth.interval_over(20)),
-                                   ("bootstrap, 95 %", growth.bootstrap_over(20)),
-                                   ("any one point left out", (without.min(), without.max()))):
-            records.append({"series": series, "label": label, "growth": growth.over(20),
-                            "low": low, "high": high, "printed": printed[series]})
+        for label, (low, high) in (
+            ("Student's t, 95 %", growth.interval_over(20)),
+            ("bootstrap, 95 %", growth.bootstrap_over(20)),
+            ("any one point left out", (without.min(), without.max())),
+        ):
+            records.append(
+                {
+                    "series": series,
+                    "label": label,
+                    "growth": growth.over(20),
+                    "low": low,
+                    "high": high,
+                    "printed": printed[series],
+                }
+            )
     rows = pd.DataFrame(records)
     with styled():
         figure, axes = _axes(5.2, nrows=len(growths))
@@ -137,8 +166,11 @@ def growth_sensitivity(growths: dict[str, Growth], printed: dict[str, float]) ->
             _intervals(ax, part.reset_index())
             ax.axvline(printed[series], color="#d55e00", ls="--", lw=1.4)
             ax.set(xscale="log", ylim=(-2.6, 0.6))
-            ax.set_title(f"{NAMES[series]} (dashed: the paper's {times(printed[series])})",
-                         loc="left", fontsize=10)
+            ax.set_title(
+                f"{NAMES[series]} (dashed: the paper's {times(printed[series])})",
+                loc="left",
+                fontsize=10,
+            )
             _plain_log_ticks(ax)
         axes[-1].set_xlabel("growth over 20 years (factor)")
     return Plot(figure, rows)
@@ -154,19 +186,36 @@ def _plain_log_ticks(ax, axis: str = "x") -> None:
 
 def growth_choices(choices: Iterable[Choice]) -> Plot:
     """Draw the growth per 2 years of each way to choose a trend's points, with its t interval."""
-    rows = pd.DataFrame([
-        {"series": c.trend, "label": c.points, "growth": c.growth.over(2), "n": c.growth.n,
-         "low": c.growth.interval_over(2)[0], "high": c.growth.interval_over(2)[1]}
-        for c in choices])
+    rows = pd.DataFrame(
+        [
+            {
+                "series": c.trend,
+                "label": c.points,
+                "growth": c.growth.over(2),
+                "n": c.growth.n,
+                "low": c.growth.interval_over(2)[0],
+                "high": c.growth.interval_over(2)[1],
+            }
+            for c in choices
+        ]
+    )
     panels = rows.groupby("series", sort=False)
     with styled():
         figure, axes = _axes(6.0, nrows=len(panels), sharex=True, height_ratios=panels.size())
         for ax, (series, part) in zip(axes, panels, strict=True):
             _intervals(ax, part)
-            ax.set_yticks(ax.get_yticks(), [textwrap.fill(t, 27) for t in part["label"]], fontsize=9)
+            labels = [textwrap.fill(label, 27) for label in part["label"]]
+            ax.set_yticks(ax.get_yticks(), labels, fontsize=9)
             for y, growth in enumerate(part["growth"]):
-                ax.annotate(times(growth), (growth, -y), (0, 5), textcoords="offset points",
-                            ha="center", fontsize=9, color=COLOURS[series])
+                ax.annotate(
+                    times(growth),
+                    (growth, -y),
+                    (0, 5),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=9,
+                    color=COLOURS[series],
+                )
             ax.set_ylim(-len(part) + 0.4, 0.8)
             ax.set_title(NAMES[series], loc="left", fontsize=10)
         axes[-1].set_xlabel("growth over 2 years (factor)")
@@ -175,41 +224,67 @@ def growth_choices(choices: Iterable[Choice]) -> Plot:
 
 def gap(growths: dict[str, Growth], years: int = 20) -> Plot:
     """Draw how many times more compute has grown than memory and links, year by year."""
-    elapsed = np.arange(years + 1)
-    rows = pd.DataFrame([
-        {"series": series, "years": t, "ratio": growths["peak_flops"].over(t) / growths[series].over(t)}
-        for series in ("interconnect", "dram_bandwidth") for t in elapsed])
+    elapsed, compute = np.arange(years + 1), growths["peak_flops"]
+    rows = pd.DataFrame(
+        [
+            {"series": series, "years": t, "ratio": compute.over(t) / growths[series].over(t)}
+            for series in ("interconnect", "dram_bandwidth")
+            for t in elapsed
+        ]
+    )
     with styled():
         figure, ax = _axes(3.8)
         for series, part in rows.groupby("series", sort=False):
-            ax.plot(part["years"], part["ratio"], color=COLOURS[series],
-                    label=f"{NAMES[series]}: {times(part['ratio'].iloc[-1])} behind after {years} years")
-        ax.set(yscale="log", xlabel="years", xticks=elapsed[::5],
-               ylabel="growth of peak FLOPS\nover growth of this (factor)")
+            last = times(part["ratio"].iloc[-1])
+            ax.plot(
+                part["years"],
+                part["ratio"],
+                color=COLOURS[series],
+                label=f"{NAMES[series]}: {last} behind after {years} years",
+            )
+        ax.set(
+            yscale="log",
+            xlabel="years",
+            xticks=elapsed[::5],
+            ylabel="growth of peak FLOPS\nover growth of this (factor)",
+        )
         ax.legend(loc="upper left")
     return Plot(figure, rows)
 
 
-def labelled_growth(points: pd.DataFrame, growths: dict[str, Growth], y: str, ylabel: str,
-                    years: float = 2, reference: tuple[str, float] | None = None) -> Plot:
+def labelled_growth(
+    points: pd.DataFrame,
+    growths: dict[str, Growth],
+    y: str,
+    ylabel: str,
+    years: float = 2,
+    reference: tuple[str, float] | None = None,
+) -> Plot:
     """Draw labelled points by series on a log axis, with the fit of each series that has one.
 
     points: rows of figure_points.csv; y: the column to draw; growths: by series or by
     "all_training_compute", which is drawn over all points. `reference` (label, factor per
-    2 years) adds a reference line from the first fitted point on, for example Moore's law.
+    2 years) adds a line from the first point on, for example Moore's law.
     """
     with styled():
         figure, ax = _axes(5.4)
         texts = []
         for series, rows in points.groupby("series", sort=False):
-            ax.scatter(rows["date"], rows[y], s=18, color=COLOURS[series])
+            ax.scatter(rows["date"], rows[y], s=18, color=COLOURS[series], zorder=4)
             texts += _label_points(ax, rows, y, COLOURS[series])
         for series, growth in growths.items():
-            rows = points if series == "all_training_compute" else points[points["series"] == series]
+            overall = series == "all_training_compute"
+            rows = points if overall else points[points["series"] == series]
             scale = rows["value"].iloc[0] / rows[y].iloc[0]
-            _line(ax, growth, rows["date"].to_numpy(), scale, COLOURS.get(series, "#6b6b6b"),
-                  f"{NAMES[series]}: {times(growth.over(years))} in {years} years",
-                  ls="--" if series == "all_training_compute" else "-")
+            _line(
+                ax,
+                growth,
+                rows["date"].to_numpy(),
+                scale,
+                COLOURS.get(series, "#6b6b6b"),
+                f"{NAMES[series]}: {times(growth.over(years))} in {years} years",
+                ls="--" if overall else "-",
+            )
         if reference:
             label, factor = reference
             first = points.sort_values("date").iloc[0]
@@ -220,8 +295,10 @@ def labelled_growth(points: pd.DataFrame, growths: dict[str, Growth], y: str, yl
         ax.margins(y=0.12)
         figure.legend(loc="outside upper left", fontsize=9.5)
         _spread(ax, texts)
-    return Plot(figure, points[["series", "label", "date", "value", "unit", "plotted_value",
-                                "plotted_unit"]])
+    return Plot(
+        figure,
+        points[["series", "label", "date", "value", "unit", "plotted_value", "plotted_unit"]],
+    )
 
 
 def training_memory(rows: pd.DataFrame) -> Plot:
@@ -236,10 +313,20 @@ def training_memory(rows: pd.DataFrame) -> Plot:
         for part in PARTS:
             ax.barh(y, rows[part], left=left, color=COLOURS[part], label=part, height=0.62)
             left += rows[part].to_numpy()
-        ax.scatter(rows["gpu_limit"], y, marker="|", s=260, color="black", linewidths=2.4,
-                   label="GPU memory of that year")
-        ax.set_yticks(y, [f"{m} ({year})" for m, year in zip(rows["model"], rows["year"],
-                                                             strict=True)], fontsize=9)
+        ax.scatter(
+            rows["gpu_limit"],
+            y,
+            marker="|",
+            s=260,
+            color="black",
+            linewidths=2.4,
+            label="GPU memory of that year",
+        )
+        ax.set_yticks(
+            y,
+            [f"{m} ({year})" for m, year in zip(rows["model"], rows["year"], strict=True)],
+            fontsize=9,
+        )
         ax.grid(axis="y", visible=False)
         ax.set(xlabel="memory of one training step (GB)")
         figure.legend(loc="outside upper center", ncols=2, fontsize=9.5)

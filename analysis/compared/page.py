@@ -2,10 +2,20 @@
 
 import io
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
+import matplotlib.style
 import pandas as pd
 from matplotlib.figure import Figure
+
+STYLE = Path(__file__).with_name("report.mplstyle")
+
+
+def styled() -> AbstractContextManager:
+    """The book's one style, for drawing and saving, without touching the caller's settings."""
+    return matplotlib.style.context(STYLE)
 
 
 @dataclass(frozen=True)
@@ -18,12 +28,16 @@ class Plot:
     def svg(self) -> str:
         """Return the figure as SVG text, the same bytes for the same figure."""
         text = io.StringIO()
-        self.figure.savefig(text, format="svg", metadata={"Date": None})
+        with styled():
+            self.figure.savefig(text, format="svg", metadata={"Date": None})
         return text.getvalue()
 
     def _repr_mimebundle_(self, **_):
-        return {"image/svg+xml": self.svg(), "text/csv": self.data.to_csv(index=False),
-                "text/plain": f"<figure of {len(self.data)} rows>"}
+        return {
+            "image/svg+xml": self.svg(),
+            "text/csv": self.data.to_csv(index=False),
+            "text/plain": f"<figure of {len(self.data)} rows>",
+        }
 
 
 @dataclass(frozen=True)
@@ -44,11 +58,18 @@ class Table:
         numeric = [pd.api.types.is_numeric_dtype(self.frame[c]) for c in columns]
         lines = [_row(map(escape, columns)), _row("--:" if n else ":--" for n in numeric)]
         for values in self.frame.itertuples(index=False):
-            lines.append(_row(str(v) if c in self.markup else escape(v)
-                              for c, v in zip(columns, values, strict=True)))
+            lines.append(
+                _row(
+                    str(v) if c in self.markup else escape(v)
+                    for c, v in zip(columns, values, strict=True)
+                )
+            )
         body = "\n".join(lines)
-        return {"text/markdown": f":::{{table}} {self.caption}\n:name: {self.name}\n\n{body}\n:::",
-                "text/html": self.frame.to_html(index=False), "text/plain": str(self.frame)}
+        return {
+            "text/markdown": f":::{{table}} {self.caption}\n:name: {self.name}\n\n{body}\n:::",
+            "text/html": self.frame.to_html(index=False),
+            "text/plain": str(self.frame),
+        }
 
 
 def _row(cells) -> str:

@@ -49,10 +49,16 @@ def fit_trends(data: Path | None = None) -> dict[str, Growth]:
 
 def trends_json(growths: dict[str, Growth]) -> dict[str, dict]:
     """Return what `python -m analysis trends --json` prints."""
-    return {trend: {"per_two_years": g.over(2), "per_twenty_years": g.over(20),
-                    "interval_two_years": list(g.interval_over(2)),
-                    "interval_twenty_years": list(g.interval_over(20)), "n": g.n}
-            for trend, g in growths.items()}
+    return {
+        trend: {
+            "per_two_years": g.over(2),
+            "per_twenty_years": g.over(20),
+            "interval_two_years": list(g.interval_over(2)),
+            "interval_twenty_years": list(g.interval_over(20)),
+            "n": g.n,
+        }
+        for trend, g in growths.items()
+    }
 
 
 def choices(data: Path | None = None) -> list[Choice]:
@@ -66,17 +72,30 @@ def choices(data: Path | None = None) -> list[Choice]:
     chosen = [
         ("peak_flops", "as drawn: FP32 and 16-bit rates mixed", flops),
         ("peak_flops", "FP32 points only", only_fp32),
-        ("peak_flops", "FP32 points, with the FP32 rates of P100 to H100", pd.concat([only_fp32, fp32])),
-        ("peak_flops", "as drawn, from the first DRAM point on",
-         flops[flops["date"] >= dram["date"].min()]),
+        (
+            "peak_flops",
+            "FP32 points, with the FP32 rates of P100 to H100",
+            pd.concat([only_fp32, fp32]),
+        ),
+        (
+            "peak_flops",
+            "as drawn, from the first DRAM point on",
+            flops[flops["date"] >= dram["date"].min()],
+        ),
         ("dram_bandwidth", "as drawn: ends with the A100's HBM2E", dram),
         ("dram_bandwidth", "with the H100's own HBM3 added", pd.concat([dram, bandwidth])),
         ("interconnect", "as drawn: signalling rate of one lane", links),
         ("interconnect", "bandwidth of the whole link", whole_link),
-        ("interconnect", "whole link, PCIe only",
-         whole_link[whole_link["label"].str.startswith("PCIe")]),
-        ("interconnect", "whole link, NVLink only",
-         whole_link[whole_link["label"].str.startswith("NVLink")]),
+        (
+            "interconnect",
+            "whole link, PCIe only",
+            whole_link[whole_link["label"].str.startswith("PCIe")],
+        ),
+        (
+            "interconnect",
+            "whole link, NVLink only",
+            whole_link[whole_link["label"].str.startswith("NVLink")],
+        ),
     ]
     return [Choice(trend, points, fit(rows)) for trend, points, rows in chosen]
 
@@ -88,16 +107,29 @@ def influence_table(growths: dict[str, Growth], name: str, caption: str, most: i
         points = trend_points(trend).assign(without=growth.without_over(20))
         moved = abs(growth.slope_without - growth.slope)
         for row in points.assign(moved=moved).nlargest(most, "moved").itertuples():
-            records.append({"Trend": trend.replace("_", " "),
-                            "Point": row.label or f"unnamed, {number(row.value)} {row.unit}",
-                            "Date": f"{row.date:%Y-%m-%d}", "All points": times(growth.over(20)),
-                            "Without it": times(row.without)})
+            records.append(
+                {
+                    "Trend": trend.replace("_", " "),
+                    "Point": row.label or f"unnamed, {number(row.value)} {row.unit}",
+                    "Date": f"{row.date:%Y-%m-%d}",
+                    "All points": times(growth.over(20)),
+                    "Without it": times(row.without),
+                }
+            )
     return Table(pd.DataFrame(records), name, caption)
 
 
 def differences_table(differing: pd.DataFrame, name: str, caption: str) -> Table:
     """Show what `errata.drawn_against_printed` returns."""
-    rows = [{"Drawn as": r.label, "Printed as": r.model, "Quantity": r.quantity.replace("_", " "),
-             "Drawn": number(r.drawn), "Printed": number(r.printed), "Ratio": number(r.ratio)}
-            for r in differing.itertuples()]
+    rows = [
+        {
+            "Drawn as": r.label,
+            "Printed as": r.model,
+            "Quantity": r.quantity.replace("_", " "),
+            "Drawn": number(r.drawn),
+            "Printed": number(r.printed),
+            "Ratio": number(r.ratio),
+        }
+        for r in differing.itertuples()
+    ]
     return Table(pd.DataFrame(rows), name, caption)

@@ -42,12 +42,20 @@ def judge(claim: Claim, ours: float | None, corrected: bool = False) -> Verdict:
     deviation = None if ours is None else ours / claim.value - 1
     if ours is None:
         verdict = "not measured"
-    elif abs(deviation) <= claim.tolerance:
+    elif abs(ours - claim.value) <= claim.tolerance * claim.value:
         verdict = "reproduced"
     else:
         verdict = "corrected" if corrected else "differs"
-    return Verdict(claim.id, claim.statement, claim.value, ours, deviation, claim.tolerance,
-                   verdict, claim.chapter)
+    return Verdict(
+        claim.id,
+        claim.statement,
+        claim.value,
+        ours,
+        deviation,
+        claim.tolerance,
+        verdict,
+        claim.chapter,
+    )
 
 
 def _growth(trend: str, years: float) -> Callable[[Path | None], float]:
@@ -64,21 +72,36 @@ OURS: dict[str, Callable[[Path | None], float]] = {
 
 def all_verdicts(data: Path | None = None) -> list[Verdict]:
     """Return the verdict of every claim in claims.csv, in its order."""
-    return [judge(claim, OURS[claim.id](data) if claim.id in OURS else None)
-            for claim in load_claims(data).values()]
+    return [
+        judge(claim, OURS[claim.id](data) if claim.id in OURS else None)
+        for claim in load_claims(data).values()
+    ]
 
 
-BADGES = {"reproduced": "{bdg-success}`✓ reproduced`", "corrected": "{bdg-primary}`✎ corrected`",
-          "differs": "{bdg-warning}`≠ differs`", "not measured": "{bdg-secondary}`○ not measured`"}
+BADGES = {
+    "reproduced": "{bdg-success}`✓ reproduced`",
+    "corrected": "{bdg-primary}`✎ corrected`",
+    "differs": "{bdg-warning}`≠ differs`",
+    "not measured": "{bdg-secondary}`○ not measured`",
+}
 
 
 def verdict_table(name: str, caption: str, chapter: str | None = None) -> Table:
     """Return the verdicts of one chapter, or of the whole report, as a table of the book."""
     rows = [v for v in all_verdicts() if chapter in (None, v.chapter)]
-    frame = pd.DataFrame([{
-        "Claim": v.claim, "Paper": number(v.published), "Ours": number(v.ours) if v.ours else "–",
-        "Deviation": "–" if v.deviation is None else percent(v.deviation, sign=True),
-        "Tolerance": f"± {percent(v.tolerance)}", "Verdict": BADGES[v.verdict]} for v in rows])
+    frame = pd.DataFrame(
+        [
+            {
+                "Claim": v.claim,
+                "Paper": number(v.published),
+                "Ours": number(v.ours) if v.ours else "–",
+                "Deviation": "–" if v.deviation is None else percent(v.deviation, sign=True),
+                "Tolerance": f"± {percent(v.tolerance)}",
+                "Verdict": BADGES[v.verdict],
+            }
+            for v in rows
+        ]
+    )
     return Table(frame, name, caption, markup=("Verdict",))
 
 

@@ -1,27 +1,29 @@
 """The encoder (BERT) and the decoder (GPT-2) in torch, built from an `Architecture`.
 
-For measuring: no dropout, no gradients, no padding masks, random weights unless they are copied
-in. Every module whose matmuls belong to one of the paper's operator classes says so in
-`operator_class`, which `analysis.measured.traced` reads.
+For measuring: no dropout, no gradients, no padding masks, and random weights unless others are
+copied in. They are plain objects, not torch modules: at batch 1 a decoder step is some 200 small
+operators, and what Python does between them would be a fifth of its time.
 
 Attention is a choice, over the same weights. "fused" is what a fast implementation does: one
 projection to queries, keys and values, and one attention kernel. "unfused" is what is counted
 operator by operator: three projections, scores, scale, mask, softmax and the weighted values.
+
+Activations are (batch * rows, width), a row being a token.
 """
 
 import math
-from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 
+MKL = torch.backends.mkl.is_available()
 ATTENTION = ("fused", "unfused")
 GELU = {"gelu": "none", "gelu_tanh": "tanh"}
-BUILT = {  # what the networks can build; any other value of these fields is refused
+BUILT = {  # what can be built here; any other value of these fields is refused
     "activation": tuple(GELU),
     "norm": ("layernorm",),
     "positions": ("learned",),
@@ -39,125 +41,155 @@ BUILT_DECODER = BUILT | {
     "token_types": (0,),
     "pooler": (False,),
 }
-SLICES = 8
 
 
-class Linear(nn.Module):
-    """(..., n_in) -> (..., n_out). `matrix` is the weight as (n_out, n_in), whatever the layout.
+class Linear:
+    """(rows, n_in) -> (rows, n_out): x W^T + b, `weight` (n_out, n_in), `bias` (n_out,) or None.
 
-    The longer side of the weight is contiguous in memory, and on a CPU a single row in float32
-    goes through the weight in slices, as a batched product. Both are for the decoder step, which
-    must be limited by memory: a plain product with one row runs on one thread in MKL, and short
-    contiguous runs defeat the prefetcher; together they cost half the read bandwidth.
+    On a CPU with MKL a single row in float32 goes through the weight in slices, as one batched
+    product: a product with one row would run on one thread, at half the read bandwidth or less.
+    The slices are of the outputs, side by side, or of the inputs, summed: whichever leaves the
+    longer runs of contiguous memory (see `Weights.linear`), which the prefetcher needs.
     """
 
-    def __init__(self, n_in: int, n_out: int, operator_class: str, bias: bool = True):
-        super().__init__()
-        self.n_in, self.n_out, self.operator_class = n_in, n_out, operator_class
-        self.wide = n_out >= n_in
-        self.slices = math.gcd(n_in if self.wide else n_out, SLICES)
-        self.weight = nn.Parameter(torch.empty((n_in, n_out) if self.wide else (n_out, n_in)))
-        self.bias = nn.Parameter(torch.empty(n_out)) if bias else None
-        self.sliced = self.weight.device.type == "cpu" and self.weight.dtype == torch.float32
+    def __init__(self, weight: Tensor, bias: Tensor | None, operator_class: str):
+        self.weight, self.bias, self.operator_class = weight, bias, operator_class
+        self.wide, self.slices = weight.stride(0) == 1, None
+        if weight.device.type == "cpu" and weight.dtype == torch.float32 and MKL:
+            n_out, n_in = weight.shape
+            threads = max(4, torch.get_num_threads())
+            n = math.gcd(n_in if self.wide else n_out, 1 << (threads - 1).bit_length())
+            if self.wide:  # (slices, n_in / slices, n_out)
+                self.slices = weight.t().unflatten(0, (n, -1))
+            else:  # (slices, n_in, n_out / slices)
+                self.slices = weight.unflatten(0, (n, -1)).transpose(1, 2)
 
-    @property
-    def matrix(self) -> Tensor:
-        return self.weight.t() if self.wide else self.weight
-
-    def forward(self, x: Tensor, first: int = 0, last: int | None = None) -> Tensor:
-        """The outputs [first, last), all by default; a part only of a wide matrix."""
-        whole = last is None
-        if self.sliced and x.numel() == self.n_in:
-            y = self._one_row(x) if whole else self._one_row(x, slice(first, last))
-            return y.view(*x.shape[:-1], -1)
-        if whole:
-            return F.linear(x, self.matrix, self.bias)
-        return F.linear(x, self.matrix[first:last], self.bias[first:last])
-
-    def _one_row(self, x: Tensor, part: slice | None = None) -> Tensor:
-        n = self.slices
-        if not self.wide:  # slices of the outputs, side by side
-            columns = self.weight.view(n, -1, self.n_in).transpose(1, 2)
-            x = x.view(1, 1, -1).expand(n, 1, -1)
-            if self.bias is None:
-                return torch.bmm(x, columns)
-            return torch.baddbmm(self.bias.view(n, 1, -1), x, columns)
-        rows, bias = self.weight.view(n, -1, self.n_out), self.bias  # slices of the inputs, summed
-        if part is not None:
-            rows, bias = rows[:, :, part], bias[part]
-        y = torch.bmm(x.view(n, 1, -1), rows).sum(0)
-        return y if bias is None else y.add_(bias)
-
-
-class Attention(nn.Module):
-    """Multi-head attention, (batch, rows, d_model) -> the same; with a cache, causal."""
-
-    operator_class = "act_to_act"
-
-    def __init__(self, arch: Architecture, fused: bool):
-        super().__init__()
-        self.fused, self.heads, self.width = fused, arch.n_heads, arch.d_attention
-        self.scale = arch.head_dim**-0.5
-        self.qkv = Linear(arch.d_model, 3 * self.width, "mha_projections")
-        self.out = Linear(self.width, arch.d_model, "mha_projections")
-
-    def forward(self, x: Tensor, cache: Tensor | None = None, context: int = 0, mask=None):
-        """`cache`: (2, batch, heads, positions, head_dim). The rows are the last of `context`
-        positions: a whole prompt (rows == context) under `mask`, or one row after it."""
-        batch, rows, _ = x.shape
-        shape = (batch, rows, self.heads, -1)
-        if self.fused:
-            parts = self.qkv(x).split(self.width, dim=-1)
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.slices is None or len(x) > 1:
+            return F.linear(x, self.weight, self.bias)
+        n = len(self.slices)
+        if self.wide:
+            y = torch.bmm(x.view(n, 1, -1), self.slices).sum(0)
         else:
-            parts = [self.qkv(x, i * self.width, (i + 1) * self.width) for i in range(3)]
-        q, k, v = (part.view(shape).transpose(1, 2) for part in parts)
-        if cache is not None:
-            keys, values = cache.unbind(0)
-            keys.narrow(2, context - rows, rows).copy_(k)
-            values.narrow(2, context - rows, rows).copy_(v)
-            k, v = keys.narrow(2, 0, context), values.narrow(2, 0, context)
-        causal = cache is not None and rows > 1
-        if self.fused:
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-        else:
-            scores = torch.matmul(q, k.transpose(2, 3)) * self.scale
-            if causal:
-                scores = scores + mask[:rows, :rows]
-            y = torch.matmul(F.softmax(scores, dim=-1), v)
-        return self.out(y.transpose(1, 2).reshape(batch, rows, -1))
+            y = torch.bmm(x.expand(n, 1, -1), self.slices).view(1, -1)
+        return y if self.bias is None else y.add_(self.bias)
+
+    def split(self, parts: int) -> list["Linear"]:
+        """Equal parts of the outputs, sharing memory with the whole."""
+        pairs = zip(self.weight.chunk(parts), self.bias.chunk(parts), strict=True)
+        return [Linear(weight, bias, self.operator_class) for weight, bias in pairs]
 
 
-class FeedForward(nn.Module):
-    def __init__(self, arch: Architecture):
-        super().__init__()
-        self.up = Linear(arch.d_model, arch.d_ff, "ffn_projections")
-        self.down = Linear(arch.d_ff, arch.d_model, "ffn_projections")
-        self.gelu = GELU[arch.activation]
+class Norm:
+    """Layer norm."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(x), approximate=self.gelu))
+    def __init__(self, gain: Tensor, bias: Tensor, eps: float):
+        self.gain, self.bias, self.eps = gain, bias, eps
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.layer_norm(x, self.bias.shape, self.gain, self.bias, self.eps)
 
 
-class Layer(nn.Module):
-    """Attention and FFN, each with a residual add: normalised before (decoder) or after."""
+class Weights:
+    """Makes random weights: normal, of deviation 0.02, as both models are initialised."""
 
-    def __init__(self, arch: Architecture, fused: bool):
-        super().__init__()
-        self.attention, self.ffn = Attention(arch, fused), FeedForward(arch)
-        self.norm1, self.norm2 = _norm(arch), _norm(arch)
+    def __init__(self, dtype: torch.dtype, device: str | torch.device, seed: int):
+        self.factory = {"dtype": dtype, "device": device}
+        self.generator = None  # the device "meta" has no numbers
+        if torch.device(device).type != "meta":
+            self.generator = torch.Generator(device).manual_seed(seed)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.norm1(x + self.attention(x))
+    def normal(self, *shape: int, mean: float = 0, std: float = 0.02) -> Tensor:
+        return torch.empty(shape, **self.factory).normal_(mean, std, generator=self.generator)
+
+    def linear(self, n_in: int, n_out: int, operator_class: str, bias: bool = True) -> Linear:
+        """The longer side of the weight is contiguous in memory."""
+        weight = self.normal(n_in, n_out).t() if n_out >= n_in else self.normal(n_out, n_in)
+        return Linear(weight, self.normal(n_out) if bias else None, operator_class)
+
+    def norm(self, arch: Architecture) -> Norm:
+        return Norm(self.normal(arch.d_model, mean=1), self.normal(arch.d_model), arch.norm_eps)
+
+
+class Layer:
+    """Attention and FFN, each with a residual add and normalised before it (decoder) or after."""
+
+    def __init__(self, arch: Architecture, weights: Weights, fused: bool):
+        d, f, width = arch.d_model, arch.d_ff, arch.d_attention
+        self.fused, self.heads, self.scale = fused, arch.n_heads, arch.head_dim**-0.5
+        self.gelu, self.decodes = GELU[arch.activation], arch.kind == "decoder"
+        self.qkv = weights.linear(d, 3 * width, "mha_projections")
+        self.out = weights.linear(width, d, "mha_projections")
+        self.up = weights.linear(d, f, "ffn_projections")
+        self.down = weights.linear(f, d, "ffn_projections")
+        self.norm1, self.norm2 = weights.norm(arch), weights.norm(arch)
+        self.q_k_v = None if fused else self.qkv.split(3)
+
+    def __call__(self, x, batch, cache=None, context=0, mask=None) -> Tensor:
+        if self.decodes:
+            x = x + self.attention(self.norm1(x), batch, cache, context, mask)
+            return x + self.ffn(self.norm2(x))
+        x = self.norm1(x + self.attention(x, batch))
         return self.norm2(x + self.ffn(x))
 
+    def ffn(self, x: Tensor) -> Tensor:
+        return self.down(F.gelu(self.up(x), approximate=self.gelu))
 
-class CausalLayer(Layer):
-    def forward(self, x: Tensor, cache: Tensor, context: int, mask: Tensor | None) -> Tensor:
-        x = x + self.attention(self.norm1(x), cache, context, mask)
-        return x + self.ffn(self.norm2(x))
+    def attention(self, x: Tensor, batch: int, cache=None, context=0, mask=None) -> Tensor:
+        """Multi-head attention; with a `cache`, (2, batch, heads, positions, head_dim), causal.
+        The rows are then the last of `context` positions: all of them, or one."""
+        rows = len(x) // batch
+        if self.fused:
+            qkv = self.qkv(x).view(batch, rows, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+            q, kv = qkv[0], qkv[1:]
+            if cache is not None:
+                cache.narrow(3, context - rows, rows).copy_(kv)
+                kv = cache.narrow(3, 0, context)
+            y = F.scaled_dot_product_attention(q, kv[0], kv[1], is_causal=self.decodes and rows > 1)
+        else:
+            shape = (batch, rows, self.heads, -1)
+            q, k, v = (part(x).view(shape).transpose(1, 2) for part in self.q_k_v)
+            if cache is not None:
+                for stored, new in zip(cache, (k, v), strict=True):
+                    stored.narrow(2, context - rows, rows).copy_(new)
+                k, v = cache.narrow(3, 0, context)
+            scores = torch.matmul(q, k.transpose(2, 3)) * self.scale
+            if self.decodes and rows > 1:
+                scores = scores + mask[:rows, :rows]
+            y = torch.matmul(torch.softmax(scores, -1), v)
+        return self.out(y.transpose(1, 2).reshape(len(x), -1))
 
 
-class Encoder(nn.Module):
+class Network:
+    """What both have: the layers, and the sizes that they were built for."""
+
+    def __init__(self, arch, built, attention, max_length, weights):
+        if attention not in ATTENTION:
+            raise InputError(f"attention is {attention!r}; allowed: {', '.join(ATTENTION)}")
+        for field, allowed in (built | {"n_kv_heads": (arch.n_heads,)}).items():
+            if (value := getattr(arch, field)) not in allowed:
+                raise InputError(
+                    f"{arch.name}: {field}={value!r} can be counted but is not built in torch; "
+                    f"built: {', '.join(map(repr, allowed))}"
+                )
+        self.arch, self.max_length = arch, max_length or arch.n_positions
+        fused = attention == "fused"
+        self.layers = [Layer(arch, weights, fused) for _ in range(arch.n_layers)]
+        self.positions = weights.normal(max(arch.n_positions, self.max_length), arch.d_model)
+        self.norm = weights.norm(arch)
+
+    def linears(self) -> list[Linear]:
+        """Every projection, once; `analysis.measured.traced` reads their operator classes."""
+        inside = [each for x in self.layers for each in (x.qkv, x.out, x.up, x.down)]
+        return inside + [each for each in vars(self).values() if isinstance(each, Linear)]
+
+    def check_length(self, length: int) -> int:
+        if not 1 <= length <= self.max_length:
+            raise InputError(f"{length} tokens; this network was built for 1 to {self.max_length}")
+        return length
+
+
+class Encoder(Network):
     """BERT: embeddings, layers that normalise after each residual add, and the pooler.
 
     `max_length` is the longest sequence, by default `arch.n_positions`; the position table grows
@@ -167,135 +199,69 @@ class Encoder(nn.Module):
 
     def __init__(self, arch, attention="fused", max_length=None, dtype=torch.float32,
                  device="cpu", seed=0):  # fmt: skip
-        super().__init__()
-        fused = _checked(arch, BUILT_ENCODER, attention)
-        self.max_length = max_length or arch.n_positions
-        with _defaults(dtype, device):
-            self.words = _table(arch.vocab_size, arch)
-            self.positions = _table(max(arch.n_positions, self.max_length), arch)
-            self.types = _table(arch.token_types, arch) if arch.token_types else None
-            self.norm = _norm(arch)
-            self.layers = nn.ModuleList(Layer(arch, fused) for _ in range(arch.n_layers))
-            self.pooler = None
-            if arch.pooler:
-                self.pooler = Linear(arch.d_model, arch.d_model, "ffn_projections")
-        _randomise(self, seed)
+        weights, d = Weights(dtype, device, seed), arch.d_model
+        super().__init__(arch, BUILT_ENCODER, attention, max_length, weights)
+        self.words = weights.normal(arch.vocab_size, d)
+        self.types = weights.normal(arch.token_types, d) if arch.token_types else None
+        self.pooler = weights.linear(d, d, "ffn_projections") if arch.pooler else None
 
     @torch.inference_mode()
-    def forward(self, tokens: Tensor, types: Tensor | None = None):
+    def __call__(self, tokens: Tensor, types: Tensor | None = None):
         """tokens, types (all 0 by default): (batch, length) int64 -> last hidden states
-        (batch, length, d_model), pooled (batch, d_model) or None without a pooler."""
-        length = _within(tokens.shape[1], self.max_length, "a sequence")
+        (batch, length, d_model), and pooled (batch, d_model) or None without a pooler."""
+        batch, length = tokens.shape
         x = F.embedding(tokens, self.words)
         if self.types is not None:
             x = x + F.embedding(torch.zeros_like(tokens) if types is None else types, self.types)
-        x = self.norm(x + self.positions[:length])
+        x = self.norm(x + self.positions[: self.check_length(length)]).flatten(0, 1)
         for layer in self.layers:
-            x = layer(x)
-        return x, None if self.pooler is None else torch.tanh(self.pooler(x[:, :1]))[:, 0]
+            x = layer(x, batch)
+        x = x.view(batch, length, -1)
+        return x, None if self.pooler is None else torch.tanh(self.pooler(x[:, 0]))
 
 
-class Decoder(nn.Module):
+class Decoder(Network):
     """GPT-2: embeddings, layers that normalise before, a last norm, and the tied LM head.
 
     The KV cache is allocated here, for `batch` sequences of up to `max_length` tokens (by default
     `arch.n_positions`), and filled with random numbers, so that a step can be timed at any context
-    without the steps before it. `forward` and `step` fill it; nothing empties it: what a call
-    says is its context is all that it reads. Otherwise as `Encoder`.
+    without the steps before it. `prefill` and `step` write it and read the first `context`
+    positions, nothing else; so nothing needs to empty it. Otherwise as `Encoder`.
 
-    A step at one context has fixed shapes and addresses (the cache is read through views of it),
-    so on CUDA it can be captured as a graph and replayed, one graph a context; the tokens must
-    then be written into the tensor that was captured.
+    A step at one context has fixed shapes and addresses (it reads the cache through a view), so
+    that on CUDA it can be captured as a graph, one a context; write the next token into the
+    tensor that was captured.
     """
 
     def __init__(self, arch, attention="fused", batch=1, max_length=None, dtype=torch.float32,
                  device="cpu", seed=0):  # fmt: skip
-        super().__init__()
-        fused = _checked(arch, BUILT_DECODER, attention)
-        self.max_length = n = max_length or arch.n_positions
-        with _defaults(dtype, device):
-            # Embedding and head share the head's layout: a step reads all of the head and one
-            # row of the embedding, so a slow look-up costs less than a slow head.
-            self.head = Linear(arch.d_model, arch.vocab_size, "ffn_projections", bias=False)
-            self.positions = _table(max(arch.n_positions, n), arch)
-            self.layers = nn.ModuleList(CausalLayer(arch, fused) for _ in range(arch.n_layers))
-            self.norm = _norm(arch)
-            shape = (arch.n_layers, 2, batch, arch.n_heads, n, arch.head_dim)
-            self.register_buffer("cache", torch.empty(shape), persistent=False)
-            mask = None if fused else torch.full((n, n), -math.inf).triu(1)
-            self.register_buffer("mask", mask, persistent=False)
-        _randomise(self, seed)
+        weights = Weights(dtype, device, seed)
+        super().__init__(arch, BUILT_DECODER, attention, max_length, weights)
+        # Its weight is also the embedding, in the layout that is best for the head: a step
+        # reads all of it for the head, and one scattered row for the embedding.
+        self.head = weights.linear(arch.d_model, arch.vocab_size, "ffn_projections", bias=False)
+        shape = (arch.n_layers, 2, batch, arch.n_heads, self.max_length, arch.head_dim)
+        self.cache = weights.normal(*shape, std=1)
+        self.mask = None
+        if attention == "unfused":
+            square = torch.full((self.max_length, self.max_length), -math.inf, **weights.factory)
+            self.mask = square.triu(1)
 
     @torch.inference_mode()
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Prefill: tokens (batch, length) int64 -> logits (batch, length, vocabulary)."""
-        return self._run(tokens, _within(tokens.shape[1], self.max_length, "a prompt"))
+    def prefill(self, tokens: Tensor) -> Tensor:
+        """Prompts (batch, length) int64, at once -> logits (batch, length, vocabulary)."""
+        return self._run(tokens, tokens.shape[1])
 
     @torch.inference_mode()
     def step(self, token: Tensor, context: int) -> Tensor:
         """One new token a sequence, (batch, 1) int64 -> logits (batch, 1, vocabulary). It attends
         to `context` tokens, itself included; the `context` - 1 before it are in the cache."""
-        return self._run(token, _within(context, self.max_length, "a context"))
+        return self._run(token, context)
 
     def _run(self, tokens: Tensor, context: int) -> Tensor:
-        rows = tokens.shape[1]
-        x = F.embedding(tokens, self.head.matrix) + self.positions[context - rows : context]
-        for layer, cache in zip(self.layers, self.cache.unbind(0), strict=True):
-            x = layer(x, cache, context, self.mask)
-        return self.head(self.norm(x))
-
-
-def _checked(arch: Architecture, built: dict[str, tuple], attention: str) -> bool:
-    """Whether attention is fused; InputError for what is not built."""
-    if attention not in ATTENTION:
-        raise InputError(f"attention is {attention!r}; allowed: {', '.join(ATTENTION)}")
-    for field, allowed in (built | {"n_kv_heads": (arch.n_heads,)}).items():
-        value = getattr(arch, field)
-        if value not in allowed:
-            raise InputError(
-                f"{arch.name}: {field}={value!r} can be counted but is not built in torch; "
-                f"built: {', '.join(map(repr, allowed))}"
-            )
-    return attention == "fused"
-
-
-def _within(length: int, longest: int, what: str) -> int:
-    if not 1 <= length <= longest:
-        raise InputError(f"{what} of {length} tokens; this network was built for 1 to {longest}")
-    return length
-
-
-@contextmanager
-def _defaults(dtype: torch.dtype, device: str | torch.device):
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        with torch.device(device):
-            yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-def _table(rows: int, arch: Architecture) -> nn.Parameter:
-    return nn.Parameter(torch.empty(rows, arch.d_model))
-
-
-def _norm(arch: Architecture) -> nn.LayerNorm:
-    return nn.LayerNorm(arch.d_model, eps=arch.norm_eps)
-
-
-def _randomise(network: nn.Module, seed: int) -> None:
-    """Normal numbers of deviation 0.02, as both models are initialised, about 0 or, for the gains
-    of a norm, about 1. A cache gets keys and values of deviation 1."""
-    network.requires_grad_(False).eval()
-    device = network.positions.device
-    if device.type == "meta":
-        return
-    generator = torch.Generator(device).manual_seed(seed)
-    for parameter in network.parameters():
-        parameter.normal_(0, 0.02, generator=generator)
-    for module in network.modules():
-        if isinstance(module, nn.LayerNorm):
-            module.weight.add_(1)
-    if hasattr(network, "cache"):
-        network.cache.normal_(generator=generator)
+        batch, rows = tokens.shape
+        seen = self.positions[self.check_length(context) - rows : context]
+        x = (F.embedding(tokens, self.head.weight) + seen).view(batch * rows, -1)
+        for layer, cache in zip(self.layers, self.cache, strict=True):
+            x = layer(x, batch, cache, context, self.mask)
+        return self.head(self.norm(x)).view(batch, rows, -1)

@@ -30,7 +30,6 @@ class Growth:
     origin: np.datetime64
     slope: float
     intercept: float
-    r_squared: float
     n: int
     interval: tuple[float, float]
     bootstrap: tuple[float, float]
@@ -98,26 +97,29 @@ def fit_growth(dates, values) -> Growth:
     x, y = years_since(origin, dates), np.log10(values)
     if np.ptp(x) == 0:
         raise InputError(f"a growth fit needs at least 2 different dates; all are {origin}")
-    line = stats.linregress(x, y)
-    reach = stats.t.ppf(0.5 + CONFIDENCE / 2, x.size - 2) * line.stderr
+    slope, freedom = float(_slopes(x, y)), x.size - 2
+    intercept = float(y.mean() - slope * x.mean())
+    residual = y - intercept - slope * x
+    # Not scipy's linregress: it has no standard error for values that are all equal.
+    error = np.sqrt((residual**2).sum() / freedom / ((x - x.mean()) ** 2).sum())
+    reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom) * error)
     return Growth(
         origin,
-        float(line.slope),
-        float(line.intercept),
-        float(line.rvalue**2),
+        slope,
+        intercept,
         x.size,
-        (float(line.slope - reach), float(line.slope + reach)),
-        _bootstrap(x, y),
-        _slopes_without(x, y),
+        interval=(slope - reach, slope + reach),
+        bootstrap=_bootstrap(x, y),
+        slope_without=_slopes_without(x, y),
     )
 
 
 def _slopes(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
     """Least-squares slopes along `axis`; nan where all x are equal."""
     dx = x - x.mean(axis=axis, keepdims=True)
-    spread = (dx**2).sum(axis=axis)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(spread > 0, (dx * y).sum(axis=axis) / spread, np.nan)
+        slopes = (dx * y).sum(axis=axis) / (dx**2).sum(axis=axis)
+    return np.where(np.ptp(x, axis=axis) > 0, slopes, np.nan)
 
 
 def _bootstrap(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:

@@ -93,8 +93,10 @@ def figure_files(app, docname) -> dict[str, dict[str, str]]:
         for output in cell.get("outputs", []):
             bundle = output.get("data", {})
             if name and "text/csv" in bundle:
-                found[name] = {"svg": "".join(bundle["image/svg+xml"]),
-                               "csv": "".join(bundle["text/csv"])}
+                found[name] = {
+                    "svg": "".join(bundle["image/svg+xml"]),
+                    "csv": "".join(bundle["text/csv"]),
+                }
     return found
 
 
@@ -111,7 +113,7 @@ def write_downloads(app, exception):
 
 
 def forget_after_warnings(app, exception):
-    """Read every page again after a build that warned: else the next one would not see the fault."""
+    """Read every page again after a build that warned, so that the next one warns too."""
     if exception or app._warncount:
         shutil.rmtree(app.doctreedir, ignore_errors=True)
 

@@ -1,0 +1,105 @@
+"""Every figure draws, says what it shows, and has no label on another."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from analysis.compared import figures, scaling
+from analysis.compared.training_memory import breakdown
+from analysis.published.claims import load_claims
+from analysis.published.tables import load_table
+
+
+def _figures():
+    points, growths, claims = load_table("figure_points"), scaling.fit_trends(), load_claims()
+    hardware = {series: growths[series] for series in scaling.HARDWARE}
+    of = {name: points[points["figure"] == name] for name in points["figure"].unique()}
+    yield figures.scaling_disparity(of["hw_scaling"], hardware)
+    yield figures.growth_sensitivity(
+        hardware, {series: claims[f"{series}_twenty_years"].value for series in hardware}
+    )
+    yield figures.growth_choices(scaling.choices())
+    yield figures.gap(hardware)
+    yield figures.labelled_growth(
+        of["model_size"],
+        {s: growths[s] for s in ("transformer_parameters", "accelerator_memory")},
+        "plotted_value",
+        "parameters (billions)",
+    )
+    yield figures.labelled_growth(
+        of["training_compute"],
+        {s: growths[s] for s in ("transformer_training_compute", "all_training_compute")},
+        "value",
+        "training compute (FLOP)",
+        reference=("Moore's law", 2),
+    )
+    yield figures.training_memory(breakdown("figure"))
+
+
+@pytest.fixture(scope="module")
+def plots():
+    return list(_figures())
+
+
+def texts(figure):
+    """The boxes of all texts drawn inside the axes, labels of ticks along y included."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for ax in figure.axes:
+        shown = [t for t in ax.texts if t.get_text()]
+        yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in shown]
+        low, high = sorted(ax.get_ylim())
+        ticks = [t for t in ax.get_yticklabels() if low <= t.get_position()[1] <= high]
+        yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in ticks]
+
+
+def overlapping(figure, slack=1.0):
+    """Pairs of texts whose boxes share more than `slack` pixels each way."""
+    found = []
+    for boxes in texts(figure):
+        for i, (one, a) in enumerate(boxes):
+            for other, b in boxes[:i]:
+                wide, high = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+                if wide > slack and high > slack:
+                    found.append((one, other))
+    return found
+
+
+def test_no_label_lies_on_another(plots):
+    assert [pairs for plot in plots if (pairs := overlapping(plot.figure))] == []
+
+
+def test_an_overlap_would_be_seen(plots):
+    ax = plots[0].figure.axes[0]
+    planted = [ax.text(0.5, 0.5, "one", transform=ax.transAxes) for _ in range(2)]
+    assert overlapping(plots[0].figure)
+    for text in planted:
+        text.remove()
+
+
+def test_no_text_leaves_the_figure(plots):
+    for plot in plots:
+        width, height = plot.figure.canvas.get_width_height()
+        for boxes in texts(plot.figure):
+            for text, box in boxes:
+                assert box.x0 > -1 and box.x1 < width + 1, text
+                assert box.y0 > -1 and box.y1 < height + 1, text
+
+
+def test_the_data_of_a_figure_is_what_it_draws(plots):
+    for plot in plots:
+        bundle = plot._repr_mimebundle_()
+        back = pd.read_csv(io.StringIO(bundle["text/csv"]))
+        assert len(back) == len(plot.data) > 0
+        assert bundle["image/svg+xml"].count("<svg") == 1
+    first = plots[0]
+    drawn = np.concatenate([c.get_offsets()[:, 1] for c in first.figure.axes[0].collections])
+    assert sorted(drawn) == pytest.approx(sorted(first.data["plotted_value"]))
+
+
+def test_the_same_figure_has_the_same_bytes():
+    growths = {s: g for s, g in scaling.fit_trends().items() if s in scaling.HARDWARE}
+    assert figures.gap(growths).svg() == figures.gap(growths).svg()

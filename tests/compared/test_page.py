@@ -1,0 +1,58 @@
+"""What reaches the page: numbers as text, and cells from elsewhere that stay text."""
+
+import math
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from analysis.compared.page import Table, between, escape, number, percent, times
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (64313.18, 3, "64,300"),
+        (1.5915, 3, "1.59"),
+        (9.999, 3, "10.0"),
+        (0.0123456, 2, "0.012"),
+        (2, 1, "2"),
+        (0, 3, "0"),
+        (-3.14159, 2, "-3.1"),
+        (5.33e20, 3, "5.33e+20"),
+        (999_999, 3, "1.00e+06"),
+    ],
+)
+def test_number(value, digits, text):
+    assert number(value, digits) == text
+
+
+@given(st.floats(1e-3, 9e5), st.integers(1, 6))
+def test_number_keeps_its_digits(value, digits):
+    assert float(number(value, digits).replace(",", "")) == pytest.approx(
+        value, rel=0.5 * 10 ** (1 - digits) * 1.0001
+    )
+
+
+def test_factors_shares_and_intervals():
+    assert times(104.26) == "104×"
+    assert percent(0.0719, sign=True) == "+7.2 %"
+    assert percent(-0.005, sign=True) == "−0.50 %"
+    assert between((1.447, 1.75)) == "1.45 to 1.75"
+    assert math.isnan(float(number(float("nan"))))
+
+
+@given(st.text(max_size=60))
+def test_escaped_text_renders_as_itself(text):
+    """CommonMark shows the escaped text as the same words: no link, markup or HTML."""
+    shown = MarkdownIt("commonmark", {"html": True}).parseInline(escape(text))[0].children or []
+    assert {token.type for token in shown} <= {"text", "text_special"}
+
+
+def test_only_our_own_columns_may_hold_markup():
+    frame = pd.DataFrame({"x": ["<b>a|b</b>"], "Verdict": ["{bdg-success}`ok`"]})
+    text = Table(frame, "tab", "Caption.", markup=("Verdict",))._repr_mimebundle_()["text/markdown"]
+    assert "<b>" not in text and "{bdg-success}`ok`" in text
+    assert "&lt;b&gt;" in Table(frame, "tab", "Caption.")._repr_mimebundle_()["text/html"]

@@ -1,0 +1,63 @@
+"""Verdicts: the rule, and that every claim is judged by a chapter that exists."""
+
+from pathlib import Path
+
+import pytest
+
+from analysis.compared import verdicts
+from analysis.published.claims import Claim, load_claims
+
+ROOT = Path(__file__).resolve().parents[2]
+CLAIM = Claim("id", "It grows.", 100.0, "ratio", 0.1, "chapter", "Fig. 1", "https://example.org")
+
+
+@pytest.mark.parametrize(
+    ("ours", "corrected", "verdict"),
+    [
+        (100.0, False, "reproduced"),
+        (110.0, False, "reproduced"),  # the edge belongs to the tolerance
+        (89.9, False, "differs"),
+        (110.1, False, "differs"),
+        (110.1, True, "corrected"),
+        (105.0, True, "reproduced"),  # nothing to correct
+        (None, False, "not measured"),
+    ],
+)
+def test_rule(ours, corrected, verdict):
+    judged = verdicts.judge(CLAIM, ours, corrected)
+    assert judged.verdict == verdict
+    assert judged.deviation == (None if ours is None else pytest.approx(ours / 100 - 1))
+
+
+def test_every_claim_is_judged_in_order_by_a_chapter_that_exists():
+    judged = verdicts.all_verdicts()
+    assert [v.id for v in judged] == list(load_claims())
+    chapters = {path.stem.split("_", 1)[1] for path in (ROOT / "notebooks").glob("*.md")}
+    assert {v.chapter for v in judged} <= chapters
+    assert {v.verdict for v in judged} <= set(verdicts.VERDICTS)
+
+
+def test_no_number_of_ours_without_a_claim():
+    trends = {name for name in verdicts.OURS if name.endswith("_years")}
+    assert set(verdicts.OURS) - trends <= set(load_claims())
+
+
+def test_trend_claims_are_reproduced_and_training_memory_differs():
+    """The paper's trends follow from its points; its 3 to 4 is not what its own table gives."""
+    judged = {v.id: v.verdict for v in verdicts.all_verdicts()}
+    differing = {name for name, verdict in judged.items() if verdict != "reproduced"}
+    assert differing == {"training_memory_over_parameters"}
+
+
+def test_json_has_the_documented_keys():
+    for row in verdicts.verdicts_json(verdicts.all_verdicts()):
+        assert list(row) == [
+            "id",
+            "claim",
+            "published",
+            "ours",
+            "deviation",
+            "tolerance",
+            "verdict",
+            "chapter",
+        ]
