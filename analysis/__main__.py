@@ -8,6 +8,8 @@ import click
 
 from analysis.errors import InputError
 
+MOST = 10**9  # beyond any sequence or batch; keeps a slip of the hand from printing nonsense
+CONFIG_BYTES = 1_000_000
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -58,6 +60,97 @@ def verdicts(data: Path | None, as_json: bool) -> None:
     for v in judged:
         ours = "-" if v.ours is None else f"{number(v.ours)} ({percent(v.deviation, sign=True)})"
         click.echo(f"{v.verdict:14}{v.id:40}paper {number(v.published):>8}   ours {ours}")
+
+
+@cli.command()
+@click.argument("arch", required=False)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read the architecture from a Hugging Face config.json instead of ARCH.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Change a field of the architecture, e.g. n_heads=4; may be repeated.",
+)
+@click.option(
+    "--sequence-length",
+    "-l",
+    type=click.IntRange(1, MOST),
+    required=True,
+    help="Tokens encoded, prefilled or generated, or a step's context.",
+)
+@click.option(
+    "--phase",
+    type=click.Choice(["encode", "prefill", "step", "generate"]),
+    help="Default: encode for an encoder, generate for a decoder.",
+)
+@click.option(
+    "--convention",
+    default="published",
+    show_default=True,
+    help="What is counted: published, unfused or fused.",
+)
+@click.option(
+    "--bytes",
+    "element_bytes",
+    type=click.Choice(["1", "2", "4"]),
+    help="Bytes per element of weights, activations and cache [default: the convention's].",
+)
+@click.option("--batch", type=click.IntRange(1, MOST), default=1, show_default=True)
+@JSON
+def count(
+    arch, config, settings, sequence_length, phase, convention, element_bytes, batch, as_json
+) -> None:
+    """Count FLOPs, bytes and arithmetic intensity of ARCH by operator class."""
+    from analysis.compared.counts import OPERATOR_CLASSES, count_json, default_phase
+    from analysis.predicted.architectures import named, override
+    from analysis.predicted.operations import convention_named
+
+    if (arch is None) == (config is None):
+        raise InputError("count needs an ARCH or a --config FILE, and not both")
+    architecture = override(named(arch) if arch else read_config(config), settings)
+    counted_as = convention_named(convention)
+    if element_bytes:
+        counted_as = counted_as.with_bytes(int(element_bytes))
+    shown = count_json(
+        architecture, phase or default_phase(architecture), sequence_length, counted_as, batch
+    )
+    if as_json:
+        click.echo(json.dumps(shown, indent=2))
+        return
+    click.echo(
+        f"{shown['architecture']}, {shown['phase']}, {sequence_length} tokens, batch {batch}, "
+        f"convention {convention}"
+    )
+    for name, label in OPERATOR_CLASSES.items():
+        row = shown["operators"].get(name, shown["total"])
+        click.echo(
+            f"{label:28}{row['flops']:>22,} FLOPs {row['bytes']:>20,} bytes "
+            f"{row['intensity']:>10.2f} FLOP/byte"
+        )
+
+
+def read_config(path: Path):
+    """Read a Hugging Face config.json; the file comes from elsewhere, so it is bounded."""
+    from analysis.predicted.configs import from_config
+
+    try:
+        text = path.read_bytes()[: CONFIG_BYTES + 1]
+        if len(text) > CONFIG_BYTES:
+            raise InputError(f"{path}: expected a config.json of at most {CONFIG_BYTES} bytes")
+        config = json.loads(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: expected JSON: {error}") from None
+    return from_config(config)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.compared.counts import OPERATOR_CLASSES, cells
 from analysis.compared.page import Table, number, percent, times
 from analysis.compared.scaling import choices, fit, trend_points
 from analysis.compared.training_memory import PARTS, breakdown
@@ -45,8 +46,8 @@ def drawn_against_printed(data: Path | None = None) -> pd.DataFrame:
 
 
 def errata(data: Path | None = None) -> list[Erratum]:
-    """Return every erratum of the scaling, model and training-memory chapters."""
-    return [*_hardware(data), *_models(data), *_training_memory(data)]
+    """Return every erratum, in the order of the chapters."""
+    return [*_hardware(data), *_models(data), *_training_memory(data), *_counts(data)]
 
 
 def errata_table(name: str, caption: str) -> Table:
@@ -182,3 +183,62 @@ def _training_memory(data: Path | None) -> list[Erratum]:
             "none on the sums; the printed length cannot be used to recompute activations",
         ),
     ]
+
+
+def _counts(data: Path | None) -> list[Erratum]:
+    printed = cells(data)
+    wrong = printed[printed["status"] == "differs"]
+    large = printed[printed["status"] == "one projection short"]
+    flops = large[large["quantity"] == "flops"]
+    low, high = (flops["ours"] / flops["printed"] - 1).agg(["min", "max"])
+    worst = (flops["without"] / flops["printed"] - 1).abs().max()
+    cut = printed[printed["status"] == "cut"]
+    return [
+        *(_contradicted(cell, printed) for cell in wrong.itertuples()),
+        Erratum(
+            "Survey, Fig. 4 and 6 (reprinted), BERT-Large",
+            "; ".join(f"{c.printed:.0f} at {c.sequence_length}" for c in flops.itertuples())
+            + " (1e9 FLOPs)",
+            "these are the FLOPs of three of the four attention projections of every layer (within "
+            f"{percent(worst)}); the printed bytes leave out its weights as well",
+            f"BERT-Large needs {percent(low)} to {percent(high)} more FLOPs than printed; the "
+            "order of the models does not change",
+        ),
+        Erratum(
+            "Survey, tables and figures (reprinted), last digits",
+            "; ".join(
+                f"{c.model} {c.sequence_length} {_words(c)} {c.printed:.{c.decimals}f}"
+                for c in cut.itertuples()
+            ),
+            "the digits are cut where the others are rounded: "
+            + "; ".join(f"{c.ours:.{c.decimals + 2}f}" for c in cut.itertuples()),
+            "none",
+        ),
+    ]
+
+
+def _words(cell) -> str:
+    return f"{OPERATOR_CLASSES[cell.operator_class]} {cell.quantity.replace('_', ' ')}"
+
+
+def _contradicted(cell, printed: pd.DataFrame) -> Erratum:
+    """Set a cell against what the other two printed cells of its row imply."""
+    row = printed[
+        (printed["table"] == cell.table)
+        & (printed["model"] == cell.model)
+        & (printed["sequence_length"] == cell.sequence_length)
+        & (printed["operator_class"] == cell.operator_class)
+    ].set_index("quantity")["printed"]
+    flops, mops, intensity = row["flops"], row["mops"], row["arithmetic_intensity"]
+    implied = {
+        "flops": mops * intensity,
+        "mops": flops / intensity,
+        "arithmetic_intensity": flops / mops,
+    }[cell.quantity]
+    return Erratum(
+        f"Survey tables 3 and 11, {cell.model} at {cell.sequence_length}, {_words(cell)}",
+        f"{cell.printed:.{cell.decimals}f}",
+        f"the row's other two cells give {number(implied)}; we count {number(cell.ours)}",
+        f"the cell is off by {times(max(implied / cell.printed, cell.printed / implied))}; "
+        "the printed total is consistent with our count",
+    )

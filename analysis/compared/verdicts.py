@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.compared.counts import LENGTHS, PAPER_MODELS, VALUES, count
 from analysis.compared.page import Table, number, percent
 from analysis.compared.scaling import TRENDS, fit, trend_points
 from analysis.compared.training_memory import activations_over_parameters
@@ -62,18 +63,31 @@ def _growth(trend: str, years: float) -> Callable[[Path | None], float]:
     return lambda data: fit(trend_points(trend, data)).over(years)
 
 
+def _count(model: str, length: int, quantity: str) -> Callable[[Path | None], float]:
+    return lambda _: float(VALUES[quantity](count(PAPER_MODELS[model], length)["total"]))
+
+
 # Claim -> our number for it, from the tables in a data folder.
 OURS: dict[str, Callable[[Path | None], float]] = {
     **{f"{trend}_two_years": _growth(trend, 2) for trend in TRENDS},
     **{f"{trend}_twenty_years": _growth(trend, 20) for trend in TRENDS},
     "training_memory_over_parameters": activations_over_parameters,
+    "gpt2_arithmetic_intensity": _count("GPT-2", 512, "arithmetic_intensity"),
+    "bert_base_least_arithmetic_intensity": lambda _: min(
+        _count("BERT-Base", length, "arithmetic_intensity")(None) for length in LENGTHS
+    ),
+    "bert_base_flops_512": _count("BERT-Base", 512, "flops"),
+    "gpt2_flops_512": _count("GPT-2", 512, "flops"),
+    "bert_large_flops_512": _count("BERT-Large", 512, "flops"),
 }
+# Claims that an erratum corrects (see compared/errata.py), when our number is not the printed one.
+CORRECTED = {"bert_large_flops_512"}
 
 
 def all_verdicts(data: Path | None = None) -> list[Verdict]:
     """Return the verdict of every claim in claims.csv, in its order."""
     return [
-        judge(claim, OURS[claim.id](data) if claim.id in OURS else None)
+        judge(claim, OURS[claim.id](data) if claim.id in OURS else None, claim.id in CORRECTED)
         for claim in load_claims(data).values()
     ]
 

@@ -1,93 +1,23 @@
-"""Every figure of the book, one function each, one style. A function draws; it computes nothing."""
+"""Figures of growth and of the paper's own tables."""
 
 import textwrap
 from collections.abc import Iterable
 
-import matplotlib
 import numpy as np
 import pandas as pd
-from adjustText import adjust_text
-from matplotlib import patheffects
-from matplotlib.figure import Figure
 
-from analysis.compared.page import Plot, number, styled, times
+from analysis.compared.figures.style import (
+    COLOURS,
+    NAMES,
+    axes,
+    label_points,
+    plain_log_ticks,
+    spread,
+)
+from analysis.compared.page import Plot, styled, times
 from analysis.compared.scaling import Choice
 from analysis.compared.training_memory import PARTS
 from analysis.predicted.trends import Growth, years_since
-
-# A colour means the same in every figure: compute black, memory green, links blue, as in the paper.
-COLOURS = {
-    "peak_flops": "#000000",
-    "dram_bandwidth": "#007f5f",
-    "interconnect": "#0072b2",
-    "accelerator_memory": "#007f5f",
-    "transformer_parameters": "#b3401b",
-    "transformer_training_compute": "#b3401b",
-    "cv_parameters": "#6b6b6b",
-    "recsys_parameters": "#8c5a9e",
-    "other_training_compute": "#6b6b6b",
-    "parameters": "#b3401b",
-    "optimizer": "#e1a100",
-    "activations": "#5b8db8",
-}
-NAMES = {
-    "peak_flops": "peak FLOPS",
-    "dram_bandwidth": "DRAM bandwidth",
-    "interconnect": "interconnect",
-    "transformer_parameters": "Transformer models",
-    "cv_parameters": "vision models",
-    "recsys_parameters": "recommender",
-    "accelerator_memory": "accelerator memory",
-    "transformer_training_compute": "Transformers",
-    "other_training_compute": "other models",
-    "all_training_compute": "all models",
-}
-HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
-
-
-def _axes(height: float | None = None, **kwargs):
-    figure = Figure()
-    if height:
-        figure.set_figheight(height)
-    return figure, figure.subplots(**kwargs)
-
-
-def _label_points(ax, rows: pd.DataFrame, y: str, colour: str) -> list:
-    """Write each point's name without the product in brackets, which the CSV keeps."""
-    return [
-        ax.text(date, value, label.split(" (")[0], fontsize=8.5, color=colour, path_effects=HALO)
-        for date, value, label in zip(rows["date"], rows[y], rows["label"], strict=True)
-        if label
-    ]
-
-
-def _spread(ax, texts: list) -> None:
-    """Move labels off points, lines and each other; the library's search starts from a seed."""
-    np.random.seed(0)  # adjustText draws from the global generator
-    points = [scatter.get_offsets().data for scatter in ax.collections]
-    x, y = np.concatenate(points + _log_samples(ax)).T
-    adjust_text(
-        texts,
-        x=x,
-        y=y,
-        ax=ax,
-        expand=(1.06, 1.3),
-        time_lim=None,
-        iter_lim=300,
-        force_text=(0.2, 0.35),
-        force_static=(0.15, 0.25),
-        max_move=8,
-        arrowprops={"arrowstyle": "-", "color": "#999999", "lw": 0.5},
-    )
-
-
-def _log_samples(ax, count: int = 50) -> list[np.ndarray]:
-    """Points along each straight line of a log axis, in data units, for labels to avoid."""
-    samples = []
-    for line in ax.lines:
-        (x0, y0), (x1, y1) = line.get_xydata()
-        samples.append(np.column_stack([np.linspace(x0, x1, count), np.geomspace(y0, y1, count)]))
-    return samples
 
 
 def _line(ax, growth: Growth, dates, scale: float, colour: str, label: str, **style) -> None:
@@ -103,7 +33,7 @@ def scaling_disparity(points: pd.DataFrame, growths: dict[str, Growth]) -> Plot:
     """
     points = points.copy()
     with styled():
-        figure, ax = _axes(6.4)
+        figure, ax = axes(6.4)
         texts = []
         for series, growth in growths.items():
             rows = points[points["series"] == series]
@@ -118,10 +48,10 @@ def scaling_disparity(points: pd.DataFrame, growths: dict[str, Growth]) -> Plot:
                 f"{NAMES[series]}: {times(growth.over(20))} in 20 years",
             )
             ax.scatter(rows["date"], rows["plotted_value"], s=16, color=COLOURS[series], zorder=4)
-            texts += _label_points(ax, rows, "plotted_value", COLOURS[series])
+            texts += label_points(ax, rows, "plotted_value", COLOURS[series])
         ax.set(yscale="log", ylabel="relative to the first point (1)", xlabel="year")
         ax.legend(loc="upper left")
-        _spread(ax, texts)
+        spread(ax, texts)
     keep = ["series", "label", "date", "value", "unit", "plotted_value", "fitted_value"]
     return Plot(figure, points[keep])
 
@@ -161,8 +91,8 @@ def growth_sensitivity(growths: dict[str, Growth], printed: dict[str, float]) ->
             )
     rows = pd.DataFrame(records)
     with styled():
-        figure, axes = _axes(5.2, nrows=len(growths))
-        for ax, (series, part) in zip(axes, rows.groupby("series", sort=False), strict=True):
+        figure, panels = axes(5.2, nrows=len(growths))
+        for ax, (series, part) in zip(panels, rows.groupby("series", sort=False), strict=True):
             _intervals(ax, part.reset_index())
             ax.axvline(printed[series], color="#d55e00", ls="--", lw=1.4)
             ax.set(xscale="log", ylim=(-2.6, 0.6))
@@ -171,17 +101,9 @@ def growth_sensitivity(growths: dict[str, Growth], printed: dict[str, float]) ->
                 loc="left",
                 fontsize=10,
             )
-            _plain_log_ticks(ax)
-        axes[-1].set_xlabel("growth over 20 years (factor)")
+            plain_log_ticks(ax)
+        panels[-1].set_xlabel("growth over 20 years (factor)")
     return Plot(figure, rows)
-
-
-def _plain_log_ticks(ax, axis: str = "x") -> None:
-    """Label a short log axis with plain numbers, few enough to read on a phone."""
-    along = getattr(ax, f"{axis}axis")
-    along.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5), numticks=6))
-    along.set_major_formatter(lambda value, _: number(value, 2))
-    along.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
 
 def growth_choices(choices: Iterable[Choice]) -> Plot:
@@ -199,10 +121,10 @@ def growth_choices(choices: Iterable[Choice]) -> Plot:
             for c in choices
         ]
     )
-    panels = rows.groupby("series", sort=False)
+    parts = rows.groupby("series", sort=False)
     with styled():
-        figure, axes = _axes(6.0, nrows=len(panels), sharex=True, height_ratios=panels.size())
-        for ax, (series, part) in zip(axes, panels, strict=True):
+        figure, panels = axes(6.0, nrows=len(parts), sharex=True, height_ratios=parts.size())
+        for ax, (series, part) in zip(panels, parts, strict=True):
             _intervals(ax, part)
             labels = [textwrap.fill(label, 27) for label in part["label"]]
             ax.set_yticks(ax.get_yticks(), labels, fontsize=9)
@@ -218,7 +140,7 @@ def growth_choices(choices: Iterable[Choice]) -> Plot:
                 )
             ax.set_ylim(-len(part) + 0.4, 0.8)
             ax.set_title(NAMES[series], loc="left", fontsize=10)
-        axes[-1].set_xlabel("growth over 2 years (factor)")
+        panels[-1].set_xlabel("growth over 2 years (factor)")
     return Plot(figure, rows)
 
 
@@ -233,7 +155,7 @@ def gap(growths: dict[str, Growth], years: int = 20) -> Plot:
         ]
     )
     with styled():
-        figure, ax = _axes(3.8)
+        figure, ax = axes(3.8)
         for series, part in rows.groupby("series", sort=False):
             last = times(part["ratio"].iloc[-1])
             ax.plot(
@@ -267,11 +189,11 @@ def labelled_growth(
     2 years) adds a line from the first point on, for example Moore's law.
     """
     with styled():
-        figure, ax = _axes(5.4)
+        figure, ax = axes(5.4)
         texts = []
         for series, rows in points.groupby("series", sort=False):
             ax.scatter(rows["date"], rows[y], s=18, color=COLOURS[series], zorder=4)
-            texts += _label_points(ax, rows, y, COLOURS[series])
+            texts += label_points(ax, rows, y, COLOURS[series])
         for series, growth in growths.items():
             overall = series == "all_training_compute"
             rows = points if overall else points[points["series"] == series]
@@ -294,7 +216,7 @@ def labelled_growth(
         ax.set(yscale="log", ylabel=ylabel, xlabel="year")
         ax.margins(y=0.12)
         figure.legend(loc="outside upper left", fontsize=9.5)
-        _spread(ax, texts)
+        spread(ax, texts)
     return Plot(
         figure,
         points[["series", "label", "date", "value", "unit", "plotted_value", "plotted_unit"]],
@@ -307,7 +229,7 @@ def training_memory(rows: pd.DataFrame) -> Plot:
     rows: columns model, year, parameters, optimizer, activations, gpu_limit, in GB.
     """
     with styled():
-        figure, ax = _axes(4.8)
+        figure, ax = axes(4.8)
         y = -np.arange(len(rows))
         left = np.zeros(len(rows))
         for part in PARTS:

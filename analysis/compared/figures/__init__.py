@@ -1,0 +1,23 @@
+"""Every figure of the book, one function each, one style. A function draws; it computes nothing."""
+
+from analysis.compared.figures.counts import counts_by_length, intensity_by, intensity_by_class
+from analysis.compared.figures.trends import (
+    gap,
+    growth_choices,
+    growth_sensitivity,
+    labelled_growth,
+    scaling_disparity,
+    training_memory,
+)
+
+__all__ = [
+    "counts_by_length",
+    "gap",
+    "growth_choices",
+    "growth_sensitivity",
+    "intensity_by",
+    "intensity_by_class",
+    "labelled_growth",
+    "scaling_disparity",
+    "training_memory",
+]
