@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.compared.page import Table, number
+from analysis.compared.page import Table, number, percent
 from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2, Architecture
 from analysis.predicted.operations import PUBLISHED, Convention, Cost, projection
 from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, generation, prefill
@@ -181,7 +181,7 @@ def bert_large_table(name: str) -> Table:
             "Printed": number(c.printed, 4),
             "All four projections": f"{c.ours:,.1f}",
             "Three of four": f"{c.without:,.1f}",
-            "Too low by": f"{100 * (c.ours / c.printed - 1):.1f} %",
+            "Too low by": percent(c.ours / c.printed - 1),
         }
         for c in printed.itertuples()
     ]

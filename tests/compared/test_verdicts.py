@@ -42,11 +42,13 @@ def test_no_number_of_ours_without_a_claim():
     assert set(verdicts.OURS) - trends <= set(load_claims())
 
 
-def test_trend_claims_are_reproduced_and_training_memory_differs():
-    """The paper's trends follow from its points; its 3 to 4 is not what its own table gives."""
+def test_what_is_not_reproduced():
+    """The paper's trends and counts follow from its sources, but for these."""
     judged = {v.id: v.verdict for v in verdicts.all_verdicts()}
-    differing = {name for name, verdict in judged.items() if verdict != "reproduced"}
-    assert differing == {"training_memory_over_parameters"}
+    assert {name: verdict for name, verdict in judged.items() if verdict != "reproduced"} == {
+        "training_memory_over_parameters": "differs",  # its own table gives about 11, not 3 to 4
+        "bert_large_flops_512": "corrected",  # one projection left out
+    }
 
 
 def test_json_has_the_documented_keys():

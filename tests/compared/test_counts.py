@@ -1,0 +1,145 @@
+"""The printed cells beside ours, and what the command line prints of a count."""
+
+import json
+
+import pytest
+
+from analysis.__main__ import main
+from analysis.compared import counts
+from analysis.compared.errata import errata
+from analysis.predicted.architectures import BERT_BASE, BERT_LARGE
+from analysis.predicted.operations import PUBLISHED, UNFUSED
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return counts.cells()
+
+
+def test_every_printed_cell_is_reproduced_or_in_the_errata(cells):
+    assert len(cells) == 90 + 3 * 3 * 6
+    assert (cells["status"] == "reproduced").sum() == 122
+    places = " ".join(e.where + e.printed for e in errata())
+    for cell in cells[cells["status"] != "reproduced"].itertuples():
+        assert cell.model in places and str(cell.sequence_length) in places
+
+
+def test_only_bert_large_is_one_projection_short(cells):
+    short = cells[cells["status"] == "one projection short"]
+    assert set(short["model"]) == {"BERT-Large"}
+    flops = short[short["quantity"] == "flops"]
+    assert len(flops) == 6
+    # Printed in whole 1e9 FLOPs; with three projections all six come out to half a unit.
+    assert (flops["without"] - flops["printed"]).abs().max() < 0.5
+
+
+def test_one_projection_by_hand():
+    """2 l d d FLOPs and d d bytes of weights in each of 24 layers: no bias under `published`."""
+    cost = counts.one_projection(BERT_LARGE, 128, PUBLISHED)
+    assert cost.flops == 24 * 2 * 128 * 1024**2
+    assert (cost.bytes_read, cost.bytes_written) == (24 * 1024**2, 0)
+
+
+def test_cells_that_contradict_their_row(cells):
+    wrong = cells[cells["status"] == "differs"]
+    assert set(zip(wrong["model"], wrong["sequence_length"], wrong["quantity"], strict=True)) == {
+        ("BERT-Base", 128, "mops"),
+        ("GPT-2", 128, "flops"),
+        ("GPT-2", 128, "arithmetic_intensity"),
+        ("GPT-2", 512, "arithmetic_intensity"),
+        ("GPT-2", 4096, "arithmetic_intensity"),
+    }
+
+
+def run(capsys, *arguments):
+    code = main(["count", *arguments])
+    streams = capsys.readouterr()
+    return code, streams.out, streams.err
+
+
+def test_count_json_has_the_documented_shape_and_exact_integers(capsys):
+    code, out, _ = run(capsys, "bert-base", "--sequence-length", "128", "--json")
+    shown = json.loads(out)
+    assert code == 0
+    assert shown["architecture"] == "BERT-Base" and shown["phase"] == "encode"
+    assert list(shown["operators"]) == list(counts.CLASSES)
+    for key in ("flops", "bytes"):
+        parts = [operator[key] for operator in shown["operators"].values()]
+        assert all(isinstance(part, int) for part in parts)
+        assert sum(parts) == shown["total"][key]
+
+
+def test_matmul_totals_that_others_publish(capsys):
+    """BERT-Base at 128 with pooler; GPT-2 with LM head at 128 and 1024: 2mnk alone."""
+    published = {
+        ("bert-base", "128", "encode"): 22_348_431_360,
+        ("gpt2", "128", "prefill"): 32_228_179_968,
+        ("gpt2", "1024", "prefill"): 291_648_307_200,
+    }
+    for (arch, length, phase), flops in published.items():
+        _, out, _ = run(
+            capsys, arch, "-l", length, "--phase", phase, "--convention", "unfused", "--json"
+        )
+        operators = json.loads(out)["operators"]
+        assert sum(operators[c]["flops"] for c in operators if c != "other") == flops
+
+
+def test_default_phases_and_overrides(capsys):
+    _, out, _ = run(capsys, "gpt2", "-l", "16", "--set", "n_layers=1", "--json")
+    assert json.loads(out)["phase"] == "generate"
+    _, halved, _ = run(
+        capsys, "bert-base", "-l", "16", "--convention", "unfused", "--bytes", "2", "--json"
+    )
+    expected = counts.count(BERT_BASE, 16, UNFUSED)["total"].bytes // 2
+    assert json.loads(halved)["total"]["bytes"] == expected
+
+
+def test_config_file(capsys, tmp_path):
+    config = {
+        "model_type": "llama",
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "intermediate_size": 128,
+        "vocab_size": 100,
+        "max_position_embeddings": 32,
+        "rms_norm_eps": 1e-6,
+        "hidden_act": "silu",
+    }
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config))
+    code, out, err = run(capsys, "--config", str(file), "-l", "8", "--json")
+    assert code == 0, err
+    assert json.loads(out)["phase"] == "generate"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("nonsense",), "bert-base"),
+        (("bert-base", "--set", "n_heads=7"), "n_heads"),
+        (("bert-base", "--set", "n_layers=0"), "n_layers"),
+        (("bert-base", "--set", "colour=red"), "d_model"),
+        (("bert-base", "--set", "n_heads"), "n_heads"),
+        (("bert-base", "--convention", "mine"), "unfused"),
+        (("bert-base", "--bytes", "3"), "--bytes"),
+        (("bert-base", "--phase", "generate"), "decoder"),
+        ((), "ARCH"),
+        (("--config", "no/such/file"), "no/such/file"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(capsys, arguments, says):
+    code, out, err = run(capsys, *arguments, "-l", "8")
+    assert code == 2 and out == ""
+    assert err.count("\n") == 1 and says in err
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[1]", "{", "null", '{"model_type": "mamba"}', '{"model_type": 3}', "[" * 100_000]
+)
+def test_a_bad_config_is_one_line_and_exit_2(capsys, tmp_path, text):
+    file = tmp_path / "config.json"
+    file.write_text(text)
+    code, out, err = run(capsys, "--config", str(file), "-l", "8")
+    assert code == 2 and out == "" and err.count("\n") == 1
