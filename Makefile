@@ -31,7 +31,8 @@ serve: book  ## serve the built book on localhost
 
 lab: .venv/installed  ## open the chapters as notebooks in JupyterLab
 	@JUPYTER_CONFIG_DIR=.venv/etc/jupyter $(BIN)/jupytext-config set-default-viewer markdown >/dev/null
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab notebooks --LabApp.news_url="" \
+	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 lint: .venv/installed  ## check the style of the code
 	$(BIN)/ruff check analysis tests book/_ext

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.compared.page import Table, number, percent
 from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2, Architecture
-from analysis.predicted.operations import PUBLISHED, Convention, Cost, projection
+from analysis.predicted.operations import PUBLISHED, UNFUSED, Convention, Cost, projection
 from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, generation, prefill
 from analysis.published.tables import load_table
 
@@ -149,6 +149,51 @@ def breakdown_table(model: str, length: int, name: str) -> Table:
         "and ours. A star marks a cell that cannot be right; see the errata."
     )
     return Table(pd.DataFrame(rows), name, caption)
+
+
+def traced_table(name: str) -> Table:
+    """Show what torch dispatches beside the convention `unfused` in float32, class by class.
+
+    Networks are traced on torch's device "meta": its operators and shapes, nothing computed.
+    """
+    from analysis.measured.networks import Decoder, Encoder
+    from analysis.measured.traced import trace
+
+    encoder = Encoder(BERT_BASE, "unfused", device="meta")
+    decoder = Decoder(GPT2, "unfused", device="meta")
+    cases = [
+        ("BERT-Base, 128 tokens", trace(encoder, _ids(128)), encoder_pass(BERT_BASE, 128, UNFUSED)),
+        ("BERT-Base, 512 tokens", trace(encoder, _ids(512)), encoder_pass(BERT_BASE, 512, UNFUSED)),
+        *(
+            (
+                f"GPT-2, one step at {context}",
+                trace(decoder.step, _ids(1), context),
+                decoder_step(GPT2, context, UNFUSED),
+            )
+            for context in (1, 128, 1024)
+        ),
+    ]
+    rows = [
+        {
+            "Call": case,
+            "Operator class": OPERATOR_CLASSES[operator_class],
+            "FLOPs, traced": f"{traced.classes[operator_class].flops:,}",
+            "Predicted": f"{predicted[operator_class].flops:,}",
+            "Bytes, traced": f"{traced.classes[operator_class].bytes:,}",
+            "Predicted ": f"{predicted[operator_class].bytes:,}",
+            "Not counted": ", ".join(traced.uncounted) or "none",
+        }
+        for case, traced, predicted in cases
+        for operator_class in CLASSES
+    ]
+    caption = "Operators that torch dispatched, in float32, beside the convention unfused."
+    return Table(pd.DataFrame(rows), name, caption)
+
+
+def _ids(length: int):
+    import torch
+
+    return torch.zeros(1, length, dtype=torch.long, device="meta")
 
 
 def count_json(

@@ -1,0 +1,167 @@
+"""FLOPs and bytes of the operators that torch really dispatches for a call.
+
+A matmul belongs to the class of the weight that it reads, to "act_to_act" when it reads none of
+the network's weights, and everything else is "other": the classes of
+`analysis.predicted.transformer`, found here from the tensors and not from formulas. Trace a
+network with unfused attention on the device "meta" to count without computing (it has no fused
+kernel); on a CPU a single row takes the slices of `networks.Linear`, which move their partial
+sums too.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from analysis.predicted.operations import UNFUSED, Cost
+from analysis.predicted.transformer import CLASSES
+
+aten = torch.ops.aten
+
+
+def _matmul(inputs: list[Tensor], outputs: list[Tensor]) -> int:
+    """The last input is (.., k, n): 2k FLOPs for each output; a bias is in the 2k."""
+    return 2 * inputs[-1].shape[-2] * outputs[0].numel()
+
+
+def _sdpa(inputs: list[Tensor], outputs: list[Tensor]) -> int:
+    """The two matmuls, full and not halved by causality, as torch counts them elsewhere."""
+    (batch, heads, queries, width), (_, _, keys, _), (_, _, _, out) = (x.shape for x in inputs[:3])
+    return 2 * batch * heads * queries * keys * (width + out)
+
+
+MATMULS = {op: _matmul for op in (aten.mm, aten.addmm, aten.bmm, aten.baddbmm)} | {
+    op: _sdpa
+    for op in (
+        aten._scaled_dot_product_flash_attention_for_cpu,
+        aten._scaled_dot_product_flash_attention,
+        aten._scaled_dot_product_efficient_attention,
+        aten._scaled_dot_product_cudnn_attention,
+        aten._scaled_dot_product_attention_math_for_mps,
+    )
+}
+# FLOPs per element of the largest tensor that an operator touches.
+ELEMENTWISE = (
+    dict.fromkeys((aten.add, aten.sub, aten.mul, aten.div, aten.add_, aten.mul_, aten.sum), 1)
+    | dict.fromkeys((aten.gelu, aten.tanh, aten.silu, aten.relu), UNFUSED.activation_flops)
+    | dict.fromkeys((aten._softmax, aten._safe_softmax), UNFUSED.softmax_flops)
+    | {aten.native_layer_norm: UNFUSED.norm_flops}
+)
+MOVES = {
+    aten.clone, aten.copy_, aten._to_copy, aten.cat, aten.fill_, aten.zero_, aten.zeros,
+    aten.zeros_like, aten.ones, aten.full, aten.scalar_tensor, aten.arange,
+}  # fmt: skip
+LOOKUPS = {aten.embedding, aten.index_select}  # read as many elements as they write, and the ids
+OVERWRITES = {aten.copy_, aten.fill_, aten.zero_}  # their first input is not read
+FREE = {
+    aten._unsafe_view, aten._reshape_alias, aten.lift_fresh, aten.empty, aten.empty_like,
+    aten.empty_strided,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TracedCounts:
+    """What one call cost. `classes`: the operator classes and "total", each a Cost.
+    `operators`: (class, operator) -> Cost. `calls` and `uncounted`: operator -> number of calls,
+    counted and, moving and computing an unknown amount, not counted anywhere."""
+
+    classes: dict[str, Cost]
+    operators: dict[tuple[str, str], Cost]
+    calls: dict[str, int]
+    uncounted: dict[str, int]
+
+
+def trace(function: Callable, *args, **kwargs) -> TracedCounts:
+    """Counts of `function(*args, **kwargs)`, which is run once.
+
+    FLOPs: those of matmuls as 2mnk, of other operators as the conventions of
+    `analysis.predicted` say per element. Bytes: every tensor that is read and every one that is
+    written, at the elements that it has in memory (an expanded dimension once; a tensor given
+    twice once); views are free, and an in-place operator reads and writes.
+
+    The classes of the weights are those of the network whose method or self `function` is
+    (`networks.Network.linears`); for anything else a matmul is "act_to_act".
+    """
+    network = getattr(function, "__self__", function)
+    linears = network.linears() if hasattr(network, "linears") else []
+    counter = _Counter(
+        {
+            _memory(tensor): linear.operator_class
+            for linear in linears
+            for tensor in (linear.weight, linear.bias)
+            if tensor is not None
+        }
+    )
+    with counter:
+        function(*args, **kwargs)
+    classes = dict.fromkeys(CLASSES, Cost())
+    for (name, _), cost in counter.operators.items():
+        classes[name] += cost
+    classes["total"] = sum(classes.values(), Cost())
+    return TracedCounts(classes, counter.operators, dict(counter.calls), dict(counter.uncounted))
+
+
+class _Counter(TorchDispatchMode):
+    def __init__(self, weights: dict[int, str]):
+        super().__init__()
+        self.weights = weights
+        self.operators: dict[tuple[str, str], Cost] = {}
+        self.calls, self.uncounted = Counter(), Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        operator = func.overloadpacket
+        known = operator in MATMULS or operator in ELEMENTWISE
+        if not known:  # under inference_mode composite operators arrive whole
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        result = func(*args, **kwargs)
+        if func.is_view or operator in FREE:
+            return result
+        if not (known or operator in MOVES or operator in LOOKUPS):
+            self.uncounted[str(operator)] += 1
+            return result
+        inputs = {name: value for name, value in kwargs.items() if name != "out"}
+        self._count(operator, _tensors((args, inputs)), _tensors(result))
+        return result
+
+    def _count(self, operator, inputs: list[Tensor], outputs: list[Tensor]) -> None:
+        name = "other"
+        if operator in MATMULS:
+            flops = MATMULS[operator](inputs, outputs)
+            known = (self.weights.get(_memory(each)) for each in inputs)
+            name = next(filter(None, known), "act_to_act")
+        else:
+            sizes = [each.numel() for each in inputs + outputs]
+            flops = ELEMENTWISE.get(operator, 0) * max(sizes)
+        written = sum(map(_bytes, outputs))
+        read = inputs[1:] if operator in OVERWRITES | LOOKUPS else inputs
+        read = sum(_bytes(each) for each in {id(each): each for each in read}.values())
+        if operator in LOOKUPS:
+            read += written
+        key = (name, str(operator))
+        self.operators[key] = self.operators.get(key, Cost()) + Cost(flops, read, written)
+        self.calls[str(operator)] += 1
+
+
+def _tensors(tree) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def _memory(tensor: Tensor) -> int:
+    """Identity of the memory that a tensor views; unlike an address it exists on "meta" too."""
+    return tensor.untyped_storage()._cdata
+
+
+def _bytes(tensor: Tensor) -> int:
+    """Bytes of the elements that a tensor has in memory."""
+    elements = 1
+    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        elements *= size if stride else min(size, 1)
+    return elements * tensor.element_size()
