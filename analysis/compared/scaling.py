@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.compared.page import Table, number, times
-from analysis.predicted.trends import Growth, fit_growth
+from analysis.predicted.trends import DAYS_PER_YEAR, Growth, fit_growth, years_since
 from analysis.published.tables import load_table
 
 # Trend -> the series it is fitted to. A series names points of data/published/figure_points.csv.
@@ -98,6 +98,13 @@ def choices(data: Path | None = None) -> list[Choice]:
         ),
     ]
     return [Choice(trend, points, fit(rows)) for trend, points, rows in chosen]
+
+
+def crossing(one: Growth, other: Growth) -> pd.Timestamp:
+    """Return the day on which two fitted lines, in the same unit, meet."""
+    gap = other.intercept + other.slope * years_since(other.origin, one.origin) - one.intercept
+    days = gap / (one.slope - other.slope) * DAYS_PER_YEAR
+    return pd.Timestamp(one.origin) + pd.Timedelta(days=float(days))
 
 
 def influence_table(growths: dict[str, Growth], name: str, caption: str, most: int = 3) -> Table:

@@ -112,6 +112,14 @@ def write_downloads(app, exception):
                 (folder / f"{name}.{kind}").write_text(text, "utf-8")
 
 
+def caption_run_times(app, doctree, docname):
+    """Give MyST-NB's table of run times the caption that its directive cannot take."""
+    if app.env.nb_metadata.get(docname, {}).get("has_exec_table"):
+        table = next(t for t in doctree.findall(nodes.table) if "Run Time (s)" in t.astext())
+        table["ids"].append("tab-run-times")
+        table.insert(0, nodes.title("", "What each page took to run when it was last executed."))
+
+
 def forget_after_warnings(app, exception):
     """Read every page again after a build that warned, so that the next one warns too."""
     if exception or app._warncount:
@@ -122,6 +130,7 @@ def setup(app):
     app.connect("config-inited", key_the_cache, priority=900)
     app.connect("doctree-read", restore_outputs)
     app.connect("doctree-resolved", link_downloads)
+    app.connect("doctree-resolved", caption_run_times)
     app.connect("build-finished", write_downloads)
     app.connect("build-finished", forget_after_warnings)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

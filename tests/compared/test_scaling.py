@@ -1,8 +1,10 @@
 """The paper's trends from the authors' points, to four figures."""
 
+import numpy as np
 import pytest
 
 from analysis.compared import scaling
+from analysis.predicted.trends import fit_growth
 
 # Slopes of the lines drawn in the authors' vector figures (github.com/amirgholami/
 # ai_and_memory_wall, imgs/pdfs, commit a1f1d67), rounded: factor per 2 years, per 20 years, points.
@@ -75,3 +77,11 @@ def test_whole_links_keep_the_dates_of_the_lanes():
     alike = scaling.load_table("like_with_like")
     links = alike[alike["quantity"] == "link_bandwidth_both_directions"].set_index("label")["date"]
     assert lanes.sort_index().equals(links.sort_index())
+
+
+def test_lines_cross_where_both_have_the_same_value():
+    days = np.array(["2000-01-01", "2001-01-01", "2003-01-01"], "datetime64[D]")
+    steep = fit_growth(days + 100, [1.0, 10.0, 950.0])
+    flat = fit_growth(days, [20.0, 21.0, 25.0])
+    day = np.datetime64(scaling.crossing(steep, flat), "D")
+    assert steep.at(day) == pytest.approx(flat.at(day), rel=0.01)  # a day is 0.6 % of growth

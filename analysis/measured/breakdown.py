@@ -1,0 +1,83 @@
+"""Where the time of a pass goes: its operator classes, timed inside of whole passes.
+
+Stamps stand where one class ends and another begins, so that every moment of a pass belongs to
+exactly one class and the classes add up to the pass: what is between matmuls, launches and Python
+included, is "other". The network must have unfused attention: a fused kernel is one class only.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from unittest import mock
+
+import torch
+
+from analysis.measured import networks
+from analysis.measured.timing import Clock, Sample, measure
+from analysis.predicted.transformer import CLASSES
+
+LEAST = 3  # repetitions: the longest passes take a minute each
+
+
+def break_down(
+    work: Callable[[], object], clock: Clock, seconds: float, warm_seconds: float
+) -> tuple[Sample, dict[str, Sample]]:
+    """Times of `work` left alone, and of its operator classes in calls of it that are stamped,
+    in turn, so that both see the same machine."""
+    measure(work, clock.device, warm_seconds, 0, least=1, clock=clock)
+    wholes, parts, start = [], [], clock.now()
+    while len(wholes) < LEAST or clock.now() - start < seconds:
+        wholes.append(clock.time(work))
+        parts.append(split(work, clock))
+    return Sample(tuple(wholes)), {
+        name: Sample(tuple(part[name] for part in parts)) for name in CLASSES
+    }
+
+
+def split(work: Callable[[], object], clock: Clock) -> dict[str, float]:
+    """Seconds of one call of `work` by operator class; every moment of it is in one class."""
+    marks = []
+
+    def mark(name: str) -> None:
+        marks.append((name, _event() if clock.device == "cuda" else clock.now()))
+
+    clock.now()
+    mark("")
+    with stamped(mark):
+        work()
+    mark("other")
+    clock.now()  # waits for the last event
+    parts = dict.fromkeys(CLASSES, 0.0)
+    for (_, before), (name, after) in pairwise(marks):
+        cuda = clock.device == "cuda"
+        parts[name] += before.elapsed_time(after) / 1000 if cuda else after - before
+    return parts
+
+
+@contextmanager
+def stamped(mark: Callable[[str], None]) -> Iterator[None]:
+    """Calls `mark(operator class)` at the end of what each class does in an unfused network: of
+    "other" where a projection or an act-to-act matmul begins, of its own class where it ends."""
+    linear, matmul = networks.Linear.__call__, torch.matmul
+
+    def project(self, x):
+        mark("other")
+        y = linear(self, x)
+        mark(self.operator_class)
+        return y
+
+    def multiply(a, b):
+        mark("other")
+        y = matmul(a, b)
+        mark("act_to_act")
+        return y
+
+    with mock.patch.object(networks.Linear, "__call__", project):
+        with mock.patch.object(torch, "matmul", multiply):
+            yield
+
+
+def _event() -> "torch.cuda.Event":
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event

@@ -1,0 +1,79 @@
+"""A generation, whole and from decoder steps that were timed at a few contexts only.
+
+On CUDA a step is captured as a graph, one a context, and replayed.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from analysis.errors import InputError
+from analysis.measured.networks import Decoder
+
+
+def integrate_generation(
+    contexts: Sequence[int],
+    medians: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    length: int,
+) -> tuple[float, float, float]:
+    """Seconds to generate `length` tokens from nothing, and their interval: (seconds, low, high).
+
+    `medians` and `intervals`, (n,) and (n, 2), are of one step at each of the `contexts`, (n,).
+    Between them a step's time is interpolated linearly, as its FLOPs and bytes are affine in its
+    context, and summed over every context from 1 to `length`. All low ends together give the low
+    end, all high ends the high one: steps timed minutes apart on one machine err together (other
+    load, clock rate), so that their errors must not be taken to cancel.
+
+    Raises InputError where `contexts` are not distinct or do not span 1 to `length`: nothing is
+    extrapolated.
+    """
+    contexts, order = np.unique(contexts, return_index=True)
+    times = np.column_stack([medians, intervals])
+    if len(contexts) != len(times):
+        raise InputError(f"{len(times)} timed steps at {len(contexts)} distinct contexts")
+    if length < 1 or contexts[0] > 1 or contexts[-1] < length:
+        raise InputError(
+            f"a generation of {length} tokens needs steps timed from context 1 to {length}; "
+            f"they were timed from {contexts[0]} to {contexts[-1]}"
+        )
+    every = np.arange(1, length + 1)
+    seconds, low, high = (
+        float(np.interp(every, contexts, column).sum()) for column in times[order].T
+    )
+    return seconds, low, high
+
+
+@torch.inference_mode()
+def advance(decoder: Decoder, token: torch.Tensor, context: int) -> None:
+    """One step of greedy generation: `token`, (batch, 1), becomes the one that follows it."""
+    token.copy_(decoder.step(token, context)[:, -1].argmax(-1, keepdim=True))
+
+
+def generate(decoder: Decoder, token: torch.Tensor, length: int) -> Callable[[], None]:
+    """A call that generates `length` tokens from nothing; on CUDA a graph replayed for each."""
+    steps = [lambda n=n: advance(decoder, token, n) for n in range(1, length + 1)]
+    if token.device.type == "cuda":
+        pool = torch.cuda.graph_pool_handle()  # shared: the graphs are replayed in their order
+        steps = [capture(step, pool).replay for step in steps]
+
+    def loop() -> None:
+        for step in steps:
+            step()
+
+    return loop
+
+
+def capture(work: Callable[[], object], pool=None) -> "torch.cuda.CUDAGraph":
+    """`work` as a CUDA graph, after the calls on a side stream that capturing asks for."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            work()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, pool=pool):
+        work()
+    return graph

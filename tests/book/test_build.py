@@ -1,0 +1,143 @@
+"""The build stops at every fault, forgets nothing, executes what changed, and needs no network."""
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+INDEX = "# Start\n\nNothing to see.\n"
+CHAPTER = """---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  name: python3
+  display_name: Python 3
+---
+
+# Chapter
+
+```{code-cell}
+from pathlib import Path
+
+import analysis
+
+class Plot:
+    def _repr_mimebundle_(self, **_):
+        svg = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'></svg>"
+        return {"image/svg+xml": svg, "text/csv": "a,b"}
+
+with open(Path(analysis.__file__).parents[1] / "executed", "a") as log:
+    log.write("x")
+```
+
+```{code-cell}
+---
+mystnb:
+  image:
+    alt: Nothing
+  figure:
+    name: fig-nothing
+    caption: Nothing.
+---
+Plot()
+```
+"""
+FAULTS = {  # the page that is written into a site of one page, and what the output must say
+    "a cell raises": (
+        {"index": CHAPTER + "\n```{code-cell}\nraise OSError('planted')\n```\n"},
+        ["index.md", "OSError", "planted"],
+    ),
+    "a reference leads nowhere": (
+        {"index": INDEX + "\nSee {py:func}`nowhere`.\n"},
+        ["index.md", "nowhere"],
+    ),
+    "a page is not in the contents": ({"forgotten": "# Forgotten\n"}, ["forgotten.md", "toctree"]),
+}
+# In a new network namespace even the loopback that kernels talk over is down.
+WITH_LOOPBACK = """import fcntl, os, socket, struct, sys
+up = struct.pack("16sh14x", b"lo", 1)
+fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8914, up)
+os.execv(sys.argv[1], sys.argv[1:])"""
+
+
+@pytest.fixture(scope="module")
+def book(site):
+    """Return a site that was built once without fault."""
+    made = site(index=INDEX, chapter=CHAPTER)
+    code, output = made.build()
+    assert code == 0, output
+    return made
+
+
+def executions(book) -> int:
+    return len((book.root / "executed").read_text())
+
+
+def test_nothing_changed_executes_nothing(book):
+    before = executions(book)
+    code, output = book.build()
+    assert (code, executions(book)) == (0, before), output
+
+
+def test_changed_prose_executes_nothing_and_keeps_the_downloads(book):
+    before = executions(book)
+    shutil.rmtree(book.root / "_build" / "html" / "_downloads")
+    book.write(chapter=CHAPTER + "\nMore.\n")
+    code, output = book.build()
+    assert (code, executions(book)) == (0, before), output
+    assert (book.root / "_build/html/_downloads/figures/fig-nothing.csv").read_text() == "a,b"
+
+
+@pytest.mark.parametrize("file", ["analysis/errors.py", "data/more.csv", "requirements.lock"])
+def test_a_change_that_chapters_can_reach_executes_them_again(book, file):
+    before = executions(book)
+    with open(book.root / file, "a") as changed:
+        changed.write("# changed\n")
+    code, output = book.build()
+    assert (code, executions(book)) == (0, before + 1), output
+
+
+@pytest.fixture(scope="module")
+def builds_with_faults(site):
+    """Return what two builds in a row said of each fault, planted alone."""
+
+    def build_twice(fault):
+        made = site(index=INDEX)
+        made.write(**FAULTS[fault][0])
+        return made.build(), made.build()
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(FAULTS, pool.map(build_twice, FAULTS), strict=True))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_fails_the_build_until_it_is_mended(builds_with_faults, fault):
+    for code, output in builds_with_faults[fault]:
+        assert code != 0, output
+        assert all(said in output for said in FAULTS[fault][1]), output
+
+
+def cut_network() -> list[str] | None:
+    """Return a command that runs another without a network, or None where there is none."""
+    for options in ("-rn", "-n"):
+        command = ["unshare", options, sys.executable, "-c", WITH_LOOPBACK]
+        if (
+            shutil.which("unshare")
+            and not subprocess.run([*command, "/bin/true"], capture_output=True).returncode
+        ):
+            return command
+    return None
+
+
+def test_execution_needs_no_network(site):
+    command = cut_network()
+    if command is None:
+        stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        stop("this machine does not let unshare make a network namespace")
+    code, output = site(index=INDEX, chapter=CHAPTER).build(*command)
+    assert code == 0, output
