@@ -2,10 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
+# What the chapters show: the archived run RUN, or this machine's own at budget BUDGET.
+BUDGET ?= smoke
+export BUDGET RUN
 export PYTHONDONTWRITEBYTECODE := 1
 
 # The first target says what there is.
-.PHONY: help book test serve lab lint lock clean
+.PHONY: help book measure test serve lab lint lock clean
 
 help:  ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,9 +22,13 @@ help:  ## show these targets
 	@echo "c.IPKernelApp.log_level = 40" > .venv/etc/ipython/ipython_kernel_config.py
 	@touch $@
 
-book: .venv/installed  ## execute the chapters and build the HTML
+book: .venv/installed  ## measure (BUDGET=smoke|quick|full, or RUN=NAME), run the chapters, build the HTML
+	@test -n "$(RUN)" || $(BIN)/python -m analysis measure --budget $(BUDGET) >/dev/null
 	$(BIN)/jupyter-book build . -W -n --keep-going -q
 	@echo "Open $(CURDIR)/_build/html/index.html"
+
+measure: .venv/installed  ## measure this machine (BUDGET=smoke|quick|full)
+	$(BIN)/python -m analysis measure --budget $(BUDGET)
 
 test: book  ## build the book and run every test
 	$(BIN)/python -m pytest

@@ -47,13 +47,21 @@ def trends(data: Path | None, as_json: bool) -> None:
 
 @cli.command()
 @DATA
+@click.option(
+    "--run",
+    "run_name",
+    metavar="NAME|FILE",
+    help="Judge the claims about machines with this run, archived or your own file.",
+)
 @JSON
-def verdicts(data: Path | None, as_json: bool) -> None:
+def verdicts(data: Path | None, run_name: str | None, as_json: bool) -> None:
     """Judge every claim of the paper."""
     from analysis.compared.page import number, percent
     from analysis.compared.verdicts import all_verdicts, verdicts_json
+    from analysis.measured.runs import find_run, load_run
 
-    judged = all_verdicts(data)
+    run = load_run(find_run(run_name)) if run_name else None
+    judged = all_verdicts(data, run)
     if as_json:
         click.echo(json.dumps(verdicts_json(judged), indent=2))
         return
@@ -151,6 +159,66 @@ def read_config(path: Path):
             raise
         raise InputError(f"{path}: expected JSON: {error}") from None
     return from_config(config)
+
+
+@cli.command()
+@click.option(
+    "--budget",
+    type=click.Choice(["smoke", "quick", "full"]),
+    default="quick",
+    show_default=True,
+    help="What it may cost: 1, 6 or 45 minutes.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="What is measured; auto is an accelerator if there is one.",
+)
+@click.option("--threads", type=click.IntRange(1, MOST), help="CPU threads [default: torch's].")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep the run in FILE instead of the project's runs/.",
+)
+@click.option("--fresh", is_flag=True, help="Measure anew, whatever was measured before.")
+@JSON
+def measure(budget, device, threads, out, fresh, as_json) -> None:
+    """Measure this machine: its ceilings, and BERT and GPT-2 on it.
+
+    An interrupted run goes on where it was; a finished one is shown, and not measured again.
+    """
+    from tqdm import tqdm
+
+    from analysis.measured.driver import measure_machine
+    from analysis.measured.runs import local_path
+
+    with tqdm(unit="point", leave=False, bar_format="{n}/{total} {bar:20} {desc}") as bar:
+
+        def progress(key: str, done: int, of: int, left: float) -> None:
+            bar.n, bar.total = done, of
+            bar.set_description_str(f"{key}, at most {left:.0f} s left" if key else "done")
+
+        run = measure_machine(budget, device, threads, out, fresh, progress)
+    if as_json:
+        click.echo(run.model_dump_json(indent=2))
+        return
+    for point in run.points:
+        sample, rates = point.sample, []
+        if point.bytes:
+            rates.append(f"{point.bytes / sample.median / 1e9:.4g} GB/s")
+        if point.flops:
+            rates.append(f"{point.flops / sample.median / 1e9:.4g} GFLOP/s")
+        low, high = (1e3 * end for end in sample.interval)
+        click.echo(
+            f"{point.key:40}{1e3 * sample.median:>11.4g} ms (95 %: {low:.4g} to {high:.4g}, "
+            f"n = {sample.n})  {', '.join(rates)}"
+        )
+    for each in run.not_measured:
+        click.echo(f"{each.key:40}not measured: {each.reason}")
+    click.echo(f"run: {out or local_path(run.machine, run.budget)}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -79,3 +79,9 @@ def test_as_a_module():
         [sys.executable, "-m", "analysis", "--help"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and "trends" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["no-such-run", "pyproject.toml"])
+def test_a_run_that_is_none_is_one_line_and_exit_2(name, capsys):
+    code, out, err = run("verdicts", "--run", name, capsys=capsys)
+    assert code == 2 and out == "" and err.count("\n") == 1 and name in err

@@ -8,8 +8,11 @@ import pandas as pd
 
 from analysis.compared.counts import LENGTHS, PAPER_MODELS, VALUES, count
 from analysis.compared.page import Table, number, percent
+from analysis.compared.profiling import gpt2_over_bert, lengths_in_order
+from analysis.compared.roofs import holds
 from analysis.compared.scaling import TRENDS, fit, trend_points
 from analysis.compared.training_memory import activations_over_parameters
+from analysis.measured.runs import Run
 from analysis.published.claims import Claim, load_claims
 
 VERDICTS = ("reproduced", "corrected", "differs", "not measured")
@@ -80,16 +83,33 @@ OURS: dict[str, Callable[[Path | None], float]] = {
     "gpt2_flops_512": _count("GPT-2", 512, "flops"),
     "bert_large_flops_512": _count("BERT-Large", 512, "flops"),
 }
+# Claim -> what a run says of it; None where the run lacks what it needs.
+MEASURED: dict[str, Callable[[Run], float | None]] = {
+    "models_in_order_of_latency": lengths_in_order,
+    **{
+        f"gpt2_over_bert_base_latency_{length}": lambda run, n=length: gpt2_over_bert(run, n)
+        for length in LENGTHS
+    },
+    "decoding_is_memory_bound": lambda run: holds(run, "GPT-2", "memory-bound"),
+    "encoding_is_not_memory_bound": lambda run: holds(run, "BERT-Base", "compute-bound"),
+}
 # Claims that an erratum corrects (see compared/errata.py), when our number is not the printed one.
 CORRECTED = {"bert_large_flops_512"}
 
 
-def all_verdicts(data: Path | None = None) -> list[Verdict]:
-    """Return the verdict of every claim in claims.csv, in its order."""
-    return [
-        judge(claim, OURS[claim.id](data) if claim.id in OURS else None, claim.id in CORRECTED)
-        for claim in load_claims(data).values()
-    ]
+def all_verdicts(data: Path | None = None, run: Run | None = None) -> list[Verdict]:
+    """Return the verdict of every claim in claims.csv, in its order.
+
+    Claims about a machine are judged with `run`; without one they are "not measured".
+    """
+    judged = []
+    for claim in load_claims(data).values():
+        if claim.id in MEASURED:
+            ours = MEASURED[claim.id](run) if run else None
+        else:
+            ours = OURS[claim.id](data)
+        judged.append(judge(claim, ours, claim.id in CORRECTED))
+    return judged
 
 
 BADGES = {
@@ -100,15 +120,17 @@ BADGES = {
 }
 
 
-def verdict_table(name: str, caption: str, chapter: str | None = None) -> Table:
+def verdict_table(
+    name: str, caption: str, chapter: str | None = None, run: Run | None = None
+) -> Table:
     """Return the verdicts of one chapter, or of the whole report, as a table of the book."""
-    rows = [v for v in all_verdicts() if chapter in (None, v.chapter)]
+    rows = [v for v in all_verdicts(run=run) if chapter in (None, v.chapter)]
     frame = pd.DataFrame(
         [
             {
                 "Claim": v.claim,
                 "Paper": number(v.published),
-                "Ours": number(v.ours) if v.ours else "–",
+                "Ours": number(v.ours) if v.ours is not None else "–",
                 "Deviation": "–" if v.deviation is None else percent(v.deviation, sign=True),
                 "Tolerance": f"± {percent(v.tolerance)}",
                 "Verdict": BADGES[v.verdict],

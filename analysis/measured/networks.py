@@ -20,6 +20,9 @@ from torch import Tensor
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 
+MKL = torch.backends.mkl.is_available()
+PADDING = 64  # outputs; a contiguous side is a multiple of it, so that it can be sliced
+LONG = 16  # a side that is so many times the other one may be cut
 ATTENTION = ("fused", "unfused")
 GELU = {"gelu": "none", "gelu_tanh": "tanh"}
 BUILT = dict(  # any other value of these fields is refused
@@ -33,34 +36,43 @@ class Linear:
 
     On a CPU with MKL a single row in float32 goes through the weight in slices, as one batched
     product: a product with one row would run on one thread, at half the read bandwidth or less.
-    The slices are of the outputs, side by side, or of the inputs, summed: whichever leaves the
-    longer runs of contiguous memory (see `Weights.linear`), which the prefetcher needs.
+    The prefetcher needs long runs of contiguous memory, so the longer side of the weight is
+    contiguous (see `Weights.linear`), and slices do not cut it unless it is very long: they are
+    of the outputs, side by side, or, if the outputs are contiguous, of the inputs, summed.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, operator_class: str):
         self.weight, self.bias, self.operator_class = weight, bias, operator_class
-        self.wide, self.slices = weight.stride(0) == 1, None
-        on_cpu = weight.device.type == "cpu" and weight.dtype == torch.float32
-        if on_cpu and torch.backends.mkl.is_available():
-            n = 2 << (torch.get_num_threads() - 1).bit_length()
-            if self.wide:  # (slices, n_in / slices, n_out)
-                n = math.gcd(n, weight.shape[1])
-                self.slices, self.ones = weight.t().unflatten(0, (n, -1)), torch.ones(1, n)
-            elif bias is not None:  # (slices, n_in, n_out / slices)
-                n = math.gcd(n, weight.shape[0])
-                self.slices = weight.unflatten(0, (n, -1)).transpose(1, 2)
-                self.bias_slices = bias.view(n, 1, -1)
+        self.slices, self.summed = None, False
+        if weight.device.type == "cpu" and weight.dtype == torch.float32 and MKL:
+            self._slice(*weight.shape, 1 << (torch.get_num_threads() - 1).bit_length())
+
+    def _slice(self, n_out: int, n_in: int, n: int) -> None:
+        """`slices`: (n, inputs of a slice, outputs of a slice)."""
+        padded = self.weight.stride(1)
+        if padded == 1:
+            n = math.gcd(2 * n, n_out)
+            self.slices = self.weight.unflatten(0, (n, -1)).transpose(1, 2)
+        elif n_out >= LONG * n_in and self.bias is None:
+            n = math.gcd(n, padded)
+            rows = self.weight.as_strided((n_in, padded), (padded, 1))
+            self.slices = rows.unflatten(1, (n, -1)).transpose(0, 1)
+        else:
+            n = math.gcd(n, n_in)
+            self.slices, self.summed = self.weight.t().unflatten(0, (n, -1)), True
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.slices is None or len(x) > 1:
             return F.linear(x, self.weight, self.bias)
-        n = len(self.slices)
-        if not self.wide:
-            return torch.baddbmm(self.bias_slices, x.expand(n, 1, -1), self.slices).view(1, -1)
-        y = torch.bmm(x.view(n, 1, -1), self.slices)
-        if self.bias is None:
-            return y.sum(0)
-        return torch.addmm(self.bias, self.ones, y.view(n, -1))  # sums and adds in one operator
+        n, bias = len(self.slices), self.bias
+        if self.summed:
+            y = torch.bmm(x.view(n, 1, -1), self.slices)
+            y = torch.add(*y.unbind(0)) if n == 2 else y.sum(0)  # an add is faster than a sum
+            return y if bias is None else y.add_(bias)
+        x = x.expand(n, 1, -1)
+        if bias is None:
+            return torch.bmm(x, self.slices).view(1, -1)[:, : len(self.weight)]
+        return torch.baddbmm(bias.view(n, 1, -1), x, self.slices).view(1, -1)
 
     def split(self, parts: int) -> list["Linear"]:
         """Equal parts of the outputs, sharing memory with the whole."""
@@ -78,18 +90,40 @@ class Norm:
         return torch.layer_norm(x, self.bias.shape, self.gain, self.bias, self.eps)
 
 
+class Weights:
+    """Makes random weights: normal, of deviation 0.02, as both models are initialised."""
+
+    def __init__(self, dtype: torch.dtype, device: str | torch.device, seed: int):
+        self.factory, self.generator = {"dtype": dtype, "device": device}, None
+        if torch.device(device).type != "meta":  # which has no numbers
+            self.generator = torch.Generator(device).manual_seed(seed)
+
+    def normal(self, *shape: int, mean: float = 0, std: float = 0.02) -> Tensor:
+        return torch.empty(shape, **self.factory).normal_(mean, std, generator=self.generator)
+
+    def linear(self, n_in: int, n_out: int, operator_class: str, bias: bool = True) -> Linear:
+        """The longer side of the weight is contiguous in memory."""
+        padded = -(-n_out // PADDING) * PADDING
+        wide = n_out > n_in
+        weight = self.normal(n_in, padded)[:, :n_out].t() if wide else self.normal(n_out, n_in)
+        return Linear(weight, self.normal(n_out) if bias else None, operator_class)
+
+    def norm(self, arch: Architecture) -> Norm:
+        return Norm(self.normal(arch.d_model, mean=1), self.normal(arch.d_model), arch.norm_eps)
+
+
 class Layer:
     """Attention and FFN, each with a residual add and normalised before it (decoder) or after."""
 
-    def __init__(self, arch: Architecture, make: "Network", fused: bool):
+    def __init__(self, arch: Architecture, random: Weights, fused: bool):
         d, f, width = arch.d_model, arch.d_ff, arch.d_attention
         self.fused, self.heads, self.scale = fused, arch.n_heads, arch.head_dim**-0.5
         self.gelu, self.decodes = GELU[arch.activation], arch.kind == "decoder"
-        self.qkv = make.linear(d, 3 * width, "mha_projections")
-        self.out = make.linear(width, d, "mha_projections")
-        self.up = make.linear(d, f, "ffn_projections")
-        self.down = make.linear(f, d, "ffn_projections")
-        self.norm1, self.norm2 = make.new_norm(arch), make.new_norm(arch)
+        self.qkv = random.linear(d, 3 * width, "mha_projections")
+        self.out = random.linear(width, d, "mha_projections")
+        self.up = random.linear(d, f, "ffn_projections")
+        self.down = random.linear(f, d, "ffn_projections")
+        self.norm1, self.norm2 = random.norm(arch), random.norm(arch)
         self.q_k_v = None if fused else self.qkv.split(3)
 
     def __call__(self, x, batch, cache=None, context=0, mask=None) -> Tensor:
@@ -129,11 +163,11 @@ class Layer:
 
 
 class Network:
-    """What the encoder and the decoder share: the layers, and the making of random weights.
+    """What the encoder and the decoder share.
 
     `max_length` is the longest sequence, by default `arch.n_positions`; the position table grows
-    to it. Weights are normal, of deviation 0.02, as both models are initialised, from `seed`; on
-    the device "meta" there are none. Raises InputError for an architecture that is not built.
+    to it. Weights are random from `seed`; on the device "meta" there are none. Raises InputError
+    for an architecture that is not built, naming the field.
     """
 
     built = BUILT
@@ -146,24 +180,12 @@ class Network:
             if value not in allowed:
                 allowed = ", ".join(map(repr, allowed))
                 raise InputError(f"{arch.name} in torch: {field}={value!r}; built: {allowed}")
-        self.factory, self.generator = {"dtype": dtype, "device": device}, None
-        if torch.device(device).type != "meta":
-            self.generator = torch.Generator(device).manual_seed(seed)
+        self.random = Weights(dtype, device, seed)
         self.max_length = max_length or arch.n_positions
-        self.positions = self.normal(max(arch.n_positions, self.max_length), arch.d_model)
-        self.layers = [Layer(arch, self, attention == "fused") for _ in range(arch.n_layers)]
-        self.norm = self.new_norm(arch)
-
-    def normal(self, *shape: int, mean: float = 0, std: float = 0.02) -> Tensor:
-        return torch.empty(shape, **self.factory).normal_(mean, std, generator=self.generator)
-
-    def linear(self, n_in: int, n_out: int, operator_class: str, bias: bool = True) -> Linear:
-        """The longer side of the weight is contiguous in memory."""
-        weight = self.normal(n_in, n_out).t() if n_out >= n_in else self.normal(n_out, n_in)
-        return Linear(weight, self.normal(n_out) if bias else None, operator_class)
-
-    def new_norm(self, arch: Architecture) -> Norm:
-        return Norm(self.normal(arch.d_model, mean=1), self.normal(arch.d_model), arch.norm_eps)
+        self.positions = self.random.normal(max(arch.n_positions, self.max_length), arch.d_model)
+        fused = attention == "fused"
+        self.layers = [Layer(arch, self.random, fused) for _ in range(arch.n_layers)]
+        self.norm = self.random.norm(arch)
 
     def linears(self) -> list[Linear]:
         """Every projection, once; `analysis.measured.traced` reads their operator classes."""
@@ -184,9 +206,9 @@ class Encoder(Network):
     def __init__(self, arch: Architecture, *args, **options):
         super().__init__(arch, *args, **options)
         d = arch.d_model
-        self.words = self.normal(arch.vocab_size, d)
-        self.types = self.normal(arch.token_types, d) if arch.token_types else None
-        self.pooler = self.linear(d, d, "ffn_projections") if arch.pooler else None
+        self.words = self.random.normal(arch.vocab_size, d)
+        self.types = self.random.normal(arch.token_types, d) if arch.token_types else None
+        self.pooler = self.random.linear(d, d, "ffn_projections") if arch.pooler else None
 
     @torch.inference_mode()
     def __call__(self, tokens: Tensor, types: Tensor | None = None):
@@ -222,14 +244,16 @@ class Decoder(Network):
 
     def __init__(self, arch: Architecture, *args, batch: int = 1, **options):
         super().__init__(arch, *args, **options)
-        self.head = self.linear(arch.d_model, arch.vocab_size, "ffn_projections", bias=False)
+        self.head = self.random.linear(arch.d_model, arch.vocab_size, "ffn_projections", bias=False)
         # Tied by value: a look-up needs the rows contiguous, and a fast head the columns.
         self.words = self.head.weight.contiguous()
         n = self.max_length
-        self.cache = self.normal(arch.n_layers, 2, batch, arch.n_heads, n, arch.head_dim, std=1)
+        self.cache = self.random.normal(
+            arch.n_layers, 2, batch, arch.n_heads, n, arch.head_dim, std=1
+        )
         self.layer_caches = self.cache.unbind(0)
         fused = self.layers[0].fused
-        self.mask = None if fused else torch.full((n, n), -math.inf, **self.factory).triu(1)
+        self.mask = None if fused else torch.full((n, n), -math.inf, **self.random.factory).triu(1)
 
     @torch.inference_mode()
     def prefill(self, tokens: Tensor) -> Tensor:

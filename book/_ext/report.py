@@ -16,7 +16,7 @@ import nbformat
 from docutils import nodes
 from jupyter_cache import get_cache
 
-REACHED = ("analysis", "data", "requirements.lock", "pyproject.toml")
+REACHED = ("analysis", "data", "runs", "requirements.lock", "pyproject.toml")
 SETTINGS = ("RUN", "BUDGET")  # environment variables that `make book` passes on to chapters
 DOWNLOADS = "_downloads/figures"
 

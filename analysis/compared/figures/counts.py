@@ -14,7 +14,7 @@ QUANTITIES = {
 }
 
 
-def _length_axis(ax, lengths) -> None:
+def length_axis(ax, lengths) -> None:
     ax.set_xscale("log", base=2)
     ax.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda v, _: f"{v:g}"))
     ax.set_xticks(sorted(set(lengths)))
@@ -35,7 +35,7 @@ def counts_by_length(ours: pd.DataFrame, printed: pd.DataFrame) -> Plot:
             for model, rows in printed[printed["quantity"] == quantity].groupby("model"):
                 ax.scatter(rows["sequence_length"], rows["printed"], color=COLOURS[model], s=26)
             ax.set(yscale="log", ylabel=label)
-        _length_axis(panels[-1], printed["sequence_length"])
+        length_axis(panels[-1], printed["sequence_length"])
         panels[0].legend(title="line: ours, dots: paper")
     both = ours.merge(printed, on=["model", "quantity", "sequence_length"], how="outer")
     return Plot(figure, both[["model", "quantity", "sequence_length", "value", "printed"]])
@@ -53,7 +53,7 @@ def intensity_by_class(rows: pd.DataFrame, lengths) -> Plot:
         top.set(yscale="log", ylabel="arithmetic intensity\n(FLOP/byte)")
         bottom.set(ylabel="share of the bytes moved\n(%)", ylim=(0, None))
         figure.legend(*top.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-        _length_axis(bottom, lengths)
+        length_axis(bottom, lengths)
     return Plot(figure, rows)
 
 
@@ -81,5 +81,5 @@ def intensity_by(rows: pd.DataFrame, lengths) -> Plot:
             ax.set_title(model, loc="left")
             plain_log_ticks(ax, "y")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
-        _length_axis(panels[-1], lengths)
+        length_axis(panels[-1], lengths)
     return Plot(figure, rows)

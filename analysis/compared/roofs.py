@@ -1,0 +1,315 @@
+"""A run's ceilings, and the times that they predict beside the times that were measured."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from analysis.compared.counts import LENGTHS, PAPER_MODELS, default_phase
+from analysis.compared.page import Table, between, number, percent, times
+from analysis.compared.profiling import ENCODERS, latency, steps
+from analysis.errors import InputError
+from analysis.measured.ceilings import DTYPES, KERNELS, matmul_peak, read_ceiling
+from analysis.measured.runs import Point, Run
+from analysis.measured.sampling import integrate_generation
+from analysis.predicted.operations import FUSED, UNFUSED
+from analysis.predicted.roofline import (
+    Ceilings,
+    calibrated_time,
+    compulsory_bytes,
+    pieces,
+    regime,
+    ridge_interval,
+)
+from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_flops
+from analysis.predicted.trends import Growth
+from analysis.published.tables import load_table
+
+PAPER_MACHINE = "Xeon Gold 6242"
+
+
+def rate_interval(point: Point) -> tuple[float, float]:
+    """Return the 95 % interval of a point's rate: FLOP/s where it has FLOPs, else bytes/s."""
+    low, high = point.sample.interval
+    work = point.flops or point.bytes
+    return work / high, work / low
+
+
+def best_rate(point: Point) -> float:
+    """Return the best rate of a point, as STREAM reports."""
+    return (point.flops or point.bytes) / point.sample.best
+
+
+def ceilings(run: Run) -> Ceilings | None:
+    """Return the run's read bandwidth, float32 peak and launch time; None without the first two."""
+    read, peak, launch = read_ceiling(run), matmul_peak(run), run.sample("launch")
+    if read is None or peak is None:
+        return None
+    return Ceilings(best_rate(read), best_rate(peak), launch.median if launch else 0)
+
+
+def ridge(run: Run) -> tuple[float, float] | None:
+    """Return the 95 % interval of the run's float32 ridge point, FLOP/byte."""
+    read, peak = read_ceiling(run), matmul_peak(run)
+    return ridge_interval(rate_interval(read), rate_interval(peak)) if read and peak else None
+
+
+def intensity(model: str, length: int) -> tuple[float, float]:
+    """Return the least and the greatest intensity that float32 DRAM traffic can have, FLOP/byte.
+
+    Least: every byte of the convention `fused` reaches memory. Greatest: only what must, each
+    weight, key and value once (`roofline.compulsory_bytes`); caches serve the rest. For GPT-2 it
+    is that of a step in the middle of a generation.
+    """
+    architecture = PAPER_MODELS[model]
+    if model in ENCODERS:
+        counted, context = encoder_pass(architecture, length, FUSED), 0
+    else:
+        context = (length + 1) // 2
+        counted = decoder_step(architecture, context, FUSED)
+    greatest = matmul_flops(counted) / compulsory_bytes(architecture, context)
+    return counted["total"].intensity, max(greatest, counted["total"].intensity)
+
+
+def regime_of(run: Run, model: str, length: int) -> str:
+    """Return what limits `model` at `length` on this machine, or "not measured"."""
+    bounds = ridge(run)
+    if bounds is None or latency(run, model, length) is None:
+        return "not measured"
+    return regime(intensity(model, length), bounds)
+
+
+def holds(run: Run, model: str, expected: str) -> float | None:
+    """Return 1 if `model` is `expected` at every length that was measured, 0 if it is otherwise at
+    any; None where nothing was measured or the intervals leave it undecided."""
+    found = {regime_of(run, model, length) for length in LENGTHS} - {"not measured"}
+    if found == {expected}:
+        return 1.0
+    return 0.0 if found - {expected, "undecided"} else None
+
+
+def predictions(run: Run) -> pd.DataFrame:
+    """Return measured over predicted time: model, sequence_length, prediction, seconds, low, high,
+    predicted, ratio. Predictions: "lower bound", "roofline" (both of fused attention) and
+    "calibrated" (unfused attention, at the rates of the models' own shapes)."""
+    roof = ceilings(run)
+    rows = []
+    for model in PAPER_MODELS if roof else ():
+        for length in LENGTHS:
+            for kind, attention, predict in (
+                ("lower bound", "fused", _lower_bound),
+                ("roofline", "fused", _roofline),
+                ("calibrated", "unfused", _calibrated),
+            ):
+                measured = latency(run, model, length, attention)
+                predicted = measured and predict(run, roof, model, length)
+                if predicted:
+                    spread = (measured.median, measured.low, measured.high)
+                    ratio = measured.median / predicted
+                    rows.append((model, length, kind, *spread, predicted, ratio))
+    columns = "model sequence_length prediction seconds low high predicted ratio".split()
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _counted(model: str, length: int):
+    """The costs of a pass, or of every step of a generation as arrays, and the steps' contexts."""
+    architecture = PAPER_MODELS[model]
+    if default_phase(architecture) == "encode":
+        return architecture, encoder_pass(architecture, length, FUSED), 0
+    contexts = np.arange(1, length + 1)
+    return architecture, decoder_step(architecture, contexts, FUSED), contexts
+
+
+def _roofline(run: Run, roof: Ceilings, model: str, length: int) -> float:
+    _, counted, _ = _counted(model, length)
+    return float(np.sum(roof.time(counted)))
+
+
+def _lower_bound(run: Run, roof: Ceilings, model: str, length: int) -> float:
+    architecture, counted, contexts = _counted(model, length)
+    cached = max(run.machine.caches.values(), default=0)
+    moved = compulsory_bytes(architecture, contexts)
+    return float(np.sum(roof.lower_bound(matmul_flops(counted), moved, cached)))
+
+
+def _calibrated(run: Run, roof: Ceilings, model: str, length: int) -> float | None:
+    architecture = PAPER_MODELS[model]
+    rates = {
+        point.key: (point.flops if point.key.startswith("matmul/") else point.bytes)
+        / point.sample.median
+        for point in run.points
+        if point.key.startswith(("matmul/", "other/"))
+    }
+    try:
+        if model in ENCODERS:
+            return calibrated_time(pieces(architecture, length, UNFUSED), rates)
+        contexts = steps(run, "unfused")["context"]
+        every = [calibrated_time(pieces(architecture, c, UNFUSED), rates) for c in contexts]
+        return integrate_generation(contexts, every, [(t, t) for t in every], length)[0]
+    except InputError:  # a rate that this run did not measure: no prediction
+        return None
+
+
+def step_rates(run: Run) -> pd.DataFrame:
+    """Return each timed decoder step: context, median, low_time, high_time (s), bytes (each weight,
+    key and value once), rate (bytes/s), and share of the read ceiling."""
+    timed, roof = steps(run), ceilings(run)
+    moved = compulsory_bytes(PAPER_MODELS["GPT-2"], timed["context"].to_numpy())
+    frame = timed.rename(columns={"low": "low_time", "high": "high_time"})
+    frame = frame.assign(rate=moved / timed["median"], bytes=moved)
+    return frame.assign(share=frame["rate"] / roof.bandwidth_bytes_per_s if roof else np.nan)
+
+
+def step_table(run: Run, name: str) -> Table:
+    """Show each timed decoder step: time, bytes/s, and the share of the read ceiling."""
+    rows = [
+        {
+            "Context": step.context,
+            "Time (ms)": number(1e3 * step.median),
+            "95 % interval": between((1e3 * step.low_time, 1e3 * step.high_time)),
+            "GB/s": number(step.rate / 1e9),
+            "Share of the read ceiling": percent(step.share),
+        }
+        for step in step_rates(run).itertuples()
+    ]
+    caption = "Decoder steps of GPT-2: weights, keys and values once, over the time."
+    return Table(pd.DataFrame(rows), name, caption)
+
+
+def steps_in_words(run: Run) -> str:
+    """Say how fast the timed steps read, in time and as a share of the read ceiling."""
+    timed = step_rates(run)
+    if timed.empty:
+        return "No decoder step was measured in this run; a larger budget has them."
+    first = timed.iloc[0]
+    return (
+        f"A step takes {number(1e3 * first['median'])} ms at a context of {int(first['context'])}, "
+        f"and the steps read their weights and cache at {percent(timed['share'].median())} "
+        "(median) of the read ceiling of the same run."
+    )
+
+
+def beaten_in_words(below: pd.DataFrame) -> str:
+    """Say whether any measured interval lies below its lower bound."""
+    beaten = below[below["high"] < below["predicted"]]
+    if beaten.empty:
+        return "the bound is never beaten by more than the interval"
+    places = ", ".join(f"{r.model} at {r.sequence_length}" for r in beaten.itertuples())
+    return f"the bound is beaten by {places}, so a byte count or a ceiling is wrong there"
+
+
+def error_in_words(predicted: pd.DataFrame, kind: str) -> str:
+    """Say how far a prediction is off, over the points that it could be made for."""
+    ratios = predicted.loc[predicted["prediction"] == kind, "ratio"]
+    if ratios.empty:
+        return f"This run lacks what the {kind} prediction needs."
+    median = ((1 / ratios) - 1).abs().median()
+    return (
+        f"The {kind} prediction is off by {percent(median)} in the median over "
+        f"{len(ratios)} points."
+    )
+
+
+def roofline_points(run: Run) -> pd.DataFrame:
+    """Return intensity (`fused`) and rate of each model and length, FLOP/s, for the roofline."""
+    rows = []
+    for model in PAPER_MODELS:
+        for length in LENGTHS:
+            measured = latency(run, model, length)
+            if measured:
+                _, counted, _ = _counted(model, length)
+                flops = float(np.sum(counted["total"].flops))
+                moved = float(np.sum(counted["total"].bytes))
+                rows.append(
+                    (model, length, flops / moved, *(flops / s for s in vars(measured).values()))
+                )
+    columns = ["model", "sequence_length", "intensity", "rate", "high", "low"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def regime_table(run: Run, name: str) -> Table:
+    """Show what limits each model at each length, and how near it comes to its roof."""
+    predicted = predictions(run)
+    predicted = predicted[predicted["prediction"] == "lower bound"]
+    shares = predicted.set_index(["model", "sequence_length"])
+    rows = []
+    for model in PAPER_MODELS:
+        for length in LENGTHS:
+            row = {"Model": model, "Length": length}
+            row["Intensity (FLOP/byte)"] = between(intensity(model, length))
+            row["Regime"] = regime_of(run, model, length)
+            there = (model, length) in shares.index
+            row["Share of the roof"] = (
+                percent(1 / shares.loc[(model, length), "ratio"]) if there else "–"
+            )
+            rows.append(row)
+    bounds = ridge(run)
+    caption = "Regime of each model and length, and the lower bound over the measured time." + (
+        f" The ridge point lies between {between(bounds)} FLOP/byte." if bounds else ""
+    )
+    return Table(pd.DataFrame(rows), name, caption)
+
+
+def ceilings_table(run: Run, name: str) -> Table:
+    """Show the bandwidth kernels, the cache and the peak of each data type."""
+    points = [run.point(f"bandwidth/{kernel.name}") for kernel in KERNELS]
+    points += [run.point("cache/sum"), *(matmul_peak(run, dtype) for dtype in DTYPES)]
+    rows = []
+    for point in filter(None, points):
+        unit = "GFLOP/s" if point.flops else "GB/s"
+        note = ", ".join(str(v) for k, v in point.details.items() if k in _NOTED)
+        rows.append(
+            {
+                "Ceiling": point.key,
+                "Best": f"{number(best_rate(point) / 1e9)} {unit}",
+                "Median, 95 %": between(tuple(r / 1e9 for r in rate_interval(point))),
+                "Repetitions": point.sample.n,
+                "Measured on": note,
+            }
+        )
+    return Table(pd.DataFrame(rows), name, "What this machine could do.")
+
+
+_NOTED = ("dtype", "resides_in", "shape", "fast_path", "precision")
+
+
+def shipped() -> pd.DataFrame:
+    """Return shipped hardware with both ceilings: name, year, bandwidth (GB/s), peak (GFLOP/s)."""
+    table = load_table("accelerators")
+    wide = table.pivot(index=["name", "date"], columns="quantity", values="value").reset_index()
+    wide = wide.dropna(subset=["memory_bandwidth", "peak_fp32"])
+    wide = wide.rename(columns={"memory_bandwidth": "bandwidth", "peak_fp32": "peak"})
+    return wide.assign(year=wide["date"].dt.year)[["name", "year", "bandwidth", "peak"]]
+
+
+def paper_ridge() -> float:
+    """Return the ridge point of the paper's processor by its data sheet, float32, FLOP/byte."""
+    row = shipped().set_index("name").loc[PAPER_MACHINE]
+    return float(row["peak"] / row["bandwidth"])
+
+
+def measured_machines(runs: dict[str, Run]) -> pd.DataFrame:
+    """Return measured machines as `shipped` has hardware: name, bandwidth (GB/s), peak."""
+    rows = [
+        (name, roof.bandwidth_bytes_per_s / 1e9, roof.peak_flop_per_s / 1e9)
+        for name, run in runs.items()
+        if (roof := ceilings(run))
+    ]
+    return pd.DataFrame(rows, columns=["name", "bandwidth", "peak"])
+
+
+def year_of(growth: Growth, value: float) -> date:
+    """Return the day on which a trend passed `value`."""
+    years = (np.log10(value) - growth.intercept) / growth.slope
+    return (growth.origin + np.timedelta64(round(years * 365.25), "D")).astype(date)
+
+
+def prediction_table(run: Run, name: str) -> Table:
+    """Show measured over predicted time: bound, roofline and calibrated, by model and length."""
+    wide = predictions(run).pivot(
+        index=["model", "sequence_length"], columns="prediction", values="ratio"
+    )
+    kinds = [k for k in ("lower bound", "roofline", "calibrated") if k in wide]
+    shown = wide[kinds].map(lambda r: "–" if pd.isna(r) else times(r)).reset_index()
+    shown = shown.rename(columns={"model": "Model", "sequence_length": "Length"})
+    return Table(shown, name, "Measured time over predicted time.")

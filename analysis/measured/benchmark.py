@@ -1,0 +1,118 @@
+"""Our networks beside Hugging Face's, in the same minutes:
+
+    python -m analysis.measured.benchmark [THREADS]
+
+The encoder against BertModel with SDPA, the decoder's generation against GPT2LMHeadModel.generate
+with a static cache, both eager, in float32 on the CPU, with random weights of the same sizes and
+the same threads. Repetitions alternate, so that both meet the same machine; the ratio is the
+median of the ratios of neighbours, ours over theirs, with its 95 % bootstrap interval.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+from analysis.errors import InputError
+from analysis.measured.machine import set_threads
+from analysis.measured.networks import Decoder, Encoder
+from analysis.measured.sampling import generate
+from analysis.measured.timing import Sample
+from analysis.predicted.architectures import BERT_BASE, GPT2, Architecture
+
+SECONDS, LEAST = 30, 7  # of each comparison; repetitions of each side
+LENGTHS = (128, 512)
+GENERATED = 64  # tokens
+ROW = "{:26}{:>12}{:>12}{:>8}   {}"
+
+
+def alternate(ours, theirs, seconds: float, least: int, now=time.perf_counter):
+    """Samples of ours, of theirs, and of ours / theirs of each pair; each goes first in turn."""
+    pairs, start = [], now()
+    while len(pairs) < least or now() - start < seconds:
+        order = (ours, theirs) if len(pairs) % 2 else (theirs, ours)
+        times = {}
+        for work in order:
+            begun = now()
+            work()
+            times[work] = now() - begun
+        pairs.append((times[ours], times[theirs]))
+    return (
+        Sample(tuple(a for a, _ in pairs)),
+        Sample(tuple(b for _, b in pairs)),
+        Sample(tuple(a / b for a, b in pairs)),
+    )
+
+
+def encoders(arch: Architecture, length: int) -> tuple[Callable, Callable]:
+    """One pass of ours and of BertModel's, over the same random tokens."""
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(
+        vocab_size=arch.vocab_size, hidden_size=arch.d_model, num_hidden_layers=arch.n_layers,
+        num_attention_heads=arch.n_heads, intermediate_size=arch.d_ff,
+        max_position_embeddings=arch.n_positions, attn_implementation="sdpa",
+    )  # fmt: skip
+    ours, theirs = Encoder(arch), BertModel(config).eval()
+    tokens = torch.randint(arch.vocab_size, (1, length))
+    return lambda: ours(tokens), torch.inference_mode()(lambda: theirs(tokens))
+
+
+def generations(arch: Architecture, length: int) -> tuple[Callable, Callable]:
+    """`length` greedy tokens from one, by ours and by GPT2LMHeadModel's `generate`."""
+    from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        vocab_size=arch.vocab_size, n_embd=arch.d_model, n_layer=arch.n_layers,
+        n_head=arch.n_heads, n_positions=arch.n_positions, attn_implementation="sdpa",
+        bos_token_id=0, eos_token_id=None, pad_token_id=0,
+    )  # fmt: skip
+    ours, theirs = Decoder(arch), GPT2LMHeadModel(config).eval()
+    token = torch.randint(arch.vocab_size, (1, 1))
+    settings = GenerationConfig(
+        max_new_tokens=length, min_new_tokens=length, do_sample=False, pad_token_id=0,
+        cache_implementation="static", disable_compile=True,
+    )  # fmt: skip
+    mask = torch.ones_like(token)
+    return (
+        generate(ours, token.clone(), length),
+        torch.inference_mode()(
+            lambda: theirs.generate(token, attention_mask=mask, generation_config=settings)
+        ),
+    )
+
+
+def main(threads: str | None = None) -> None:
+    try:
+        import transformers
+    except ImportError:
+        raise InputError(
+            "the benchmark needs transformers, which only tests use: pip install transformers"
+        ) from None
+    if threads is not None and not threads.isdecimal():
+        raise InputError(f"threads is {threads!r}; it must be a positive integer")
+    set_threads(threads and int(threads))
+    print(f"torch {torch.__version__}, transformers {transformers.__version__}, float32, "
+          f"{torch.get_num_threads()} threads; medians in ms")  # fmt: skip
+    print(ROW.format("", "ours", "theirs", "ratio", "95 % interval"))
+    for length in LENGTHS:
+        compare(f"BERT-Base, {length} tokens", *encoders(BERT_BASE, length))
+    compare("GPT-2, a generated token", *generations(GPT2, GENERATED), per=GENERATED)
+
+
+def compare(name: str, ours: Callable, theirs: Callable, per: int = 1) -> None:
+    for work in (ours, theirs):  # warms up
+        work()
+    mine, other, ratio = alternate(ours, theirs, SECONDS, LEAST)
+    low, high = ratio.interval
+    times = (f"{sample.median / per * 1e3:.2f}" for sample in (mine, other))
+    print(ROW.format(name, *times, f"{ratio.median:.3f}", f"{low:.3f} to {high:.3f}"), flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:2])
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,199 @@
+"""What this machine could do: bytes/s of simple kernels and FLOP/s of matrix products.
+
+Keys of the points that `ceiling_tasks` lists:
+
+    launch                   one operator on one number: what launching costs
+    bandwidth/KERNEL         bytes/s of memory: a row of `KERNELS`
+    cache/sum                bytes/s of the last-level cache: a sum over half of it, warm
+    matmul/DTYPE/MxKxN       FLOP/s of (M, K) by (K, N): squares, and the models' own projections
+    matmul/DTYPE/HxMxKxN     FLOP/s of H such products at once: the heads of attention
+
+The bandwidth kernels and their byte counts are those of STREAM (J. D. McCalpin, "Memory bandwidth
+and machine balance in current high performance computers", IEEE TCCA Newsletter 1995): bytes that
+the program names, so a write counts once whether or not the hardware reads the line first. As in
+STREAM arrays are at least four times the last-level cache, as in BabelStream (T. Deakin and
+others, "GPU-STREAM v2.0", 2016) results are verified after timing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+
+import torch
+from torch import Tensor
+
+from analysis.errors import InputError
+from analysis.measured.machine import free_memory_bytes, last_level_cache_bytes
+from analysis.measured.products import own_tasks, square_tasks
+from analysis.measured.runs import Point, Run
+from analysis.measured.timing import Budget, Measurement, Task, measure, measure_each
+
+SCALAR = 3.0
+COLUMNS, SLICES = 8192, 16  # of the matrices that the product kernel reads
+GRAIN = COLUMNS * SLICES  # elements; arrays are whole multiples
+ARRAY_BYTES = {"cpu": 2**28, "mps": 2**28, "cuda": 2**30}  # at least; a GPU reads 2**28 in 0.1 ms
+CHUNK = 2**22  # elements verified at once
+DTYPES = ("float32", "bfloat16", "float16", "int8")
+SQUARES = {"smoke": (512, 1024, 2048), "quick": (512, 1024, 2048, 4096)}
+ALL_SQUARES = (512, 1024, 2048, 4096, 8192)
+LENGTHS = {"smoke": (128, 512)}  # of the models' own shapes
+SHORT = 512
+ALL_LENGTHS = (128, 256, 512, 1024, 2048, 4096)
+CACHE_SUMS = 32  # launched together where launches can be
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """`run(x, y, out)` touches `arrays` arrays of n elements, by STREAM's counting. Of a kernel
+    that writes, `out` is then `expected(x, y)`, element by element; a read-only one returns what
+    adds up to the sum of x, and needs neither y nor out."""
+
+    name: str
+    arrays: int
+    run: Callable[[Tensor, Tensor | None, Tensor | None], object]
+    expected: Callable[[Tensor, Tensor], Tensor] | None = None
+
+
+def _product(x: Tensor, y=None, out=None) -> Tensor:
+    """Sums of columns, as the product of rows of ones with matrices: how a decoder reads weights.
+    The slices are as many streams of reads."""
+    x = x.view(SLICES, -1, COLUMNS)
+    return torch.bmm(x.new_ones(SLICES, 1, x.shape[1]), x)
+
+
+KERNELS = (
+    Kernel("copy", 2, lambda x, y, out: out.copy_(x), lambda x, y: x),
+    Kernel("scale", 2, lambda x, y, out: torch.mul(x, SCALAR, out=out), lambda x, y: SCALAR * x),
+    Kernel("add", 3, lambda x, y, out: torch.add(x, y, out=out), lambda x, y: x + y),
+    Kernel(
+        "triad",
+        3,
+        lambda x, y, out: torch.add(x, y, alpha=SCALAR, out=out),
+        lambda x, y: x + SCALAR * y,
+    ),
+    Kernel("sum", 1, lambda x, y, out: x.sum()),
+    Kernel("product", 1, _product),
+)
+READS = tuple(f"bandwidth/{kernel.name}" for kernel in KERNELS if kernel.arrays == 1)
+
+
+def read_ceiling(run: Run) -> Point | None:
+    """The fastest read-only kernel of a run: what reading weights is compared with."""
+    points = [point for key in READS if (point := run.point(key))]
+    return min(points, key=lambda point: point.sample.best / point.bytes, default=None)
+
+
+def matmul_peak(run: Run, dtype: str = "float32") -> Point | None:
+    """The fastest matrix product of a run in `dtype`, of whatever shape."""
+    points = [p for p in run.points if p.kind == "ceiling" and p.key.startswith(f"matmul/{dtype}/")]
+    return min(points, key=lambda point: point.sample.best / point.flops, default=None)
+
+
+def array_bytes(device: str, arrays: int, budget: Budget) -> tuple[int, bool]:
+    """Bytes of each of `arrays` arrays, and whether all exceed the last-level cache fourfold:
+    max(4 x cache, `ARRAY_BYTES`), or what a fifth of the free memory and the budget leave."""
+    cache = last_level_cache_bytes(device) or 0
+    wanted = max(4 * cache, ARRAY_BYTES[device])
+    room = min(free_memory_bytes(device) // 5, 0.9 * (budget.memory_bytes or 2**62)) / arrays
+    size = int(min(wanted, room)) // (8 * GRAIN) * 8 * GRAIN
+    return size, size >= 4 * cache
+
+
+def bandwidth_task(kernel: Kernel, device: str, budget: Budget, size: int, large: bool) -> Task:
+    """`kernel` on arrays of `size` bytes; `large`: too large to stay in a cache."""
+    dtype = torch.float32 if device == "mps" else torch.float64  # MPS has no float64
+    memory = kernel.arrays * size
+
+    def run(seconds: float) -> Measurement:
+        n = size // dtype.itemsize
+        if n < GRAIN:
+            raise InputError(f"too little free memory for {kernel.arrays} arrays")
+        parts = torch.rand(2, GRAIN, dtype=dtype, device=device)
+        x = parts[0].repeat(n // GRAIN)  # touches every page, and quicker than drawing it all
+        y = parts[1].repeat(n // GRAIN) if kernel.arrays == 3 else None
+        out = torch.zeros_like(x) if kernel.expected else None
+        sample = measure(lambda: kernel.run(x, y, out), device, seconds, budget.warm_seconds)
+        verify(kernel, x, y, out)
+        details = {"dtype": str(dtype)[6:], "array_bytes": size, "arrays": kernel.arrays}
+        details["resides_in"] = "memory" if large else "cache, at least in part"
+        return Measurement(sample, None, memory, details)
+
+    estimate = _seconds(budget, 1) + memory / 5e8
+    return Task(f"bandwidth/{kernel.name}", "ceiling", memory, estimate, run)
+
+
+def verify(kernel: Kernel, x: Tensor, y: Tensor | None, out: Tensor | None) -> None:
+    """Compare what a kernel left with what it should, in chunks; RuntimeError if it differs."""
+    tolerance = 1e-12 if x.dtype == torch.float64 else 1e-4
+    if kernel.expected is None:
+        got, want = kernel.run(x, y, out).sum(), sum(part.sum() for part in x.split(CHUNK))
+        right = torch.allclose(got, want, rtol=tolerance, atol=0)
+    else:
+        ys = repeat(None) if y is None else y.split(CHUNK)
+        right = all(
+            torch.allclose(part, kernel.expected(a, b), rtol=tolerance, atol=0)
+            for part, a, b in zip(out.split(CHUNK), x.split(CHUNK), ys, strict=False)
+        )
+    if not right:
+        raise RuntimeError(f"{kernel.name}: wrong result after timing")
+
+
+def cache_task(device: str, budget: Budget) -> Task:
+    """A sum over half of the last-level cache, again and again."""
+    size = (last_level_cache_bytes(device) or 0) // 2
+
+    def run(seconds: float) -> Measurement:
+        if not size:
+            raise InputError("the size of the last-level cache is unknown")
+        x = torch.rand(size // 4, device=device)
+        sums = [x.sum] * CACHE_SUMS
+        sample = measure_each(sums, device, seconds, budget.warm_seconds)
+        details = {"dtype": "float32", "array_bytes": size, "resides_in": "last-level cache"}
+        return Measurement(sample, None, len(x) * 4, details)
+
+    return Task("cache/sum", "ceiling", size, _seconds(budget, 1), run)
+
+
+def launch_task(device: str, budget: Budget) -> Task:
+    """One operator on one number; on CUDA launches overlap, so it is the time between two."""
+
+    def run(seconds: float) -> Measurement:
+        x = torch.rand(1, device=device)
+        y = torch.empty_like(x)
+        sample = measure(lambda: torch.mul(x, SCALAR, out=y), device, seconds, budget.warm_seconds)
+        return Measurement(sample, details={"operator": "mul", "dtype": "float32"})
+
+    return Task("launch", "ceiling", 0, _seconds(budget, 0.25), run)
+
+
+def _seconds(budget: Budget, share: float) -> float:
+    return budget.warm_seconds + share * budget.seconds_per_point + 0.05
+
+
+def ceiling_tasks(
+    device: str,
+    budget: Budget,
+    threads: int,
+    squares: Sequence[int] | None = None,
+    lengths: Sequence[int] | None = None,
+) -> tuple[list[Task], list[Task], list[Task]]:
+    """Every ceiling, by value: (bandwidths and the peak of float32; the models' own shapes at
+    `SHORT` lengths, other data types; the longer shapes). `squares` and `lengths` are by default
+    the budget's."""
+    squares = squares or SQUARES.get(budget.name, ALL_SQUARES)
+    lengths = lengths or LENGTHS.get(budget.name, ALL_LENGTHS)
+    torch.set_num_threads(threads)
+    reached: dict[str, float] = {}
+    size, large = array_bytes(device, max(kernel.arrays for kernel in KERNELS), budget)
+    main = [bandwidth_task(kernel, device, budget, size, large) for kernel in KERNELS]
+    main += square_tasks("float32", squares, device, budget, reached)
+    main += [cache_task(device, budget), launch_task(device, budget)]
+    short, long = [], []
+    for dtype in ("float32", "bfloat16", "float16")[: 3 if device == "cuda" else 1]:
+        short += own_tasks(dtype, [1, *(n for n in lengths if n <= SHORT)], device, budget)
+        long += own_tasks(dtype, [n for n in lengths if n > SHORT], device, budget)
+    for dtype in DTYPES[1:]:
+        short += square_tasks(dtype, squares, device, budget, reached)
+    # BERT-Large's d x d projections of 1024 tokens are a square that is there already.
+    there = {task.key for task in (*main, *short)}
+    return main, short, [task for task in long if task.key not in there]

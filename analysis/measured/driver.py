@@ -1,0 +1,176 @@
+"""Measuring within a budget: what fits is measured, what does not is named, nothing is lost."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from analysis.errors import InputError
+from analysis.measured.runs import Run, load_run, local_path, now, reusable, save_run
+from analysis.measured.timing import Budget, Task, budget_named
+
+AIM = 0.8  # of a budget's wall time; the rest is for the last point to be late in
+
+Progress = Callable[[str, int, int, float], object]  # key, points done, of how many, seconds left
+
+
+def measure_machine(
+    budget_name: str = "quick",
+    device: str = "auto",
+    threads: int | None = None,
+    out: Path | None = None,
+    fresh: bool = False,
+    progress: Progress = lambda key, done, of, left: None,
+) -> Run:
+    """This machine's run at that budget: read if it is there, resumed if it was interrupted, or
+    else measured; saved in `out`, by default `runs.local_path`, after every point.
+
+    `fresh` measures anew and keeps what was there as NAME.previous.json. Raises InputError for an
+    unknown budget, an absent device, a file that cannot be used, or an `out` of another machine,
+    method or budget.
+    """
+    start, budget = time.monotonic(), budget_named(budget_name)
+    from analysis.measured import machine  # torch, which takes seconds to import
+
+    device, threads = machine.choose_device(device), machine.set_threads(threads)
+    here = machine.describe(device, threads)
+    path = out or local_path(here, budget.name)
+    run = None if fresh else _resumable(path, here, budget.name, asked=out is not None)
+    if fresh and path.is_file():
+        path.replace(path.with_name(f"{path.stem}.previous.json"))
+    if run is not None and run.finished:
+        return run
+    run = run or Run.new(here, budget.name)
+    run.not_measured.clear()  # each gets another chance
+    before = run.wall_seconds
+
+    def save(run: Run) -> None:
+        run.wall_seconds = round(before + time.monotonic() - start, 3)
+        save_run(run, path)
+
+    save(run)  # where it cannot be written, nothing is measured in vain
+    tasks = all_tasks(device, budget, threads)
+    free = partial(machine.free_memory_bytes, device)
+    used = time.monotonic() - start
+    run_tasks(tasks, run, budget, save, progress, free_memory=free, used=used)
+    run.finished = now()
+    save(run)
+    return run
+
+
+def _resumable(path: Path, here, budget: str, asked: bool) -> Run | None:
+    if not path.exists():
+        return None
+    try:
+        run = load_run(path)
+    except InputError as error:
+        raise InputError(f"{error}; --fresh measures anew and replaces it") from None
+    if reusable(run, here, budget):
+        return run
+    if asked:
+        raise InputError(
+            f"{path}: measured on another machine, or by another method or budget; "
+            "--fresh replaces it"
+        )
+    return None
+
+
+def all_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
+    """The peak ceilings first, as every other point is compared with them; the models at short
+    lengths and then the shapes they are made of; last what takes longest."""
+    from analysis.measured.ceilings import SHORT, ceiling_tasks
+    from analysis.measured.profile import profile_tasks
+
+    main, short, long = ceiling_tasks(device, budget, threads)
+    early, late = [], []
+    for task in profile_tasks(device, budget, threads):
+        (late if length_in(task.key) > SHORT else early).append(task)
+    return main + early + short + late + long
+
+
+def length_in(key: str) -> int:
+    """The sequence length in a model's key, as in encode/bert-base/128/fused."""
+    return next((int(part) for part in key.split("/") if part.isdecimal()), 0)
+
+
+class Pace:
+    """How many times longer than estimated tasks take here: by kind once one has finished, and
+    else over all kinds, if that is longer."""
+
+    def __init__(self):
+        self.took, self.estimated = {}, {}
+
+    def add(self, task: Task, seconds: float) -> None:
+        for kind in (task.kind, ""):
+            self.took[kind] = self.took.get(kind, 0) + seconds
+            self.estimated[kind] = self.estimated.get(kind, 0) + task.estimate_seconds
+
+    def seconds(self, task: Task) -> float:
+        return task.estimate_seconds * (self._ratio(task.kind) or max(1, self._ratio("")))
+
+    def _ratio(self, kind: str) -> float:
+        return self.took.get(kind, 0) / (self.estimated.get(kind) or 1)
+
+
+def run_tasks(
+    tasks: Iterable[Task],
+    run: Run,
+    budget: Budget,
+    save: Callable[[Run], object],
+    progress: Progress = lambda key, done, of, left: None,
+    clock: Callable[[], float] = time.monotonic,
+    free_memory: Callable[[], int] = lambda: 2**63,
+    used: float = 0,
+) -> None:
+    """Measure `tasks` in their order into `run`.
+
+    Points that `run` has are kept. A task that does not fit into the time that is left, the
+    budget's memory or the free memory, or that fails, is noted as not measured, with the reason
+    in one line; the next, which may be smaller, is tried. `save(run)` is called after each
+    that was tried; whoever calls saves at the end. `progress(key, done, of, seconds left)` is
+    called before each that is tried and, with key "", at the end.
+    `used` are seconds of the budget that went before.
+    """
+    todo = list({task.key: task for task in tasks if not run.has(task.key)}.values())
+    deadline, pace = clock() + AIM * budget.wall_seconds - used, Pace()
+    for done, task in enumerate(todo):
+        left = deadline - clock()
+        reason = _no_room(task, budget, free_memory()) or _no_time(task, budget, pace, left)
+        if reason is not None:
+            run.skip(task.key, reason)
+            continue
+        progress(task.key, done, len(todo), _left(todo[done:], pace, left))
+        start = clock()
+        try:
+            run.add(task.key, task.kind, task.run(budget.seconds_per_point))
+        except (RuntimeError, MemoryError, InputError) as error:
+            run.skip(task.key, _one_line(error))
+        else:  # what failed early says nothing of the pace
+            pace.add(task, clock() - start)
+        save(run)
+    progress("", len(todo), len(todo), 0)
+
+
+def _left(tasks: Sequence[Task], pace: Pace, seconds: float) -> float:
+    return max(0.0, min(seconds, sum(pace.seconds(task) for task in tasks)))
+
+
+def _no_room(task: Task, budget: Budget, free: int) -> str | None:
+    for limit, text in ((budget.memory_bytes, f"budget {budget.name} allows"), (free, "free are")):
+        if limit is not None and task.memory_bytes > limit:
+            return f"needs {task.memory_bytes / 1e9:.2f} GB of memory; {text} {limit / 1e9:.2f} GB"
+    return None
+
+
+def _no_time(task: Task, budget: Budget, pace: Pace, left: float) -> str | None:
+    if (needed := pace.seconds(task)) <= left:
+        return None
+    return (
+        f"budget {budget.name} of {budget.wall_seconds:g} s: would take {needed:.3g} s and "
+        f"{max(left, 0):.3g} s are left"
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."

@@ -1,0 +1,176 @@
+"""The machine: what it is, what it has free, and which of its devices is measured.
+
+Nothing leaves the machine. What cannot be found out is None or "unknown", never guessed.
+"""
+
+import os
+import platform
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import numpy
+import psutil
+import torch
+
+from analysis.errors import InputError
+from analysis.measured.runs import TEXT, Machine
+
+DEVICES = ("cpu", "cuda", "mps")
+SYSTEM = Path("/sys/devices/system/cpu")
+# Instructions, as Linux names them, that speed up a data type or widen a vector.
+FLAGS = (
+    "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16",
+    "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimdhp", "asimddp", "sve", "bf16", "i8mm",
+)  # fmt: skip
+
+
+def available_devices() -> list[str]:
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    return [device for device in DEVICES if device == "cpu" or there[device]()]
+
+
+def choose_device(name: str = "auto") -> str:
+    """ "cpu", "cuda" or "mps"; "auto" is the first accelerator there is, or else the CPU.
+
+    Raises InputError for a device that is not there.
+    """
+    there = available_devices()
+    if name == "auto":
+        return there[-1]
+    if name not in there:
+        raise InputError(f"device {name!r} is not there; this machine has: {', '.join(there)}")
+    return name
+
+
+def set_threads(threads: int | None = None) -> int:
+    """Use `threads` CPU threads in torch, or as many as it chose itself; returns how many.
+
+    Raises InputError for less than one or more than there are processors.
+    """
+    if threads is not None:
+        most = os.cpu_count() or 1
+        if not 1 <= threads <= most:
+            raise InputError(f"threads is {threads}; this machine allows 1 to {most}")
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+def describe(device: str, threads: int) -> Machine:
+    """Describe this machine as one whose `device` is measured with `threads` CPU threads."""
+    cpu, gpu = _cpu_name(), None
+    if device == "cuda":
+        gpu = torch.cuda.get_device_properties(0)
+    name = {"cpu": cpu, "cuda": gpu and gpu.name, "mps": f"{cpu} GPU"}[device]
+    blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    return Machine(
+        device=device,
+        device_name=_text(name),
+        cpu=_text(cpu),
+        cores=psutil.cpu_count(logical=False),
+        threads=threads,
+        caches=cpu_caches() | ({"GPU L2": gpu.L2_cache_size} if gpu else {}),
+        memory_bytes=psutil.virtual_memory().total,
+        gpu_memory_bytes=gpu and gpu.total_memory,
+        os=_text(f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}"),
+        python=_text(platform.python_version()),
+        torch=_text(torch.__version__),
+        numpy=_text(numpy.__version__),
+        blas=_text(blas and blas[1]),
+        fast_paths=_fast_paths() + ([f"sm_{gpu.major}{gpu.minor}"] if gpu else []),
+    )
+
+
+@cache
+def cpu_caches() -> dict[str, int]:
+    """Bytes of each level of data cache, summed over the processors that this process may use."""
+    try:
+        if platform.system() == "Linux":
+            return _linux_caches()
+        if platform.system() == "Darwin":
+            names = {"L1d": "hw.l1dcachesize", "L2": "hw.l2cachesize", "L3": "hw.l3cachesize"}
+            sizes = {level: int(_sysctl(name) or 0) for level, name in names.items()}
+            return {level: size for level, size in sizes.items() if size > 0}
+    except (OSError, ValueError):
+        pass
+    return {}
+
+
+def _linux_caches() -> dict[str, int]:
+    sizes, seen = {}, set()
+    for cpu in sorted(os.sched_getaffinity(0)):
+        for index in sorted((SYSTEM / f"cpu{cpu}" / "cache").glob("index*")):
+            kind, level, size, shared = (
+                (index / name).read_text().strip()
+                for name in ("type", "level", "size", "shared_cpu_list")
+            )
+            if kind == "Instruction" or (level, shared) in seen:
+                continue
+            seen.add((level, shared))
+            name = f"L{level}" + ("d" if kind == "Data" else "")
+            unit = {"K": 1024, "M": 1024**2}.get(size[-1])
+            sizes[name] = sizes.get(name, 0) + (int(size[:-1]) * unit if unit else int(size))
+    return {name: size for name, size in sizes.items() if size > 0}
+
+
+def last_level_cache_bytes(device: str) -> int | None:
+    """Bytes of the largest cache between `device` and its memory; None if unknown."""
+    if device == "cuda":
+        return torch.cuda.get_device_properties(0).L2_cache_size
+    return max(cpu_caches().values(), default=None)
+
+
+def free_memory_bytes(device: str) -> int:
+    """Bytes that can be allocated now: on CUDA on the card, else in the main memory.
+
+    A container's limit (cgroup v2) counts; what torch caches on a card counts as free.
+    """
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        return torch.cuda.mem_get_info()[0]
+    free = psutil.virtual_memory().available
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit, used = ((group / f"memory.{name}").read_text() for name in ("max", "current"))
+        cached = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.M)
+        return max(0, min(free, int(limit) - int(used) + int(cached[1] if cached else 0)))
+    except (OSError, ValueError):  # no such group, or no limit ("max")
+        return free
+
+
+def _cpu_name() -> str | None:
+    if platform.system() == "Darwin":
+        return _sysctl("machdep.cpu.brand_string")
+    name = re.search(r"^model name\s*:\s*(.+)$", _cpuinfo(), re.M)
+    return name[1] if name else platform.processor() or platform.machine()
+
+
+def _fast_paths() -> list[str]:
+    """torch's own vector width, libraries it was built with, and the CPU's instructions."""
+    paths = [torch.backends.cpu.get_cpu_capability()]
+    backends = {"mkl": torch.backends.mkl, "mkldnn": torch.backends.mkldnn}
+    paths += [name for name, backend in backends.items() if backend.is_available()]
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", _cpuinfo(), re.M)
+    there = set(flags[1].split() if flags else ())
+    return paths + [flag for flag in FLAGS if flag in there]
+
+
+@cache
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _sysctl(name: str) -> str | None:
+    command = ["/usr/sbin/sysctl", "-n", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    return done.stdout.strip() or None
+
+
+def _text(value: str | None) -> str:
+    """One printable line that a run file may hold."""
+    printable = "".join(c if c.isprintable() else " " for c in value or "")
+    return " ".join(printable.split())[:TEXT] or "unknown"

@@ -1,0 +1,220 @@
+"""Timing: repetitions, their spread, and budgets that bound what is measured.
+
+Nothing here knows what is measured, and torch is imported only to read a device's clock, so that
+the logic can be tested with a clock that is not real.
+"""
+
+import gc
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import cycle
+
+import numpy as np
+
+from analysis.errors import InputError
+
+METHOD_VERSION = "1"  # of the way of measuring; runs of another version are not compared or reused
+
+MOST = 200  # repetitions kept for a point
+SHORTEST = 1e-4  # seconds; shorter work is repeated within a repetition, as clocks tick at 1e-6
+RESAMPLES = 2000
+KINDS = ("ceiling", "latency", "step", "breakdown", "check")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Raw times of repetitions of the same work, in seconds, in the order they were taken."""
+
+    times: tuple[float, ...]
+
+    def __post_init__(self):
+        if not self.times or not all(math.isfinite(t) and t > 0 for t in self.times):
+            raise ValueError("a sample is one or more positive, finite times")
+
+    @property
+    def n(self) -> int:
+        return len(self.times)
+
+    @property
+    def best(self) -> float:
+        """The shortest time, as STREAM reports: what is left when nothing else disturbs."""
+        return min(self.times)
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.times))
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the median: percentile bootstrap (Efron 1979), the same at each call.
+
+        With fewer than three times there is nothing to resample: the least and the greatest.
+        """
+        if self.n < 3:
+            return min(self.times), max(self.times)
+        drawn = np.random.default_rng(0).choice(self.times, (RESAMPLES, self.n))
+        low, high = np.percentile(np.median(drawn, axis=1), (2.5, 97.5))
+        return float(low), float(high)
+
+
+class Clock:
+    """Times work on a device: "cpu" (time.perf_counter), "cuda" (events on the current stream) or
+    "mps" (perf_counter between synchronisations). A test overrides `now`."""
+
+    def __init__(self, device: str = "cpu"):
+        self.device, self.synchronise = device, None
+        if device != "cpu":
+            import torch
+
+            self.synchronise = {"cuda": torch.cuda, "mps": torch.mps}[device].synchronize
+
+    def now(self) -> float:
+        """Seconds since an arbitrary start, once the device has done what it was given."""
+        if self.synchronise:
+            self.synchronise()
+        return time.perf_counter()
+
+    def time(self, work: Callable[[], object], calls: int = 1) -> float:
+        """Seconds a call, averaged over `calls` calls."""
+        if self.device == "cuda":
+            return self._time_with_events(work, calls)
+        start = self.now()
+        for _ in range(calls):
+            work()
+        return (self.now() - start) / calls
+
+    def _time_with_events(self, work: Callable[[], object], calls: int) -> float:
+        import torch
+
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(calls):
+            work()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / 1000 / calls
+
+
+def measure(
+    work: Callable[[], object],
+    device: str,
+    seconds: float,
+    warm_seconds: float,
+    least: int = 5,
+    most: int = MOST,
+    clock: Clock | None = None,
+) -> Sample:
+    """Time `work` on `device` for about `seconds`, after warming up for about `warm_seconds`.
+
+    At least `least` repetitions are made whatever they take; of more than `most`, every k-th is
+    kept, so that a sample spans all of `seconds`. At least one call warms up, unless
+    `warm_seconds` is 0. The garbage collector is off meanwhile.
+    """
+    clock = clock or Clock(device)
+    collected = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        calls = max(1, math.ceil(SHORTEST / _warm_up(work, warm_seconds, clock)))
+        times, start = [], clock.now()
+        while len(times) < least or clock.now() - start < seconds:
+            times.append(clock.time(work, calls))
+    finally:
+        if collected:
+            gc.enable()
+    return Sample(tuple(times[:: math.ceil(len(times) / most)]))
+
+
+def measure_each(
+    works: Sequence[Callable[[], object]],
+    device: str,
+    seconds: float,
+    warm_seconds: float,
+    least: int = 5,
+    clock: Clock | None = None,
+) -> Sample:
+    """Time equal `works` in turn: each on its own data, so that none finds it in a cache. On CUDA
+    one graph launches them all, so that launches do not hide the work; the times are of one."""
+    if device == "cuda":
+        from analysis.measured.sampling import capture
+
+        def all_of_them() -> None:
+            for work in works:
+                work()
+
+        replay = capture(all_of_them).replay
+        sample = measure(replay, device, seconds, warm_seconds, least, clock=clock)
+        return Sample(tuple(time / len(works) for time in sample.times))
+    turn = cycle(works)
+    return measure(lambda: next(turn)(), device, seconds, warm_seconds, least, clock=clock)
+
+
+def _warm_up(work: Callable[[], object], seconds: float, clock: Clock) -> float:
+    """Call for `seconds`; returns the shortest call's time, or infinity if there was none."""
+    shortest, start = math.inf, clock.now()
+    while seconds > 0 and (shortest == math.inf or clock.now() - start < seconds):
+        shortest = min(shortest, max(clock.time(work), 1e-7))
+    return shortest
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A sample, what one repetition of it computed and moved, and how: shape, dtype, cold or warm.
+
+    rate = `flops` / time in FLOP/s; bandwidth = `bytes` / time in bytes/s. None: not meaningful.
+    """
+
+    sample: Sample
+    flops: int | None = None
+    bytes: int | None = None
+    details: dict[str, str | float | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A point to measure: `run(seconds)` spends about `seconds` on repetitions.
+
+    `memory_bytes` are needed while it runs; `estimate_seconds` is the wall time that it should
+    take, preparation included. `run` allocates what it needs and keeps nothing.
+    """
+
+    key: str
+    kind: str
+    memory_bytes: int
+    estimate_seconds: float
+    run: Callable[[float], Measurement]
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is {self.kind!r}; allowed: {', '.join(KINDS)}")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What measuring may cost. `memory_bytes` None: what is free."""
+
+    name: str
+    wall_seconds: float
+    memory_bytes: int | None
+    seconds_per_point: float
+    warm_seconds: float
+
+
+BUDGETS = {
+    budget.name: budget
+    for budget in (
+        Budget("smoke", 60, 2 * 10**9, seconds_per_point=0.2, warm_seconds=0.1),
+        Budget("quick", 360, 8 * 10**9, seconds_per_point=1.0, warm_seconds=0.2),
+        Budget("full", 2700, None, seconds_per_point=3.0, warm_seconds=0.5),
+    )
+}
+
+
+def budget_named(name: str) -> Budget:
+    """The budget of that name; an unknown name is an InputError that lists all."""
+    if name not in BUDGETS:
+        raise InputError(f"no budget {name!r}; there are: {', '.join(BUDGETS)}")
+    return BUDGETS[name]

@@ -1,0 +1,161 @@
+"""The roofline: what two ceilings, FLOP/s and bytes/s, allow (Williams, Waterman and Patterson
+2009, "Roofline: an insightful visual performance model for multicore architectures", CACM 52(4)).
+
+Three times of a pass or a step, from the loosest to the sharpest:
+
+`lower_bound`      no machine with these ceilings is faster. Only what must come from memory is
+                   charged: each weight, key and value once. Activations may stay in caches.
+`Ceilings.time`    the roofline's prediction, each operator class moving all that a convention
+                   counts. Not a bound: caches serve part of the bytes of a class.
+`calibrated_time`  the sum over operators at the rates that their own shapes reach in isolation.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.errors import InputError
+from analysis.predicted.architectures import Architecture
+from analysis.predicted.operations import Convention, Cost, Count
+from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What a machine can do at best; a launch is what one operator costs without any work."""
+
+    bandwidth_bytes_per_s: float
+    peak_flop_per_s: float
+    launch_seconds: float = 0
+
+    def __post_init__(self):
+        if not (self.bandwidth_bytes_per_s > 0 and self.peak_flop_per_s > 0):
+            raise InputError(f"ceilings must be positive: {self}")
+        if not self.launch_seconds >= 0:
+            raise InputError(f"launch_seconds is {self.launch_seconds}; it must be 0 or more")
+
+    @property
+    def ridge_point(self) -> float:
+        """Arithmetic intensity, FLOP per byte, from which on the peak can be reached."""
+        return self.peak_flop_per_s / self.bandwidth_bytes_per_s
+
+    def attainable(self, intensity):
+        """FLOP/s at an arithmetic intensity in FLOP per byte; numbers or arrays."""
+        return np.minimum(self.peak_flop_per_s, np.multiply(intensity, self.bandwidth_bytes_per_s))
+
+    def predicted_time(self, cost: Cost, launches: int = 0):
+        """Seconds of `cost`, computing and moving at once, after or during `launches`, whichever
+        takes longest."""
+        seconds = np.maximum(
+            np.divide(cost.flops, self.peak_flop_per_s),
+            np.divide(cost.bytes, self.bandwidth_bytes_per_s),
+        )
+        return np.maximum(seconds, launches * self.launch_seconds)
+
+    def time(self, costs: Mapping[str, Cost]):
+        """Seconds of a pass: the sum of its classes. Operators run one after another, so what one
+        leaves idle (units in a memory-bound one, memory in a compute-bound one) no other uses;
+        the maximum over the whole pass would let them. Operators of a class are alike in
+        intensity, except in "other", which is memory-bound throughout."""
+        return sum(self.predicted_time(costs[name]) for name in CLASSES)
+
+    def lower_bound(self, flops: Count, compulsory: Count, cached: int = 0):
+        """Seconds that no implementation beats: `flops` of matmuls at the peak, or `compulsory`
+        bytes at the bandwidth. `cached` bytes may outlive a repetition in the last-level cache
+        and need not be moved again: its size, unless a repetition is known to evict them."""
+        moved = np.maximum(0, np.subtract(compulsory, cached))
+        return self.predicted_time(Cost(flops, moved))
+
+
+def compulsory_bytes(arch: Architecture, context: Count = 0, element_bytes: float = 4) -> Count:
+    """Bytes that a pass or a step must read from memory that keeps nothing between repetitions:
+    every weight once, and for a decoder step the keys and values of `context` tokens. Of the
+    embedding tables only some rows are read, which are not charged; a tied LM head is."""
+    tables = arch.vocab_size * (not (arch.lm_head and arch.tied_embeddings)) + arch.token_types
+    tables += arch.n_positions * (arch.positions == "learned")
+    weights = arch.n_parameters - tables * arch.d_model
+    return (weights + 2 * arch.n_layers * arch.d_kv * context) * element_bytes
+
+
+def ridge_interval(bandwidth: Interval, peak: Interval) -> Interval:
+    """Ends of the ridge point, from those of the bandwidth (bytes/s) and of the peak (FLOP/s)."""
+    return peak[0] / bandwidth[1], peak[1] / bandwidth[0]
+
+
+def regime(intensity: Interval, ridge: Interval, overhead: Interval = (0, 0)) -> str:
+    """What limits a point: "memory-bound", "compute-bound", "overhead-bound", or "undecided" where
+    the intervals cannot tell.
+
+    `intensity` and `ridge` are in FLOP per byte. `overhead` is the time of its launches over that
+    which the roofline predicts: above 1, neither ceiling is what limits.
+    """
+    for name, (low, high) in (("intensity", intensity), ("ridge", ridge), ("overhead", overhead)):
+        if not 0 <= low <= high:
+            raise InputError(f"{name} interval is {low:g} to {high:g}; it must rise from 0 or more")
+    if overhead[0] > 1:
+        return "overhead-bound"
+    if overhead[1] > 1:
+        return "undecided"
+    if intensity[1] < ridge[0]:
+        return "memory-bound"
+    return "compute-bound" if intensity[0] > ridge[1] else "undecided"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`times` equal operators of a pass, each of `amount` FLOPs or bytes, and the key of the rate,
+    FLOP/s or bytes/s, that this shape reaches."""
+
+    key: str
+    times: int
+    amount: Count
+
+
+def pieces(arch: Architecture, length: int, convention: Convention) -> list[Piece]:
+    """An encoder pass over `length` tokens, or a decoder step at that context, in operators.
+
+    Keys: `matmul/DTYPE/MxKxN` with M = `length` or 1 for projections, the four d x d ones of
+    attention alike; `matmul/DTYPE/HxMxKxN` for H heads' scores and weighted values; and `rest_key`,
+    bytes/s, for "other", in a step with the "act_to_act" that reads its cache row by row.
+    """
+    dtype = {4: "float32", 2: "bfloat16"}[convention.weight_bytes]
+    step = arch.kind == "decoder"
+    costs = (decoder_step if step else encoder_pass)(arch, length, convention)
+    rest = costs["other"].bytes
+    rows, d, n, heads = 1 if step else length, arch.d_model, arch.n_layers, arch.n_heads
+
+    def matmul(times: int, *shape: int) -> Piece:
+        return Piece(f"matmul/{dtype}/{'x'.join(map(str, shape))}", times, 2 * int(np.prod(shape)))
+
+    found = [
+        matmul(4 * n, rows, d, d),
+        matmul(n, rows, d, arch.d_ff),
+        matmul(n, rows, arch.d_ff, d),
+    ]
+    if arch.lm_head:
+        found.append(matmul(1, rows, d, arch.vocab_size))
+    if arch.pooler:
+        found.append(matmul(1, 1, d, d))
+    if step:
+        rest += costs["act_to_act"].bytes
+    else:
+        found.append(matmul(n, heads, length, arch.head_dim, length))
+        found.append(matmul(n, heads, length, length, arch.head_dim))
+    return found + [Piece(rest_key(arch, length, dtype), 1, rest)]
+
+
+def rest_key(arch: Architecture, length: int, dtype: str = "float32") -> str:
+    """The key of the rate of what is no product of matrices, in a pass or step at `length`."""
+    return f"other/{dtype}/{arch.name.lower()}/{length}"
+
+
+def calibrated_time(pieces: list[Piece], rates: Mapping[str, float]) -> float:
+    """Seconds of a pass: its operators, one after another, at the rates of their own shapes.
+
+    Raises InputError, naming them, for rates that were not measured."""
+    if missing := sorted({piece.key for piece in pieces} - rates.keys()):
+        raise InputError(f"no rate was measured for {', '.join(missing)}")
+    return sum(piece.times * piece.amount / rates[piece.key] for piece in pieces)

@@ -1,0 +1,170 @@
+"""A made-up machine whose run is known in every number, and what the report says of it."""
+
+import numpy as np
+import pytest
+
+from analysis.compared import figures, profiling, roofs, verdicts
+from analysis.compared.counts import LENGTHS
+from analysis.measured.runs import Machine, Point, Run, now
+from analysis.predicted.architectures import GPT2
+from analysis.predicted.roofline import compulsory_bytes
+from analysis.predicted.transformer import CLASSES
+
+BANDWIDTH, PEAK = 20e9, 200e9  # bytes/s, FLOP/s: a ridge point of 10 FLOP/byte
+CONTEXTS = (1, 128, 256, 512, 1024, 2048, 4096)
+
+
+def machine(**changes):
+    known = dict(
+        device="cpu", device_name="Made-up <b>CPU</b>", cpu="Made-up", cores=2, threads=2,
+        caches={"L3": 32_000_000}, memory_bytes=24 * 10**9, gpu_memory_bytes=None, os="none",
+        python="3.12", torch="2.13", numpy="2", blas="none", fast_paths=[],
+    )  # fmt: skip
+    return Machine(**known | changes)
+
+
+def point(key, kind, seconds, flops=None, bytes=None, **details):
+    times = [seconds * (1 + error) for error in (-0.01, 0.0, 0.01)]
+    return Point(key=key, kind=kind, seconds=times, flops=flops, bytes=bytes, details=details)
+
+
+def step_seconds(context):
+    """A step that moves what it must at 95 % of the bandwidth."""
+    return float(compulsory_bytes(GPT2, context)) / (0.95 * BANDWIDTH)
+
+
+def points():
+    yield point("bandwidth/sum", "ceiling", 1.0, bytes=int(BANDWIDTH), dtype="float64")
+    yield point("bandwidth/triad", "ceiling", 1.0, bytes=int(BANDWIDTH))
+    yield point("matmul/float32/64x64x64", "ceiling", 1.0, flops=int(PEAK), dtype="float32")
+    for i, length in enumerate(LENGTHS):
+        for model, factor in (("bert-base", 1), ("bert-large", 3)):
+            yield point(f"encode/{model}/{length}/fused", "latency", 0.15 * factor * 3**i)
+    for context in CONTEXTS:
+        yield point(f"step/gpt2/{context}/fused", "step", step_seconds(context), flops=1, bytes=1)
+    loop = sum(step_seconds(context) for context in range(1, 513))
+    yield point("check/gpt2/512/fused", "check", loop)
+    for share, name in zip((0.2, 0.1, 0.4, 0.3), CLASSES, strict=True):
+        yield point(f"breakdown/bert-base/128/{name}", "breakdown", share, whole_seconds=1.02)
+
+
+@pytest.fixture(scope="module")
+def run():
+    return Run(
+        schema_version=1, method_version="1", budget="quick", machine=machine(), started=now(),
+        finished=now(), wall_seconds=1.0, points=list(points()), not_measured=[],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def empty(run):
+    return run.model_copy(update={"points": []})
+
+
+def test_latency_relative_to_bert_base_at_128(run):
+    relative = profiling.relative_latency(run).set_index(["model", "sequence_length"])["value"]
+    assert relative["BERT-Base", 128] == 1
+    assert relative["BERT-Large", 256] == pytest.approx(9)
+    seconds = sum(step_seconds(context) for context in range(1, 257))
+    assert relative["GPT-2", 256] == pytest.approx(seconds / 0.15, rel=1e-6)
+    assert len(relative) == 18
+
+
+def test_intervals_take_the_ends_that_lie_furthest_apart(run):
+    row = profiling.relative_latency(run).query("model == 'BERT-Large'").iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx((3 * 0.99 / 1.01, 3 * 1.01 / 0.99))
+
+
+def test_what_was_not_measured_has_no_row_and_no_verdict(empty):
+    assert profiling.relative_latency(empty).empty
+    assert roofs.predictions(empty).empty
+    judged = {v.id: v.verdict for v in verdicts.all_verdicts(run=empty)}
+    assert {judged[name] for name in verdicts.MEASURED} == {"not measured"}
+    for say in (profiling.distance_in_words, roofs.steps_in_words, profiling.sampled_against_loop):
+        assert "not measured" in say(empty) or "lacks" in say(empty) or "No " in say(empty)
+
+
+def test_sampled_generation_agrees_with_the_loop(run):
+    assert "by +0" in profiling.sampled_against_loop(run) or "by −0" in (
+        profiling.sampled_against_loop(run)
+    )
+
+
+def test_ceilings_and_regimes(run):
+    roof = roofs.ceilings(run)
+    assert roof.bandwidth_bytes_per_s == pytest.approx(BANDWIDTH / 0.99)
+    assert roof.ridge_point == pytest.approx(10)
+    assert {roofs.regime_of(run, "GPT-2", n) for n in LENGTHS} == {"memory-bound"}
+    assert roofs.regime_of(run, "BERT-Base", 128) == "compute-bound"
+    assert roofs.holds(run, "GPT-2", "memory-bound") == 1
+    assert roofs.holds(run, "GPT-2", "compute-bound") == 0
+
+
+def test_steps_read_at_the_share_that_they_were_made_with(run):
+    assert roofs.step_rates(run)["share"].to_numpy() == pytest.approx(0.95 * 0.99, rel=1e-6)
+
+
+def test_lower_bound_by_hand(run):
+    """GPT-2's bound: compulsory bytes less the cache, at the read bandwidth, over all steps."""
+    found = roofs.predictions(run).set_index(["model", "sequence_length", "prediction"])
+    moved = compulsory_bytes(GPT2, np.arange(1, 129)) - 32_000_000
+    expected = float(moved.sum()) / (BANDWIDTH / 0.99)
+    assert found.loc[("GPT-2", 128, "lower bound"), "predicted"] == pytest.approx(expected)
+    assert found.loc[("GPT-2", 128, "lower bound"), "ratio"] > 1
+
+
+def test_a_beaten_bound_is_said(run):
+    predicted = roofs.predictions(run)
+    below = predicted[predicted["prediction"] == "lower bound"]
+    assert "never" in roofs.beaten_in_words(below.assign(predicted=0.0))
+    assert "GPT-2 at 128" in roofs.beaten_in_words(below.assign(predicted=1e9))
+
+
+def test_breakdown_shares_and_sum(run):
+    shares = profiling.breakdown(run, "BERT-Base")
+    assert shares["share"].sum() == pytest.approx(1)
+    assert shares["sum_over_whole"].iloc[0] == pytest.approx(1 / 1.02)
+    assert "98.0 %" in profiling.sums_in_words({"BERT-Base": shares})
+
+
+def test_measured_verdicts(run):
+    judged = {v.id: v for v in verdicts.all_verdicts(run=run)}
+    assert judged["decoding_is_memory_bound"].verdict == "reproduced"
+    assert judged["models_in_order_of_latency"].ours == sum(
+        profiling.latency(run, "BERT-Large", n).median < profiling.latency(run, "GPT-2", n).median
+        for n in LENGTHS
+    )
+    assert judged["gpt2_over_bert_base_latency_512"].ours == pytest.approx(
+        profiling.gpt2_over_bert(run, 512)
+    )
+
+
+def test_text_from_a_run_is_escaped_in_tables(run):
+    text = profiling.run_card(run, "tab")._repr_mimebundle_()["text/markdown"]
+    assert "<b>" not in text
+
+
+def test_tables_and_figures_of_a_run_and_of_an_empty_one(run, empty):
+    for this in (run, empty):
+        for table in (profiling.run_card, profiling.latency_table, profiling.not_measured_table,
+                      roofs.ceilings_table, roofs.regime_table, roofs.prediction_table,
+                      roofs.step_table):  # fmt: skip
+            assert ":name: tab" in table(this, "tab")._repr_mimebundle_()["text/markdown"]
+    roof = roofs.ceilings(run)
+    shares = {"BERT-Base": profiling.breakdown(run, "BERT-Base")}
+    for plot in (
+        figures.relative_latency(profiling.printed_latency(),
+                                 {"this": profiling.relative_latency(run)}),
+        figures.latency_breakdown(shares),
+        figures.latency_breakdown({}),
+        figures.roofline(roofs.roofline_points(run), roof.bandwidth_bytes_per_s,
+                         roof.peak_flop_per_s),
+        figures.machine_among(roofs.shipped(), roofs.measured_machines({"this": run})),
+        figures.predicted_against_measured(roofs.predictions(run)),
+    ):  # fmt: skip
+        assert plot.svg().count("<svg") == 1 and len(plot.data)
+
+
+def test_the_papers_ridge_point_by_its_data_sheet():
+    """2867 GFLOP/s over 140.8 GB/s (data/hardware/accelerators.csv)."""
+    assert roofs.paper_ridge() == pytest.approx(2867 / 140.8)

@@ -1,0 +1,167 @@
+"""Ceilings on tiny arrays and matrices: what is counted, and that wrong results are found."""
+
+import pytest
+import torch
+
+from analysis.errors import InputError
+from analysis.measured import ceilings, products
+from analysis.measured.runs import Machine, Run
+from analysis.measured.timing import Budget, Measurement, Sample
+from analysis.predicted.architectures import BERT_BASE, GPT2
+
+TINY = Budget("tiny", 1, None, seconds_per_point=1e-3, warm_seconds=1e-3)
+SIZE = 8 * ceilings.GRAIN
+
+
+@pytest.mark.parametrize("kernel", ceilings.KERNELS, ids=lambda kernel: kernel.name)
+def test_bytes_are_counted_as_stream_does(kernel):
+    counted = {"copy": 2, "scale": 2, "add": 3, "triad": 3, "sum": 1, "product": 1}
+    task = ceilings.bandwidth_task(kernel, "cpu", TINY, SIZE, large=False)
+    measured = task.run(1e-3)
+    assert measured.bytes == counted[kernel.name] * SIZE == task.memory_bytes
+    assert measured.flops is None and measured.sample.n >= 5
+    assert measured.details["resides_in"].startswith("cache")
+
+
+@pytest.mark.parametrize("kernel", ceilings.KERNELS, ids=lambda kernel: kernel.name)
+def test_a_wrong_result_is_found(kernel):
+    x, y = torch.rand(2, 2 * ceilings.GRAIN, dtype=torch.float64)
+    out = torch.empty_like(x)
+    kernel.run(x, y, out)
+    ceilings.verify(kernel, x, y, out)
+    if kernel.expected:
+        out[-1] += 1e-6
+    else:
+        wrong = ceilings.Kernel(kernel.name, 1, lambda x, y, out: x[:-1].sum())
+        kernel = wrong
+    with pytest.raises(RuntimeError, match="wrong result"):
+        ceilings.verify(kernel, x, y, out)
+
+
+def test_arrays_are_four_times_the_cache_or_said_to_be_cached(monkeypatch):
+    monkeypatch.setattr(ceilings, "last_level_cache_bytes", lambda device: 2**30)
+    monkeypatch.setattr(ceilings, "free_memory_bytes", lambda device: 2**40)
+    assert ceilings.array_bytes("cpu", 3, TINY) == (2**32, True)
+    bounded = Budget("tiny", 1, 3 * 2**30, 1, 1)
+    size, large = ceilings.array_bytes("cpu", 3, bounded)
+    assert 3 * size <= bounded.memory_bytes and not large
+    monkeypatch.setattr(ceilings, "last_level_cache_bytes", lambda device: 2**20)
+    assert ceilings.array_bytes("cpu", 3, TINY) == (2**28, True)
+    monkeypatch.setattr(ceilings, "free_memory_bytes", lambda device: 15 * 2**26)
+    assert ceilings.array_bytes("cpu", 3, TINY) == (2**26, True)
+
+
+def test_too_little_memory_or_an_unknown_cache_is_a_reason():
+    with pytest.raises(InputError, match="memory"):
+        ceilings.bandwidth_task(ceilings.KERNELS[0], "cpu", TINY, 0, False).run(1e-3)
+
+
+def test_the_cache_is_read_by_half(monkeypatch):
+    monkeypatch.setattr(ceilings, "last_level_cache_bytes", lambda device: 2**16)
+    assert ceilings.cache_task("cpu", TINY).run(1e-3).bytes == 2**15
+    monkeypatch.setattr(ceilings, "last_level_cache_bytes", lambda device: None)
+    with pytest.raises(InputError, match="unknown"):
+        ceilings.cache_task("cpu", TINY).run(1e-3)
+
+
+def test_a_launch_has_no_amount():
+    measured = ceilings.launch_task("cpu", TINY).run(1e-3)
+    assert measured.flops is None and measured.bytes is None
+
+
+@pytest.mark.parametrize("dtype", ceilings.DTYPES)
+def test_squares_of_every_data_type(dtype):
+    task = products.square_tasks(dtype, [32], "cpu", TINY, {})[0]
+    assert task.key == f"matmul/{dtype}/32x32x32"
+    try:
+        measured = task.run(1e-3)
+    except (RuntimeError, InputError):
+        pytest.skip(f"no {dtype} here")
+    assert measured.flops == 2 * 32**3
+    assert measured.details["fast_path"].split(":")[0] in ("yes", "no")
+
+
+def test_a_data_type_that_is_not_supported_is_a_reason(monkeypatch):
+    monkeypatch.setattr(products, "probe", lambda dtype, device: None)
+    with pytest.raises(InputError, match="float16 products are not supported on cpu"):
+        products.square_tasks("float16", [32], "cpu", TINY, {})[0].run(1e-3)
+
+
+def test_a_square_that_would_take_too_long_is_left_out_but_not_the_first():
+    small, large = products.square_tasks("float32", [16, 2048], "cpu", TINY, {"float32": 1e6})
+    assert small.run(1e-3).flops == 2 * 16**3
+    with pytest.raises(InputError, match="too long"):
+        products.square_tasks("float32", [16, 2048], "cpu", TINY, {"float32": 1e6})[1].run(1e-3)
+    assert large.key == "matmul/float32/2048x2048x2048"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int32])
+def test_a_wrong_product_is_found(dtype):
+    a, b = torch.randn(2, 64, 64).mul_(9).to(dtype)
+    c = a @ b
+    products.verify(a, b, c)
+    c[-1] = 0
+    with pytest.raises(RuntimeError, match="wrong result"):
+        products.verify(a, b, c)
+
+
+def test_own_shapes_are_each_there_once():
+    tasks = products.own_tasks("float32", [1, 128], "cpu", TINY)
+    keys = [task.key for task in tasks]
+    assert len(set(keys)) == len(keys)
+    for shape in ("1x768x768", "1x768x50257", "128x768x3072", "128x4096x1024", "12x128x64x128"):
+        assert f"matmul/float32/{shape}" in keys
+    assert not any("x1x" in key for key in keys)
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 128), (1, 128, 64), (4, 64, 64), (2, 8, 4, 8)])
+def test_own_shapes_are_measured(shape, monkeypatch):
+    monkeypatch.setattr(products, "last_level_cache_bytes", lambda device: 2**14)
+    arch = BERT_BASE.replace(d_model=64, d_ff=128, n_heads=2)
+    measured = products.own_task(arch, shape, "float32", "cpu", TINY, 0.0).run(1e-3)
+    assert measured.flops == 2 * torch.tensor(shape).prod()
+    assert measured.sample.n >= 3
+
+
+def test_a_weight_has_copies_beyond_the_cache(monkeypatch):
+    monkeypatch.setattr(products, "last_level_cache_bytes", lambda device: 2**20)
+    assert products.weight_copies(2**20, "cpu") == 4
+    assert products.weight_copies(2**30, "cpu") == 1
+    arch = GPT2.replace(d_model=64, d_ff=128, n_heads=2, vocab_size=100)
+    for k, n in ((64, 128), (64, 100)):  # the second is padded
+        linears = products.cold_linears(arch, k, n, "float32", "cpu", 3)
+        x = torch.rand(1, k)
+        assert len({linear.weight.data_ptr() for linear in linears}) == 3
+        for linear in linears:
+            products.verify(x, linear.weight.t(), linear(x), linear.bias)
+
+
+def test_all_ceilings_have_keys_of_their_own(monkeypatch):
+    monkeypatch.setattr(products, "probe", lambda dtype, device: 1e9)
+    groups = ceilings.ceiling_tasks("cpu", TINY, torch.get_num_threads(), [16], [128, 1024])
+    keys = [task.key for group in groups for task in group]
+    assert len(set(keys)) == len(keys) and set(ceilings.READS) < set(keys)
+    assert {task.kind for group in groups for task in group} == {"ceiling"}
+
+
+def test_the_fastest_point_is_the_ceiling():
+    run = Run.new(
+        Machine(
+            device="cpu", device_name="a", cpu="a", cores=1, threads=1, caches={}, os="x",
+            memory_bytes=None, gpu_memory_bytes=None, python="3", torch="2", numpy="2", blas="x",
+            fast_paths=[],
+        ),
+        "quick",
+    )  # fmt: skip
+    assert ceilings.read_ceiling(run) is None and ceilings.matmul_peak(run) is None
+    for key, seconds, amount in (
+        ("bandwidth/sum", 1.0, 10),
+        ("bandwidth/product", 2.0, 30),
+        ("bandwidth/copy", 1.0, 99),
+        ("matmul/float32/1x1x1", 1.0, 10),
+        ("matmul/float32/2x2x2", 0.5, 10),
+        ("matmul/bfloat16/2x2x2", 0.1, 10),
+    ):
+        run.add(key, "ceiling", Measurement(Sample((seconds, 9.0)), amount, amount))
+    assert ceilings.read_ceiling(run).key == "bandwidth/product"
+    assert ceilings.matmul_peak(run).key == "matmul/float32/2x2x2"

@@ -1,0 +1,140 @@
+"""Samples and repetitions, with a clock that is not real; nothing here asserts a speed."""
+
+import gc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.errors import InputError
+from analysis.measured.timing import (
+    BUDGETS,
+    MOST,
+    Clock,
+    Sample,
+    Task,
+    budget_named,
+    measure,
+    measure_each,
+)
+
+
+class FakeClock(Clock):
+    """Time passes only when work is done."""
+
+    def __init__(self):
+        super().__init__("cpu")
+        self.time_now, self.calls = 0.0, 0
+
+    def now(self):
+        return self.time_now
+
+    def work(self, *seconds):
+        """Work that takes each of `seconds` in turn, the last for ever."""
+
+        def call():
+            self.time_now += seconds[min(self.calls, len(seconds) - 1)]
+            self.calls += 1
+
+        return call
+
+
+def test_a_sample_has_a_best_a_median_and_an_interval():
+    sample = Sample((3.0, 1.0, 2.0, 2.5, 10.0))
+    assert (sample.n, sample.best, sample.median) == (5, 1.0, 2.5)
+    low, high = sample.interval
+    assert 1 <= low <= 2.5 <= high <= 10
+
+
+def test_two_times_have_their_range_as_interval():
+    assert Sample((2.0, 1.0)).interval == (1.0, 2.0)
+    assert Sample((2.0,)).interval == (2.0, 2.0)
+
+
+@given(st.lists(st.floats(1e-9, 1e3), min_size=1, max_size=20))
+def test_an_interval_holds_the_median_and_is_the_same_each_time(times):
+    sample = Sample(tuple(times))
+    low, high = sample.interval
+    assert min(times) <= low <= sample.median * (1 + 1e-12)
+    assert sample.median <= high * (1 + 1e-12) and high <= max(times)
+    assert Sample(tuple(times)).interval == (low, high)
+
+
+@pytest.mark.parametrize("times", [(), (0.0,), (-1.0,), (float("nan"),), (1.0, float("inf"))])
+def test_a_sample_refuses_what_is_not_a_time(times):
+    with pytest.raises(ValueError, match="positive"):
+        Sample(times)
+
+
+def test_the_warm_up_is_not_in_the_sample():
+    clock = FakeClock()
+    sample = measure(clock.work(5.0, 1.0), "cpu", 3.0, 2.0, least=1, clock=clock)
+    assert sample.times == (1.0, 1.0, 1.0)
+
+
+def test_at_least_so_many_repetitions_however_long_they_take():
+    clock = FakeClock()
+    sample = measure(clock.work(100.0), "cpu", 1.0, 1.0, least=5, clock=clock)
+    assert sample.n == 5 and clock.calls == 6
+
+
+def test_no_warm_up_when_none_is_wanted():
+    clock = FakeClock()
+    assert measure(clock.work(7.0, 1.0), "cpu", 1.0, 0, least=1, clock=clock).times == (7.0,)
+
+
+def test_of_many_repetitions_a_spread_is_kept():
+    clock = FakeClock()
+    sample = measure(clock.work(*(float(i) for i in range(1, 900))), "cpu", 3e5, 1.0, clock=clock)
+    assert sample.n <= MOST
+    assert sample.times[0] == 2.0 and sample.times[-1] > 700
+
+
+def test_work_shorter_than_a_clock_can_tell_is_repeated_within_a_repetition():
+    clock = FakeClock()
+    sample = measure(clock.work(1e-6), "cpu", 1e-3, 1e-5, clock=clock)
+    assert sample.median == pytest.approx(1e-6)
+    assert clock.calls > 100 * sample.n - 100
+
+
+def test_the_garbage_collector_is_off_meanwhile_and_on_again():
+    clock, seen = FakeClock(), []
+    tick = clock.work(1.0)
+
+    def work():
+        seen.append(gc.isenabled())
+        tick()
+
+    measure(work, "cpu", 1.0, 1.0, clock=clock)
+    assert not any(seen) and gc.isenabled()
+    with pytest.raises(ZeroDivisionError):
+        measure(lambda: 1 / 0, "cpu", 1.0, 1.0, clock=clock)
+    assert gc.isenabled()
+
+
+def test_equal_works_take_turns():
+    clock, order = FakeClock(), []
+    tick = clock.work(1.0)
+    works = [lambda name=name: (order.append(name), tick()) for name in "abc"]
+    measure_each(works, "cpu", 4.0, 1.0, clock=clock)
+    assert "".join(order).startswith("abcabc")
+
+
+def test_the_real_clock_moves():
+    assert measure(lambda: sum(range(1000)), "cpu", 0.001, 0.001).n >= 5
+
+
+def test_an_unknown_kind_of_task_is_refused():
+    with pytest.raises(ValueError, match="kind"):
+        Task("key", "nonsense", 0, 0, lambda seconds: None)
+
+
+def test_budgets_by_name():
+    assert [budget_named(name).wall_seconds for name in ("smoke", "quick", "full")] == [
+        60,
+        360,
+        2700,
+    ]
+    assert BUDGETS["quick"].memory_bytes <= 8 * 2**30
+    with pytest.raises(InputError, match="smoke, quick, full"):
+        budget_named("huge")
