@@ -195,13 +195,19 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
     from analysis.measured.driver import measure_machine
     from analysis.measured.runs import local_path
 
-    with tqdm(unit="point", leave=False, bar_format="{n}/{total} {bar:20} {desc}") as bar:
+    bars = []  # one, once there is something to show; a mistake stays one line
 
-        def progress(key: str, done: int, of: int, left: float) -> None:
-            bar.n, bar.total = done, of
-            bar.set_description_str(f"{key}, at most {left:.0f} s left" if key else "done")
+    def progress(key: str, done: int, of: int, left: float) -> None:
+        if not bars:
+            bars.append(tqdm(total=of, leave=False, bar_format="{n}/{total} {bar:20} {desc}"))
+        bars[0].n = done
+        bars[0].set_description_str(f"{key}, at most {left:.0f} s left" if key else "done")
 
+    try:
         run = measure_machine(budget, device, threads, out, fresh, progress)
+    finally:
+        for bar in bars:
+            bar.close()
     if as_json:
         click.echo(run.model_dump_json(indent=2))
         return

@@ -84,7 +84,8 @@ def all_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
     main, short, long = ceiling_tasks(device, budget, threads)
     early, late = [], []
     for task in profile_tasks(device, budget, threads):
-        (late if length_in(task.key) > SHORT else early).append(task)
+        waits = length_in(task.key) > SHORT or task.kind == "check"
+        (late if waits else early).append(task)
     return main + early + short + late + long
 
 
