@@ -11,13 +11,14 @@ median of the ratios of neighbours, ours over theirs, with its 95 % bootstrap in
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from analysis.errors import InputError
 from analysis.measured.machine import set_threads
 from analysis.measured.networks import Decoder, Encoder
-from analysis.measured.sampling import generate
+from analysis.measured.sampling import call_all, generation_steps
 from analysis.measured.timing import Sample
 from analysis.predicted.architectures import BERT_BASE, GPT2, Architecture
 
@@ -76,7 +77,7 @@ def generations(arch: Architecture, length: int) -> tuple[Callable, Callable]:
     )  # fmt: skip
     mask = torch.ones_like(token)
     return (
-        generate(ours, token.clone(), length),
+        partial(call_all, generation_steps(ours, token.clone(), length)),
         torch.inference_mode()(
             lambda: theirs.generate(token, attention_mask=mask, generation_config=settings)
         ),

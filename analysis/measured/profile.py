@@ -25,7 +25,12 @@ from analysis.measured import networks
 from analysis.measured.breakdown import LEAST, break_down
 from analysis.measured.machine import last_level_cache_bytes
 from analysis.measured.rest import rest_task
-from analysis.measured.sampling import advance, capture, generate
+from analysis.measured.sampling import (
+    advance,
+    capture,
+    generation_steps,
+    loop_and_samples,
+)
 from analysis.measured.timing import Budget, Clock, Measurement, Sample, Task, measure
 from analysis.predicted.architectures import ARCHITECTURES
 from analysis.predicted.operations import CONVENTIONS, Cost
@@ -33,7 +38,7 @@ from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, 
 
 SHORT, LONG = (128, 256, 512), (1024, 2048, 4096)
 CONTEXTS = (1, 64, *SHORT, 1024, 2048, 3072, 4096)  # of the steps that stand for all others
-CHECKED = 512  # tokens of the full loop
+CHECKED, LOOPS = 512, 2  # tokens of the full loop, and its repetitions
 # Repetitions of a step, unless they are over in SHORTEST seconds: at nine contexts they cost some
 # 150 steps, a twenty-seventh of the 4096 that they stand for.
 STEPS, WARM_STEPS, SHORTEST = 12, 3, 0.1
@@ -188,16 +193,21 @@ class Point:
         ]
 
     def loop(self) -> Task:
-        """The generation of `length` tokens, one step each, that sampled steps must agree with."""
+        """The generation of `length` tokens, one step each, and what steps sampled in the same
+        seconds make of it: these must agree."""
         total = self.counts(generation)["total"]
 
         def run(seconds: float) -> Measurement:
             network = self.networks.get(self.model, self.attention, self.dtype)
             token = torch.randint(self.arch.vocab_size, (1, 1), device=self.device)
-            sample = measure(generate(network, token, self.length), self.device, seconds, 0, 2)
-            return Measurement(sample, total.flops, total.bytes, self.details())
+            steps = generation_steps(network, token, self.length)
+            contexts = [each for each in CONTEXTS if each <= self.length]
+            loop, *sampled = loop_and_samples(steps, contexts, LOOPS, Clock(self.device))
+            names = "sampled_seconds", "sampled_low", "sampled_high"
+            details = self.details(**dict(zip(names, sampled, strict=True)))
+            return Measurement(loop, total.flops, total.bytes, details)
 
-        return self._task("check", self.attention, "check", 2 * self.guess(total), run)
+        return self._task("check", self.attention, "check", 1.2 * LOOPS * self.guess(total), run)
 
     def _task(self, prefix, last, kind, seconds, run) -> Task:
         return Task(self.key(prefix, last), kind, self.memory_bytes(), seconds, run)

@@ -4,12 +4,16 @@ On CUDA a step is captured as a graph, one a context, and replayed.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
 from analysis.errors import InputError
 from analysis.measured.networks import Decoder
+from analysis.measured.timing import Clock, Sample
+
+EVERY = 32  # tokens of a loop between two rounds of samples
 
 
 def integrate_generation(
@@ -29,9 +33,9 @@ def integrate_generation(
     Raises InputError where `contexts` are not distinct or do not span 1 to `length`: nothing is
     extrapolated.
     """
+    given, times = len(contexts), np.column_stack([medians, intervals])
     contexts, order = np.unique(contexts, return_index=True)
-    times = np.column_stack([medians, intervals])
-    if len(contexts) != len(times):
+    if not given == len(contexts) == len(times):
         raise InputError(f"{len(times)} timed steps at {len(contexts)} distinct contexts")
     if length < 1 or contexts[0] > 1 or contexts[-1] < length:
         raise InputError(
@@ -51,18 +55,40 @@ def advance(decoder: Decoder, token: torch.Tensor, context: int) -> None:
     token.copy_(decoder.step(token, context)[:, -1].argmax(-1, keepdim=True))
 
 
-def generate(decoder: Decoder, token: torch.Tensor, length: int) -> Callable[[], None]:
-    """A call that generates `length` tokens from nothing; on CUDA a graph replayed for each."""
+def generation_steps(decoder: Decoder, token: torch.Tensor, length: int) -> list[Callable]:
+    """Calls that generate `length` tokens from nothing, one each; on CUDA replays of graphs."""
     steps = [lambda n=n: advance(decoder, token, n) for n in range(1, length + 1)]
     if token.device.type == "cuda":
         pool = torch.cuda.graph_pool_handle()  # shared: the graphs are replayed in their order
         steps = [capture(step, pool).replay for step in steps]
+    return steps
 
-    def loop() -> None:
-        for step in steps:
-            step()
 
-    return loop
+def call_all(steps: Sequence[Callable]) -> None:
+    for step in steps:
+        step()
+
+
+def loop_and_samples(
+    steps: Sequence[Callable], contexts: Sequence[int], loops: int, clock: Clock
+) -> tuple[Sample, float, float, float]:
+    """Times of `loops` generations by all their `steps`, and what `integrate_generation` makes of
+    the steps at `contexts`: (loops, seconds, low, high).
+
+    Those are timed every `EVERY` tokens, in between: a machine that slows down for a while slows
+    both.
+    """
+    totals, times = [], {context: [] for context in contexts}
+    for _ in range(loops):
+        totals.append(0.0)
+        for start in range(0, len(steps), EVERY):
+            for context, taken in times.items():
+                taken.append(clock.time(steps[context - 1]))
+            totals[-1] += clock.time(partial(call_all, steps[start : start + EVERY]))
+    samples = [Sample(tuple(taken)) for taken in times.values()]
+    medians, intervals = [each.median for each in samples], [each.interval for each in samples]
+    sampled = integrate_generation(list(times), medians, intervals, len(steps))
+    return Sample(tuple(totals)), *sampled
 
 
 def capture(work: Callable[[], object], pool=None) -> "torch.cuda.CUDAGraph":

@@ -47,7 +47,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(profile, "PLAN", plan)
     for name in ("SHORT", "LONG", "CONTEXTS"):
         lengths = getattr(profile, name)
-        monkeypatch.setattr(profile, name, tuple(max(1, n // 64) for n in lengths))
+        monkeypatch.setattr(profile, name, tuple(dict.fromkeys(max(1, n // 64) for n in lengths)))
     monkeypatch.setattr(profile, "CHECKED", 8)
 
 
