@@ -25,12 +25,7 @@ from analysis.measured import networks
 from analysis.measured.breakdown import LEAST, break_down
 from analysis.measured.machine import last_level_cache_bytes
 from analysis.measured.rest import rest_task
-from analysis.measured.sampling import (
-    advance,
-    capture,
-    generation_steps,
-    loop_and_samples,
-)
+from analysis.measured.sampling import advance, capture, generation_steps, loop_and_samples
 from analysis.measured.timing import Budget, Clock, Measurement, Sample, Task, measure
 from analysis.predicted.architectures import ARCHITECTURES
 from analysis.predicted.operations import CONVENTIONS, Cost

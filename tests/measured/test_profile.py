@@ -32,7 +32,9 @@ class Ticks(Clock):
 
 @pytest.fixture(autouse=True)
 def threads():
+    """One thread: more would wait for one another where processors are busy."""
     before = torch.get_num_threads()
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 

@@ -13,6 +13,15 @@ SIZES |= {"n_positions": 8}
 BERT, GPT = BERT_BASE.replace(**SIZES), GPT2.replace(**SIZES)
 
 
+@pytest.fixture(autouse=True)
+def threads():
+    """One thread: more would wait for one another where processors are busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("heads", [True, False])
 def test_a_layer_without_its_matmuls_gives_the_same_again(heads):
     layer = networks.Encoder(BERT, "unfused").layers[0]

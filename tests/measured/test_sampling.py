@@ -10,7 +10,7 @@ from analysis.measured.sampling import (
     generation_steps,
     integrate_generation,
     loop_and_samples,
-)
+)  # fmt: skip
 from analysis.measured.timing import Clock
 from analysis.predicted.architectures import GPT2
 
