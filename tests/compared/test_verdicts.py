@@ -37,14 +37,16 @@ def test_every_claim_is_judged_in_order_by_a_chapter_that_exists():
     assert {v.verdict for v in judged} <= set(verdicts.VERDICTS)
 
 
-def test_no_number_of_ours_without_a_claim():
+def test_every_claim_has_one_way_to_be_judged():
     trends = {name for name in verdicts.OURS if name.endswith("_years")}
-    assert set(verdicts.OURS) - trends <= set(load_claims())
+    ways = set(verdicts.OURS) | set(verdicts.MEASURED)
+    assert ways - trends <= set(load_claims()) <= ways
+    assert not set(verdicts.OURS) & set(verdicts.MEASURED)
 
 
 def test_what_is_not_reproduced():
     """The paper's trends and counts follow from its sources, but for these."""
-    judged = {v.id: v.verdict for v in verdicts.all_verdicts()}
+    judged = {v.id: v.verdict for v in verdicts.all_verdicts() if v.id not in verdicts.MEASURED}
     assert {name: verdict for name, verdict in judged.items() if verdict != "reproduced"} == {
         "training_memory_over_parameters": "differs",  # its own table gives about 11, not 3 to 4
         "bert_large_flops_512": "corrected",  # one projection left out

@@ -6,6 +6,7 @@ import pytest
 
 from analysis.errors import InputError
 from analysis.published.claims import load_claims
+from analysis.published.tables import load_table
 
 # The abstract and Fig. 1 of arXiv:2403.14123, and the authors' article of the same name.
 PRINTED = {
@@ -20,6 +21,21 @@ PRINTED = {
     "transformer_training_compute_two_years": 750,
     "all_training_compute_two_years": 15,
     "training_memory_over_parameters": 3.5,
+    # Figures 4, 6 and 9 of arXiv:2302.14017, which the paper reprints.
+    "gpt2_arithmetic_intensity": 2,
+    "bert_base_least_arithmetic_intensity": 117,
+    "bert_base_flops_512": 97,
+    "gpt2_flops_512": 92,
+    "bert_large_flops_512": 310,
+    "models_in_order_of_latency": 6,
+    "gpt2_over_bert_base_latency_128": 45,
+    "gpt2_over_bert_base_latency_256": 46.5,
+    "gpt2_over_bert_base_latency_512": 67,
+    "gpt2_over_bert_base_latency_1024": 47.44,
+    "gpt2_over_bert_base_latency_2048": 38.6,
+    "gpt2_over_bert_base_latency_4096": 27.9,
+    "decoding_is_memory_bound": 1,
+    "encoding_is_not_memory_bound": 1,
 }
 
 
@@ -40,6 +56,15 @@ def test_the_range_of_training_memory_is_3_to_4():
     claim = load_claims()["training_memory_over_parameters"]
     assert claim.value * (1 - claim.tolerance) == pytest.approx(3, abs=0.01)
     assert claim.value * (1 + claim.tolerance) == pytest.approx(4, abs=0.01)
+
+
+def test_latency_ratios_are_those_of_the_printed_latencies():
+    table = load_table("counts_by_length")
+    printed = table[table["quantity"] == "relative_latency"].set_index(["model", "sequence_length"])
+    for length in (128, 256, 512, 1024, 2048, 4096):
+        ratio = printed["value"]["GPT-2", length] / printed["value"]["BERT-Base", length]
+        claim = load_claims()[f"gpt2_over_bert_base_latency_{length}"]
+        assert claim.value == pytest.approx(ratio, rel=5e-4)
 
 
 def test_a_claim_does_not_change():
