@@ -245,7 +245,7 @@ def regime_table(run: Run, name: str) -> Table:
             rows.append(row)
     bounds = ridge(run)
     caption = "Regime of each model and length, and the lower bound over the measured time." + (
-        f" The ridge point lies between {between(bounds)} FLOP/byte." if bounds else ""
+        f" The ridge point is {between(bounds)} FLOP/byte." if bounds else ""
     )
     return Table(pd.DataFrame(rows), name, caption)
 
