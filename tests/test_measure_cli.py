@@ -115,9 +115,12 @@ def test_a_run_of_another_machine_is_not_overwritten(ran, tmp_path, capsys):
 
 SLOW = textwrap.dedent(
     """
-    import sys, time
+    import signal, sys, time
     from analysis.__main__ import main
     from analysis.measured import driver
+
+    # A job in the background of a script ignores the interrupt, and its children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from analysis.measured.timing import Measurement, Sample, Task
 
     def slow(seconds):
