@@ -11,6 +11,7 @@ from analysis.compared.page import Table, between, number, percent, times
 from analysis.measured.driver import measure_machine
 from analysis.measured.runs import Run, archived, find_run, load_run
 from analysis.measured.sampling import integrate_generation
+from analysis.predicted.transformer import CLASSES
 from analysis.published.tables import load_table
 
 KEYS = {"BERT-Base": "bert-base", "BERT-Large": "bert-large", "GPT-2": "gpt2"}
@@ -122,6 +123,9 @@ def breakdown(run: Run, model: str) -> pd.DataFrame:
                 whole = point.details.get("whole_seconds")
                 rows.append((int(length), name, point.sample.median, whole))
     frame = pd.DataFrame(rows, columns=["sequence_length", "operator_class", "seconds", "whole"])
+    # A run that ran out of time may have some parts of a pass only; they add up to nothing.
+    parts = frame.groupby("sequence_length")["seconds"].transform("size")
+    frame = frame[parts == len(CLASSES)]
     total = frame.groupby("sequence_length")["seconds"].transform("sum")
     frame = frame.assign(share=frame["seconds"] / total, sum_over_whole=total / frame["whole"])
     return frame.sort_values(["sequence_length", "operator_class"], ignore_index=True)

@@ -44,6 +44,7 @@ def points():
         yield point(f"step/gpt2/{context}/fused", "step", step_seconds(context), flops=1, bytes=1)
     loop = sum(step_seconds(context) for context in range(1, 513))
     yield point("check/gpt2/512/fused", "check", loop, sampled_seconds=1.02 * loop)
+    yield point("breakdown/bert-base/256/other", "breakdown", 1.0, whole_seconds=5.0)  # a part only
     for share, name in zip((0.2, 0.1, 0.4, 0.3), CLASSES, strict=True):
         yield point(f"breakdown/bert-base/128/{name}", "breakdown", share, whole_seconds=1.02)
 
@@ -120,6 +121,7 @@ def test_a_beaten_bound_is_said(run):
 
 def test_breakdown_shares_and_sum(run):
     shares = profiling.breakdown(run, "BERT-Base")
+    assert set(shares["sequence_length"]) == {128} and len(shares) == len(CLASSES)
     assert shares["share"].sum() == pytest.approx(1)
     assert shares["sum_over_whole"].iloc[0] == pytest.approx(1 / 1.02)
     assert "98.0 %" in profiling.sums_in_words({"BERT-Base": shares})
