@@ -146,7 +146,7 @@ def test_a_killed_run_is_finished_and_keeps_its_points(how, tmp_path):
     process = subprocess.Popen([*command, "hang", "1"], stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 60
-        while not (out.exists() and load_run(out).has("a")):
+        while not (out.exists() and load_run(out).visits("a")):
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.05)
         process.send_signal(getattr(signal, how))
@@ -160,4 +160,4 @@ def test_a_killed_run_is_finished_and_keeps_its_points(how, tmp_path):
     assert done.returncode == 0, done.stderr
     run = load_run(out)
     assert [point.key for point in run.points] == ["a", "b", "c"] and run.finished
-    assert [point.seconds for point in run.points] == [[1.0], [3.0], [2.0]]
+    assert [point.seconds for point in run.points] == [[[1.0]], [[3.0]], [[2.0]]]

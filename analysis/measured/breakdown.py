@@ -5,7 +5,6 @@ exactly one class and the classes add up to the pass: what is between matmuls, l
 included, is "other". The network must have unfused attention: a fused kernel is one class only.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -14,26 +13,8 @@ import torch
 
 from analysis.measured import networks
 from analysis.measured.rest import patched
-from analysis.measured.timing import MOST, Clock, Sample, measure
+from analysis.measured.timing import Clock
 from analysis.predicted.transformer import CLASSES
-
-LEAST = 3  # repetitions: the longest passes take a minute each
-
-
-def break_down(
-    work: Callable[[], object], clock: Clock, seconds: float, warm_seconds: float
-) -> tuple[Sample, dict[str, Sample]]:
-    """Times of `work` left alone, and of its operator classes in calls of it that are stamped,
-    in turn, so that both see the same machine."""
-    measure(work, clock.device, warm_seconds, 0, least=1, clock=clock)
-    wholes, parts, start = [], [], clock.now()
-    while len(wholes) < LEAST or clock.now() - start < seconds:
-        wholes.append(clock.time(work))
-        parts.append(split(work, clock))
-    kept = slice(None, None, math.ceil(len(wholes) / MOST))
-    return Sample(tuple(wholes[kept])), {
-        name: Sample(tuple(part[name] for part in parts[kept])) for name in CLASSES
-    }
 
 
 def split(work: Callable[[], object], clock: Clock) -> dict[str, float]:

@@ -79,8 +79,8 @@ READS = tuple(f"bandwidth/{kernel.name}" for kernel in KERNELS if kernel.arrays 
 
 
 def read_ceiling(run: Run) -> Point | None:
-    """The fastest read-only kernel of a run: what reading weights is compared with."""
-    points = [point for key in READS if (point := run.point(key))]
+    """The fastest reading of a run, of a read-only kernel or between decoder steps."""
+    points = [point for point in run.points if point.key in READS or point.key[:5] == "read/"]
     return min(points, key=lambda point: point.sample.best / point.bytes, default=None)
 
 

@@ -123,33 +123,45 @@ def run_tasks(
     free_memory: Callable[[], int] = lambda: 2**63,
     used: float = 0,
 ) -> None:
-    """Measure `tasks` in their order into `run`.
+    """Measure `tasks` in their order into `run`, and visit them again while the budget lasts.
 
-    Points that `run` has are kept. A task that does not fit into the time that is left, the
-    budget's memory or the free memory, or that fails, is noted as not measured, with the reason
-    in one line; the next, which may be smaller, is tried. `save(run)` is called after each
-    that was tried; whoever calls saves at the end. `progress(key, done, of, seconds left)` is
-    called before each that is tried and, with key "", at the end.
-    `used` are seconds of the budget that went before.
+    The first of `budget.visits` has that share of the time, and so on: what it has no time for is
+    tried again after the points of the next. Visits that `run` has are kept. A task that does not
+    fit into the time that is left, the budget's memory or the free memory, or that fails, is in the
+    end noted as not measured, with the reason in one line; the next, which may be smaller, is
+    tried. `save(run)` is called after each that was tried; whoever calls saves at the end.
+    `progress(key, done, of, seconds left)` is called before each that is tried and, with key "",
+    at the end. `used` are seconds of the budget that went before.
     """
-    todo = list({task.key: task for task in tasks if not run.has(task.key)}.values())
-    deadline, pace = clock() + AIM * budget.wall_seconds - used, Pace()
-    for done, task in enumerate(todo):
-        left = deadline - clock()
-        reason = _no_room(task, budget, free_memory()) or _no_time(task, budget, pace, left)
-        if reason is not None:
-            run.skip(task.key, reason)
-            continue
-        progress(task.key, done, len(todo), _left(todo[done:], pace, left))
-        start = clock()
-        try:
-            run.add(task.key, task.kind, task.run(budget.seconds_per_point))
-        except (RuntimeError, MemoryError, InputError) as error:
-            run.skip(task.key, _one_line(error))
-        else:  # what failed early says nothing of the pace
-            pace.add(task, clock() - start)
-        save(run)
-    progress("", len(todo), len(todo), 0)
+    tasks = list({task.key: task for task in tasks}.values())
+    begun, pace, reasons, failed = clock() - used, Pace(), {}, set()
+    whole, of = AIM * budget.wall_seconds, len(tasks) * budget.visits
+    for visit in range(1, budget.visits + 1):
+        # What no visit has measured yet comes after what one has.
+        order = sorted(tasks, key=lambda task: visit > 1 and not run.visits(task.key))
+        todo = [t for t in order if run.visits(t.key) < visit and t.key not in failed]
+        for i, task in enumerate(todo):
+            done = visit * len(tasks) - len(todo) + i
+            left = begun + whole * visit / budget.visits - clock()
+            reason = _no_room(task, budget, free_memory()) or _no_time(task, budget, pace, left)
+            if reason is not None:
+                reasons[task.key] = reason
+                continue
+            ahead = todo[i:] + tasks * (budget.visits - visit)
+            progress(task.key, done, of, _left(ahead, pace, begun + whole - clock()))
+            start = clock()
+            try:
+                run.add(task.key, task.kind, task.run(budget.seconds_per_point))
+            except (RuntimeError, MemoryError, InputError) as error:
+                reasons[task.key] = _one_line(error)
+                failed.add(task.key)
+            else:  # what failed early says nothing of the pace
+                pace.add(task, clock() - start)
+            save(run)
+    for task in tasks:
+        if not run.visits(task.key):
+            run.skip(task.key, reasons[task.key])
+    progress("", of, of, 0)
 
 
 def _left(tasks: Sequence[Task], pace: Pace, seconds: float) -> float:

@@ -21,8 +21,7 @@ from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 
 MKL = torch.backends.mkl.is_available()
-PADDING = 64  # outputs; a contiguous side is a multiple of it, so that it can be sliced
-LONG = 16  # a side that is so many times the other one may be cut
+SLICES = 64  # of a weight, at most: as many as threads that share the memory's bandwidth
 ATTENTION = ("fused", "unfused")
 GELU = {"gelu": "none", "gelu_tanh": "tanh"}
 BUILT = dict(  # any other value of these fields is refused
@@ -34,45 +33,27 @@ BUILT = dict(  # any other value of these fields is refused
 class Linear:
     """(rows, n_in) -> (rows, n_out): x W^T + b, `weight` (n_out, n_in), `bias` (n_out,) or None.
 
-    On a CPU with MKL a single row in float32 goes through the weight in slices, as one batched
-    product: a product with one row would run on one thread, at half the read bandwidth or less.
-    The prefetcher needs long runs of contiguous memory, so the longer side of the weight is
-    contiguous (see `Weights.linear`), and slices do not cut it unless it is very long: they are
-    of the outputs, side by side, or, if the outputs are contiguous, of the inputs, summed.
+    On a CPU with MKL a single row in float32 goes through slices of the weight's rows, as one
+    batched product of matrices and columns: a product with one row would run on one thread, at a
+    third of the read bandwidth. A column is the view of a row; MKL is slow with any other.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, operator_class: str):
         self.weight, self.bias, self.operator_class = weight, bias, operator_class
-        self.slices, self.summed = None, False
+        self.slices = self.biases = None
         if weight.device.type == "cpu" and weight.dtype == torch.float32 and MKL:
-            self._slice(*weight.shape, 1 << (torch.get_num_threads() - 1).bit_length())
-
-    def _slice(self, n_out: int, n_in: int, n: int) -> None:
-        """`slices`: (n, inputs of a slice, outputs of a slice)."""
-        padded = self.weight.stride(1)
-        if padded == 1:
-            n = math.gcd(2 * n, n_out)
-            self.slices = self.weight.unflatten(0, (n, -1)).transpose(1, 2)
-        elif n_out >= LONG * n_in and self.bias is None:
-            n = math.gcd(n, padded)
-            rows = self.weight.as_strided((n_in, padded), (padded, 1))
-            self.slices = rows.unflatten(1, (n, -1)).transpose(0, 1)
-        else:
-            n = math.gcd(n, n_in)
-            self.slices, self.summed = self.weight.t().unflatten(0, (n, -1)), True
+            n = max(n for n in range(1, SLICES + 1) if len(weight) % n == 0)
+            self.slices = weight.unflatten(0, (n, -1))
+            self.biases = None if bias is None else bias.view(n, -1, 1)
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.slices is None or len(x) > 1:
             return F.linear(x, self.weight, self.bias)
-        n, bias = len(self.slices), self.bias
-        if self.summed:
-            y = torch.bmm(x.view(n, 1, -1), self.slices)
-            y = torch.add(*y.unbind(0)) if n == 2 else y.sum(0)  # an add is faster than a sum
-            return y if bias is None else y.add_(bias)
-        x = x.expand(n, 1, -1)
-        if bias is None:
-            return torch.bmm(x, self.slices).view(1, -1)[:, : len(self.weight)]
-        return torch.baddbmm(bias.view(n, 1, -1), x, self.slices).view(1, -1)
+        n, _, width = self.slices.shape
+        columns = x.as_strided((n, width, 1), (0, 1, width))
+        if self.biases is None:
+            return torch.bmm(self.slices, columns).view(1, -1)
+        return torch.baddbmm(self.biases, self.slices, columns).view(1, -1)
 
     def split(self, parts: int) -> list["Linear"]:
         """Equal parts of the outputs, sharing memory with the whole."""
@@ -102,11 +83,9 @@ class Weights:
         return torch.empty(shape, **self.factory).normal_(mean, std, generator=self.generator)
 
     def linear(self, n_in: int, n_out: int, operator_class: str, bias: bool = True) -> Linear:
-        """The longer side of the weight is contiguous in memory."""
-        padded = -(-n_out // PADDING) * PADDING
-        wide = n_out > n_in
-        weight = self.normal(n_in, padded)[:, :n_out].t() if wide else self.normal(n_out, n_in)
-        return Linear(weight, self.normal(n_out) if bias else None, operator_class)
+        return Linear(
+            self.normal(n_out, n_in), self.normal(n_out) if bias else None, operator_class
+        )
 
     def norm(self, arch: Architecture) -> Norm:
         return Norm(self.normal(arch.d_model, mean=1), self.normal(arch.d_model), arch.norm_eps)
@@ -245,8 +224,7 @@ class Decoder(Network):
     def __init__(self, arch: Architecture, *args, batch: int = 1, **options):
         super().__init__(arch, *args, **options)
         self.head = self.random.linear(arch.d_model, arch.vocab_size, "ffn_projections", bias=False)
-        # Tied by value: a look-up needs the rows contiguous, and a fast head the columns.
-        self.words = self.head.weight.contiguous()
+        self.words = self.head.weight
         n = self.max_length
         self.cache = self.random.normal(
             arch.n_layers, 2, batch, arch.n_heads, n, arch.head_dim, std=1

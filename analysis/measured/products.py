@@ -23,8 +23,7 @@ from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2, Archit
 MODELS = (GPT2, BERT_BASE, BERT_LARGE)
 PROBE = 256  # size of the square that a data type is tried with
 OWN = 0.25  # of a point's seconds: the models' own shapes are many
-LEAST = 3  # repetitions, the fewest that have an interval
-SLOW = 4  # times a point's seconds: squares that take longer are left out
+SLOW = 8  # times a point's seconds: squares that take longer are left out
 COPIES = 4  # times the last-level cache: copies of a weight, so that none is still in it
 COPIES_MOST = 2**30  # bytes
 
@@ -71,12 +70,12 @@ def square_tasks(
         if rate is None:
             raise InputError(f"{dtype} products are not supported on {device}")
         once = 2 * n**3 / reached.get(dtype, rate)
-        if n > sizes[0] and LEAST * once > SLOW * budget.seconds_per_point:
+        if n > sizes[0] and budget.least * once > SLOW * budget.seconds_per_point:
             raise InputError(f"one product would take about {once:.2g} s: too long for this budget")
         a, b = random((n, n), dtype, device), random((n, n), dtype, device)
         c = torch.zeros_like(multiply(a, b))
         work = partial(multiply, a, b, c)
-        sample = measure(work, device, seconds, budget.warm_seconds, LEAST)
+        sample = measure(work, device, seconds, budget.warm_seconds, budget.least)
         verify(a, b, c)
         reached[dtype] = max(reached.get(dtype, 0), 2 * n**3 / sample.best)
         plain = reached.get("float32") or probe("float32", device) or 0
@@ -115,7 +114,7 @@ def probe(dtype: str, device: str) -> float | None:
 
 def seconds_of(budget: Budget, share: float, once: float) -> float:
     """Wall seconds of a point whose repetition takes `once`: warm-up, repetitions, preparation."""
-    measured = max(share * budget.seconds_per_point, LEAST * once)
+    measured = max(share * budget.seconds_per_point, budget.least * once)
     return max(budget.warm_seconds, once) + measured + once + 0.05
 
 
@@ -156,14 +155,14 @@ def own_task(
         spent = OWN * seconds, budget.warm_seconds
         if len(shape) == 4:
             a, b = activations(heads, m, k, n, dtype, device)
-            sample = measure(lambda: torch.bmm(a, b), device, *spent, LEAST)
+            sample = measure(lambda: torch.bmm(a, b), device, *spent, budget.least)
             verify(a, b, torch.bmm(a, b))
             state = "activations"
         else:
             x = random((m, k), dtype, device)
             linears = cold_linears(arch, k, n, dtype, device, copies)
             works = [lambda linear=linear: linear(x) for linear in linears]
-            sample = measure_each(works, device, *spent, LEAST)
+            sample = measure_each(works, device, *spent, budget.least)
             verify(x, linears[-1].weight.t(), linears[-1](x), linears[-1].bias)
             state = f"weights cold, {copies} copies"
         details = {"dtype": dtype, "shape": name, "state": state} | precision(dtype)
@@ -184,11 +183,8 @@ def cold_linears(arch, k, n, dtype, device, copies) -> list[Linear]:
         return next(linear for linear in built if linear.weight.shape == (n, k))
 
     first = build()
-    dense = first.weight.numel() == first.weight.untyped_storage().nbytes() // first.weight.itemsize
-    # A copy of a padded weight would have no padding: build it again.
     return [first] + [
-        Linear(first.weight.clone(), first.bias, first.operator_class) if dense else build()
-        for _ in range(copies - 1)
+        Linear(first.weight.clone(), first.bias, first.operator_class) for _ in range(copies - 1)
     ]
 
 

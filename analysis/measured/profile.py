@@ -6,7 +6,9 @@ what is not float32:
     encode/MODEL/LENGTH/ATTENTION     one encoder pass
     step/MODEL/CONTEXT/ATTENTION      one decoder step, with the greedy choice of its token
     breakdown/MODEL/LENGTH/CLASS      the part of the unfused pass or step in one operator class
-    check/MODEL/LENGTH/ATTENTION      a whole generation from nothing, step by step
+    read/MODEL/CONTEXT/ATTENTION      the read ceiling (bandwidth/sum) between those steps
+    check/MODEL/LENGTH/loop           a whole generation from nothing, step by step
+    check/MODEL/LENGTH/sampled        what steps timed between those of the loop make of it
     other/DTYPE/MODEL/LENGTH          what is no product of matrices (`analysis.measured.rest`)
 
 Batch 1. FLOPs and bytes are those predicted for one repetition, under the convention that has the
@@ -15,28 +17,37 @@ memory; its breakdown, which needs events between operators, is of the step laun
 """
 
 import gc
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 
-from analysis.errors import InputError
 from analysis.measured import networks
-from analysis.measured.breakdown import LEAST, break_down
+from analysis.measured.breakdown import split
 from analysis.measured.machine import last_level_cache_bytes
 from analysis.measured.rest import rest_task
 from analysis.measured.sampling import advance, capture, generation_steps, loop_and_samples
-from analysis.measured.timing import Budget, Clock, Measurement, Sample, Task, measure
+from analysis.measured.timing import (
+    Budget,
+    Clock,
+    Measurement,
+    Sample,
+    Task,
+    measure,
+    measure_in_turn,
+)
 from analysis.predicted.architectures import ARCHITECTURES
 from analysis.predicted.operations import CONVENTIONS, Cost
 from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, generation
 
 SHORT, LONG = (128, 256, 512), (1024, 2048, 4096)
 CONTEXTS = (1, 64, *SHORT, 1024, 2048, 3072, 4096)  # of the steps that stand for all others
-CHECKED, LOOPS = 512, 2  # tokens of the full loop, and its repetitions
-# Repetitions of a step, unless they are over in SHORTEST seconds: at nine contexts they cost some
-# 150 steps, a twenty-seventh of the 4096 that they stand for.
-STEPS, WARM_STEPS, SHORTEST = 12, 3, 0.1
+CHECKED, LOOPS = 512, 1  # tokens of the full loop, and its repetitions in a visit
+# Repetitions of a step over all visits, unless those of a visit are over in SHORTEST seconds. With
+# two to warm up in each visit they cost, at nine contexts, some 150 steps, less than a twentieth of
+# the 4096 that they stand for.
+STEPS, WARM_STEPS, SHORTEST = 9, 2, 0.02
+READ_BYTES = 2**28  # read between steps
 PLAN = (
     ("bert-base", "fused", SHORT),
     ("gpt2", "fused", SHORT),
@@ -90,7 +101,6 @@ class Point:
     attention: str
     dtype: str
     budget: Budget
-    parts: dict[str, Sample] = field(default_factory=dict)
 
     def __post_init__(self):
         self.arch, self.device = ARCHITECTURES[self.model], self.networks.device
@@ -118,10 +128,11 @@ class Point:
     def memory_bytes(self) -> int:
         """With activations: some ten of a token's width, and three copies of unfused scores."""
         rows = 1 if self.steps else self.length
+        read = READ_BYTES * self.steps
         numbers = rows * (8 * self.arch.d_model + 2 * self.arch.d_ff) + 2 * self.arch.vocab_size
         if self.attention == "unfused":
             numbers += 3 * self.arch.n_heads * rows * self.length
-        return self.network_bytes() + numbers * self.element
+        return self.network_bytes() + numbers * self.element + read
 
     def guess(self, total: Cost) -> float:
         flops, moved = GUESS[self.device]
@@ -145,47 +156,66 @@ class Point:
         return state | {"weights": "warm" if warm else "cold", "weight_bytes": weights} | more
 
     def task(self) -> Task:
-        """The pass or the step itself."""
+        """The pass or the step itself, and beside it what is timed in the same repetitions: the
+        operator classes where attention is unfused, the read ceiling where a fused step is."""
         total = self.counts(self.count)["total"]
         kind, prefix = ("step", "step") if self.steps else ("latency", "encode")
+        broken_down = self.model in BROKEN_DOWN and self.attention == "unfused"
+        once, least = self.guess(total), self.budget.least
+        per_point = self.budget.seconds_per_point
+        if self.steps:
+            least = max(least, STEPS // self.budget.visits)
+            per_point = SHORTEST
 
         def run(seconds: float) -> Measurement:
-            warm, work = self.budget.warm_seconds, self.work()
-            if self.model in BROKEN_DOWN and self.attention == "unfused":
-                sample, self.parts = break_down(work, Clock(self.device), seconds, warm)
-                self.whole = sample.median
-            else:
-                if self.steps:
-                    work = capture(work).replay if self.device == "cuda" else work
-                    once = min(Clock(self.device).time(work) for _ in range(2))
-                    seconds = min(seconds, max(STEPS * once, SHORTEST))
-                    warm = min(warm, max(WARM_STEPS * once, SHORTEST))
-                sample = measure(work, self.device, seconds, warm, LEAST)
-            return Measurement(sample, total.flops, total.bytes, self.details())
+            clock, work, beside = Clock(self.device), self.work(), {}
+            if not (broken_down or self.steps):
+                sample = measure(work, self.device, seconds, min(once, seconds), least)
+                return Measurement(sample, total.flops, total.bytes, self.details())
+            if self.device == "cuda" and not broken_down:
+                work = capture(work).replay
+            read = read_kernel(self.device) if self.steps else None
+            for _ in range(WARM_STEPS if self.steps else 1):
+                work()
 
-        once, per_point = self.guess(total), self.budget.seconds_per_point
-        if self.steps:
-            per_point = min(per_point, max(STEPS * once, SHORTEST))
-        repeated = max(LEAST * once, per_point) * (1 + (self.attention == "unfused"))
+            def others() -> tuple[dict[str, float] | None, float | None]:
+                parts = split(work, clock) if broken_down else None
+                return parts, clock.time(read) if read else None
+
+            times, between = measure_in_turn(
+                lambda: clock.time(work), others, clock, per_point, least
+            )
+            parts, reads = zip(*between, strict=True)
+            if broken_down:
+                beside = self.breakdown(parts)
+            if read:
+                found = Measurement(Sample(reads), None, READ_BYTES, {"resides_in": "memory"})
+                beside[self.key("read", self.attention)] = ("ceiling", found)
+            return Measurement(
+                Sample(tuple(times)), total.flops, total.bytes, self.details(), beside
+            )
+
+        repeated = max(least * once, per_point) * (1 + broken_down)
         build = 1e-8 * self.arch.n_parameters
-        estimate = max(once, self.budget.warm_seconds) + repeated + build
+        estimate = WARM_STEPS * once + repeated + build + 0.5 * self.steps
         return self._task(prefix, self.attention, kind, estimate, run)
 
-    def breakdown(self) -> list[Task]:
-        """Its parts, which were timed with it."""
-        counts = self.counts(self.count)
-        whole = self.key("step" if self.steps else "encode", self.attention)
-
-        def run(name: str) -> Measurement:
-            if name not in self.parts:
-                raise InputError(f"a part of {whole}, which was not measured with it")
-            cost, details = counts[name], self.details(whole=whole, whole_seconds=self.whole)
-            return Measurement(self.parts[name], cost.flops, cost.bytes, details)
-
-        return [
-            self._task("breakdown", name, "breakdown", 1e-3, lambda _, name=name: run(name))
+    def breakdown(self, parts: Sequence[dict[str, float]]) -> dict[str, tuple[str, Measurement]]:
+        """The operator classes as points, each with its own counts; `parts`: their seconds."""
+        counts, last = self.counts(self.count), self.attention
+        details = self.details(whole=self.key("step" if self.steps else "encode", last))
+        return {
+            self.key("breakdown", name): (
+                "breakdown",
+                Measurement(
+                    Sample(tuple(part[name] for part in parts)),
+                    counts[name].flops,
+                    counts[name].bytes,
+                    details,
+                ),
+            )
             for name in CLASSES
-        ]
+        }
 
     def loop(self) -> Task:
         """The generation of `length` tokens, one step each, and what steps sampled in the same
@@ -197,15 +227,22 @@ class Point:
             token = torch.randint(self.arch.vocab_size, (1, 1), device=self.device)
             steps = generation_steps(network, token, self.length)
             contexts = [each for each in CONTEXTS if each <= self.length]
-            loop, *sampled = loop_and_samples(steps, contexts, LOOPS, Clock(self.device))
-            names = "sampled_seconds", "sampled_low", "sampled_high"
-            details = self.details(**dict(zip(names, sampled, strict=True)))
-            return Measurement(loop, total.flops, total.bytes, details)
+            loop, sampled = loop_and_samples(steps, contexts, LOOPS, Clock(self.device))
+            found = Measurement(sampled, total.flops, total.bytes, self.details())
+            beside = {self.key("check", "sampled"): ("check", found)}
+            return Measurement(loop, total.flops, total.bytes, self.details(), beside)
 
-        return self._task("check", self.attention, "check", 1.2 * LOOPS * self.guess(total), run)
+        return self._task("check", "loop", "check", 1.2 * LOOPS * self.guess(total), run)
 
     def _task(self, prefix, last, kind, seconds, run) -> Task:
         return Task(self.key(prefix, last), kind, self.memory_bytes(), seconds, run)
+
+
+def read_kernel(device: str) -> Callable[[], object]:
+    """A sum over `READ_BYTES` of memory, as in `analysis.measured.ceilings`."""
+    dtype = torch.float32 if device == "mps" else torch.float64
+    x = torch.rand(READ_BYTES // dtype.itemsize, dtype=dtype, device=device)
+    return x.sum
 
 
 def profile_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
@@ -220,10 +257,7 @@ def profile_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
             if decodes:
                 lengths = [each for each in CONTEXTS if (each > CHECKED) == longer]
             points = [Point(store, model, n, attention, dtype, budget) for n in lengths]
-            for point in points:
-                tasks.append(point.task())
-                if model in BROKEN_DOWN and attention == "unfused":
-                    tasks += point.breakdown()
+            tasks += [point.task() for point in points]
             if attention == "fused" and dtype == "float32" and not (decodes and device == "cuda"):
                 tasks += [rest_task(ARCHITECTURES[model], n, device, budget) for n in lengths]
             if decodes and attention == "fused" and not longer:

@@ -22,7 +22,7 @@ from analysis.predicted.operations import UNFUSED
 from analysis.predicted.roofline import rest_key
 from analysis.predicted.transformer import decoder_step, encoder_pass
 
-LEAST, MOST = 3, 50  # repetitions
+MOST = 50  # repetitions
 
 
 def rest_task(arch: Architecture, length: int, device: str, budget: Budget) -> Task:
@@ -43,25 +43,27 @@ def rest_task(arch: Architecture, length: int, device: str, budget: Budget) -> T
         cache = (network.cache[0], length) if steps else ()
         with without_matmuls(lambda: network.layers[0](x, 1, *cache), heads=not steps) as work:
             # A step finds its caches full of weights.
-            times = repeat(work, seconds, device, evict=steps)
+            times = repeat(work, seconds, budget.least, device, evict=steps)
         sample = Sample(tuple(arch.n_layers * each for each in times))
         details = {"dtype": "float32", "batch": 1, "caches": "evicted" if steps else "warm"}
         return Measurement(sample, total.flops, total.bytes, details)
 
     numbers = arch.n_parameters // arch.n_layers + rows * 20 * arch.d_model
     numbers += 5 * arch.n_heads * rows * length + steps * length**2
-    estimate = LEAST * total.bytes / 3e9 / arch.n_layers + budget.seconds_per_point / 4 + 0.5
+    estimate = budget.least * total.bytes / 3e9 / arch.n_layers + budget.seconds_per_point / 4 + 0.5
     return Task(rest_key(arch, length), "ceiling", 4 * numbers, estimate, run)
 
 
-def repeat(work: Callable[[], object], seconds: float, device: str, evict: bool) -> list[float]:
+def repeat(
+    work: Callable[[], object], seconds: float, least: int, device: str, evict: bool
+) -> list[float]:
     """Times of `work`, for a quarter of `seconds`; `evict`: what it needs is in no cache."""
     clock, times = Clock(device), []
     size = 2 * (last_level_cache_bytes(device) or 2**26) if evict else 0
     other = torch.ones(size // 4, device=device)
     work()
     start = clock.now()
-    while len(times) < LEAST or (len(times) < MOST and clock.now() - start < seconds / 4):
+    while len(times) < least or (len(times) < MOST and clock.now() - start < seconds / 4):
         other.sum()
         times.append(clock.time(work))
     return times

@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,8 +24,9 @@ from analysis.measured.timing import KINDS, METHOD_VERSION, MOST, Measurement, S
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = ROOT / "data" / "runs"  # tracked
 LOCAL = ROOT / "runs"  # the reader's own; ignored by git
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_BYTES = 5_000_000
+VISITS = 10
 MOST_POINTS = 5000
 TEXT = 300
 
@@ -44,6 +46,7 @@ Text = Annotated[str, Field(min_length=1, max_length=TEXT), AfterValidator(_one_
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Positive = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Seconds = Annotated[float, Field(gt=0, le=1e7)]
+Visit = Annotated[list[Seconds], Field(min_length=1, max_length=MOST)]
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 Detail = Text | Annotated[StrictInt, Field(ge=-(2**63), le=2**63 - 1)] | StrictFloat
 
@@ -78,18 +81,18 @@ class Machine(Checked):
 
 
 class Point(Checked):
-    """One measured point: raw times in seconds, and per repetition FLOPs and bytes."""
+    """One measured point: raw times in seconds of each visit; FLOPs and bytes of a repetition."""
 
     key: Text
     kind: Literal[KINDS]
-    seconds: Annotated[list[Seconds], Field(min_length=1, max_length=MOST)]
+    seconds: Annotated[list[Visit], Field(min_length=1, max_length=VISITS)]
     flops: Count | None
     bytes: Count | None
     details: Annotated[dict[Text, Detail], Field(max_length=50)]
 
     @property
     def sample(self) -> Sample:
-        return Sample(tuple(self.seconds))
+        return Sample(tuple(chain.from_iterable(self.seconds)), tuple(map(len, self.seconds)))
 
 
 class NotMeasured(Checked):
@@ -100,7 +103,7 @@ class NotMeasured(Checked):
 class Run(Checked):
     """What was measured on one machine, when and how, and what was not, and why."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     method_version: Text
     budget: Text
     machine: Machine
@@ -139,22 +142,25 @@ class Run(Checked):
         """Why that point was not measured, if it was to be."""
         return next((each.reason for each in self.not_measured if each.key == key), None)
 
-    def has(self, key: str) -> bool:
-        return self.point(key) is not None
+    def visits(self, key: str) -> int:
+        """How often that point was visited; 0 if it was not measured."""
+        point = self.point(key)
+        return len(point.seconds) if point else 0
 
     def add(self, key: str, kind: str, measurement: Measurement) -> None:
-        """Add a point; times are kept to 6 digits, which is finer than any clock here."""
+        """Add a point, or a visit to it, and what was measured beside it; times are kept to 6
+        digits, which is finer than any clock here."""
         seconds = [float(f"{time:.6g}") for time in measurement.sample.times]
-        self.points.append(
-            Point(
-                key=key,
-                kind=kind,
-                seconds=seconds,
-                flops=measurement.flops,
-                bytes=measurement.bytes,
-                details=dict(measurement.details),
+        if point := self.point(key):
+            point.seconds = [*point.seconds, seconds]
+        else:
+            point = Point(
+                key=key, kind=kind, seconds=[seconds], flops=measurement.flops,
+                bytes=measurement.bytes, details=dict(measurement.details),
             )  # fmt: skip
-        )
+            self.points.append(point)
+        for other, (other_kind, each) in measurement.beside.items():
+            self.add(other, other_kind, each)
 
     def skip(self, key: str, reason: str) -> None:
         """Note that a point was not measured; of the reason, its first printable line is kept."""

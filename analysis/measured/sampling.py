@@ -71,24 +71,25 @@ def call_all(steps: Sequence[Callable]) -> None:
 
 def loop_and_samples(
     steps: Sequence[Callable], contexts: Sequence[int], loops: int, clock: Clock
-) -> tuple[Sample, float, float, float]:
-    """Times of `loops` generations by all their `steps`, and what `integrate_generation` makes of
-    the steps at `contexts`: (loops, seconds, low, high).
+) -> tuple[Sample, Sample]:
+    """Times of `loops` generations by all their `steps`, and what `integrate_generation` makes, in
+    each loop, of the steps at `contexts`.
 
     Those are timed every `EVERY` tokens, in between: a machine that slows down for a while slows
     both.
     """
-    totals, times = [], {context: [] for context in contexts}
+    totals, sampled = [], []
     for _ in range(loops):
         totals.append(0.0)
+        times = {context: [] for context in contexts}
         for start in range(0, len(steps), EVERY):
             for context, taken in times.items():
                 taken.append(clock.time(steps[context - 1]))
             totals[-1] += clock.time(partial(call_all, steps[start : start + EVERY]))
-    samples = [Sample(tuple(taken)) for taken in times.values()]
-    medians, intervals = [each.median for each in samples], [each.interval for each in samples]
-    sampled = integrate_generation(list(times), medians, intervals, len(steps))
-    return Sample(tuple(totals)), *sampled
+        medians = [float(np.median(taken)) for taken in times.values()]
+        point = [(median, median) for median in medians]
+        sampled.append(integrate_generation(list(times), medians, point, len(steps))[0])
+    return Sample(tuple(totals)), Sample(tuple(sampled))
 
 
 def capture(work: Callable[[], object], pool=None) -> "torch.cuda.CUDAGraph":

@@ -7,7 +7,8 @@ the logic can be tested with a clock that is not real.
 import gc
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import cycle
@@ -16,9 +17,9 @@ import numpy as np
 
 from analysis.errors import InputError
 
-METHOD_VERSION = "1"  # of the way of measuring; runs of another version are not compared or reused
+METHOD_VERSION = "2"  # of the way of measuring; runs of another version are not compared or reused
 
-MOST = 200  # repetitions kept for a point
+MOST = 70  # repetitions kept of a visit
 SHORTEST = 1e-4  # seconds; shorter work is repeated within a repetition, as clocks tick at 1e-6
 RESAMPLES = 2000
 KINDS = ("ceiling", "latency", "step", "breakdown", "check")
@@ -26,13 +27,19 @@ KINDS = ("ceiling", "latency", "step", "breakdown", "check")
 
 @dataclass(frozen=True)
 class Sample:
-    """Raw times of repetitions of the same work, in seconds, in the order they were taken."""
+    """Raw times of repetitions of the same work, in seconds, in the order they were taken.
+
+    `sizes` are those of its visits: repetitions in a row, minutes apart from the next visit's.
+    """
 
     times: tuple[float, ...]
+    sizes: tuple[int, ...] = ()  # none: one visit
 
     def __post_init__(self):
         if not self.times or not all(math.isfinite(t) and t > 0 for t in self.times):
             raise ValueError("a sample is one or more positive, finite times")
+        if self.sizes and (sum(self.sizes) != self.n or min(self.sizes) < 1):
+            raise ValueError("the sizes of visits are positive and add up to the times")
 
     @property
     def n(self) -> int:
@@ -49,15 +56,21 @@ class Sample:
 
     @cached_property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the median: percentile bootstrap (Efron 1979), the same at each call.
+        """95 % interval of the median: what the intervals of the visits span, as a machine differs
+        more from itself minutes apart than in repetitions in a row. The same at each call."""
+        ends = np.cumsum(self.sizes or (self.n,))
+        lows, highs = zip(*map(_bootstrap, np.split(self.times, ends[:-1])), strict=True)
+        return min(lows), max(highs)
 
-        With fewer than three times there is nothing to resample: the least and the greatest.
-        """
-        if self.n < 3:
-            return min(self.times), max(self.times)
-        drawn = np.random.default_rng(0).choice(self.times, (RESAMPLES, self.n))
-        low, high = np.percentile(np.median(drawn, axis=1), (2.5, 97.5))
-        return float(low), float(high)
+
+def _bootstrap(times: Sequence[float]) -> tuple[float, float]:
+    """Percentile bootstrap of the median (Efron 1979). With fewer than three times there is
+    nothing to resample: the least and the greatest."""
+    if len(times) < 3:
+        return float(min(times)), float(max(times))
+    drawn = np.random.default_rng(0).choice(times, (RESAMPLES, len(times)))
+    low, high = np.percentile(np.median(drawn, axis=1), (2.5, 97.5))
+    return float(low), float(high)
 
 
 class Clock:
@@ -114,18 +127,29 @@ def measure(
     `warm_seconds` is 0. The garbage collector is off meanwhile.
     """
     clock = clock or Clock(device)
-    collected = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
+    with _no_garbage_collection():
         calls = max(1, math.ceil(SHORTEST / _warm_up(work, warm_seconds, clock)))
         times, start = [], clock.now()
         while len(times) < least or clock.now() - start < seconds:
             times.append(clock.time(work, calls))
-    finally:
-        if collected:
-            gc.enable()
     return Sample(tuple(times[:: math.ceil(len(times) / most)]))
+
+
+def measure_in_turn(
+    first: Callable[[], object],
+    second: Callable[[], object],
+    clock: Clock,
+    seconds: float,
+    least: int,
+) -> tuple[list, list]:
+    """What `first` and `second` return, called in turn for about `seconds` and at least `least`
+    times each, so that both see the same machine; of more than `MOST`, every k-th."""
+    results, start = [], clock.now()
+    with _no_garbage_collection():
+        while len(results) < least or clock.now() - start < seconds:
+            results.append((first(), second()))
+    firsts, seconds_ = zip(*results[:: math.ceil(len(results) / MOST)], strict=True)
+    return list(firsts), list(seconds_)
 
 
 def measure_each(
@@ -152,6 +176,18 @@ def measure_each(
     return measure(lambda: next(turn)(), device, seconds, warm_seconds, least, clock=clock)
 
 
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    collected = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
+
+
 def _warm_up(work: Callable[[], object], seconds: float, clock: Clock) -> float:
     """Call for `seconds`; returns the shortest call's time, or infinity if there was none."""
     shortest, start = math.inf, clock.now()
@@ -165,12 +201,14 @@ class Measurement:
     """A sample, what one repetition of it computed and moved, and how: shape, dtype, cold or warm.
 
     rate = `flops` / time in FLOP/s; bandwidth = `bytes` / time in bytes/s. None: not meaningful.
+    `beside`: other points, timed in the same repetitions: key -> (kind, measurement).
     """
 
     sample: Sample
     flops: int | None = None
     bytes: int | None = None
     details: dict[str, str | float | int] = field(default_factory=dict)
+    beside: dict[str, tuple[str, "Measurement"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -194,21 +232,24 @@ class Task:
 
 @dataclass(frozen=True)
 class Budget:
-    """What measuring may cost. `memory_bytes` None: what is free."""
+    """What measuring may cost. `memory_bytes` None: what is free. A point is visited up to `visits`
+    times, for `seconds_per_point` and at least `least` repetitions each."""
 
     name: str
     wall_seconds: float
     memory_bytes: int | None
     seconds_per_point: float
     warm_seconds: float
+    visits: int = 1
+    least: int = 3
 
 
 BUDGETS = {
     budget.name: budget
     for budget in (
         Budget("smoke", 60, 2 * 10**9, seconds_per_point=0.2, warm_seconds=0.1),
-        Budget("quick", 360, 8 * 10**9, seconds_per_point=1.0, warm_seconds=0.2),
-        Budget("full", 2700, None, seconds_per_point=3.0, warm_seconds=0.5),
+        Budget("quick", 360, 8 * 10**9, seconds_per_point=0.4, warm_seconds=0.1, visits=2, least=2),
+        Budget("full", 2700, None, seconds_per_point=1.0, warm_seconds=0.3, visits=3, least=2),
     )
 }
 

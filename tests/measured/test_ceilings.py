@@ -128,7 +128,7 @@ def test_a_weight_has_copies_beyond_the_cache(monkeypatch):
     assert products.weight_copies(2**20, "cpu") == 4
     assert products.weight_copies(2**30, "cpu") == 1
     arch = GPT2.replace(d_model=64, d_ff=128, n_heads=2, vocab_size=100)
-    for k, n in ((64, 128), (64, 100)):  # the second is padded
+    for k, n in ((64, 128), (64, 100)):
         linears = products.cold_linears(arch, k, n, "float32", "cpu", 3)
         x = torch.rand(1, k)
         assert len({linear.weight.data_ptr() for linear in linears}) == 3

@@ -121,6 +121,45 @@ def test_a_finished_point_is_not_measured_again():
     assert again.ran == ["b", "c"] and keys(run.points) == ["a", "b", "c"]
 
 
+VISITED = Budget("twice", 100, 10**9, seconds_per_point=1, warm_seconds=0, visits=2)
+
+
+def test_points_are_visited_again_with_the_others_in_between():
+    bench = Bench()
+    run = bench.go([bench.task("a"), bench.task("b")], budget=VISITED)
+    assert bench.ran == ["a", "b", "a", "b"] and bench.saved == [1, 2, 2, 2]
+    assert [point.seconds for point in run.points] == [[[1.0], [1.0]]] * 2
+
+
+def test_what_a_visit_has_no_time_for_comes_after_what_it_has():
+    bench = Bench()
+    tasks = [bench.task("long", 45), bench.task("a"), bench.task("b"), bench.task("c", 1000)]
+    run = bench.go(tasks, budget=VISITED)
+    # 40 s each: the long one fits into what the first and the second leave together.
+    assert bench.ran == ["a", "b", "a", "b"] and "would take 45 s" in run.reason("long")
+    bench = Bench()
+    run = bench.go([bench.task("long", 35), bench.task("a", 5), bench.task("b")], budget=VISITED)
+    assert bench.ran == ["long", "a", "long", "a"] and "would take 10 s" in run.reason("b")
+    bench = Bench()
+    bench.go([bench.task("long", 45), bench.task("a")], budget=VISITED)
+    assert bench.ran == ["a", "a", "long"]
+
+
+def test_what_failed_is_not_tried_again_and_what_was_measured_stays():
+    bench = Bench()
+    run = bench.go([bench.task("bad", error=RuntimeError("no")), bench.task("a")], budget=VISITED)
+    assert bench.ran == ["bad", "a", "a"] and run.reason("bad") == "no"
+
+
+def test_an_interrupted_visit_is_finished():
+    run = Run.new(MACHINE, "twice")
+    for key in "aab":
+        run.add(key, "latency", Measurement(Sample((1.0,))))
+    bench = Bench()
+    bench.go([bench.task(key) for key in "abc"], run, budget=VISITED)
+    assert bench.ran == ["c", "b", "c"]
+
+
 def test_progress_says_what_and_how_long():
     bench, said = Bench(), []
     bench.go(

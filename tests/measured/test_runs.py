@@ -38,13 +38,13 @@ def test_what_is_saved_is_loaded(file):
     assert run == a_run().model_copy(update={"started": run.started})
     assert run.sample("bandwidth/triad").times == (0.123457, 0.2)
     assert run.point("nothing") is None and run.sample("nothing") is None
-    assert run.has("bandwidth/triad") and not run.has("encode/bert-base/4096/fused")
+    assert run.visits("bandwidth/triad") == 1 and run.visits("encode/bert-base/4096/fused") == 0
     assert "used up" in run.reason("encode/bert-base/4096/fused")
 
 
 def test_a_file_has_a_line_a_point_and_is_plain_json(file):
     text = file.read_text("utf-8")
-    assert json.loads(text)["schema_version"] == 1
+    assert json.loads(text)["schema_version"] == 2
     assert sum("bandwidth/triad" in line for line in text.splitlines()) == 1
     assert list(file.parent.iterdir()) == [file]
 
@@ -100,14 +100,17 @@ FAULTS = {
     "a list": lambda file: file.write_text("[1]"),
     "deep": lambda file: file.write_text("[" * 100_000),
     "too large": lambda file: file.write_text(" " * (runs.FILE_BYTES + 1)),
-    "another version": each("schema_version", 2),
+    "another version": each("schema_version", 1),
     "no version": fault(lambda content: content.pop("schema_version")),
     "unknown field": each("points.0.verdict", "good"),
-    "negative time": each("points.0.seconds", [-1.0]),
-    "no times": each("points.0.seconds", []),
-    "too many times": each("points.0.seconds", [1.0] * 201),
-    "infinite time": each("points.0.seconds", [float("inf")]),
-    "a number in text": each("points.0.seconds", ["1"]),
+    "negative time": each("points.0.seconds", [[-1.0]]),
+    "no visit": each("points.0.seconds", []),
+    "no times": each("points.0.seconds", [[]]),
+    "times of no visit": each("points.0.seconds", [1.0]),
+    "too many times": each("points.0.seconds", [[1.0] * 71]),
+    "too many visits": each("points.0.seconds", [[1.0]] * 11),
+    "infinite time": each("points.0.seconds", [[float("inf")]]),
+    "a number in text": each("points.0.seconds", [["1"]]),
     "NaN in the details": each("points.0.details", {"x": float("nan")}),
     "truth in the details": each("points.0.details", {"x": True}),
     "nested details": each("points.0.details", {"x": {"y": 1}}),
@@ -139,7 +142,7 @@ def test_a_faulty_file_is_refused_in_one_line(file, name):
 
 def test_another_schema_version_is_named(file):
     FAULTS["another version"](file)
-    with pytest.raises(InputError, match="schema version is not 1"):
+    with pytest.raises(InputError, match="schema version is not 2"):
         load_run(file)
 
 
@@ -155,6 +158,19 @@ def test_markup_stays_text(tmp_path):
     save_run(run, tmp_path / "run.json")
     loaded = load_run(tmp_path / "run.json")
     assert loaded.machine.cpu == text and loaded.reason("a") == text
+
+
+def test_a_second_visit_adds_to_a_point_and_to_those_beside_it(tmp_path):
+    run = Run.new(MACHINE, "quick")
+    for seconds in (1.0, 2.0):
+        part = Measurement(Sample((seconds / 4,)), 3, 4)
+        run.add("a", "step", Measurement(Sample((seconds,) * 3), beside={"b": ("ceiling", part)}))
+    save_run(run, tmp_path / "run.json")
+    loaded = load_run(tmp_path / "run.json")
+    assert [(point.key, point.kind) for point in loaded.points] == [("a", "step"), ("b", "ceiling")]
+    assert loaded.visits("a") == loaded.visits("b") == 2
+    assert loaded.sample("a") == Sample((1.0,) * 3 + (2.0,) * 3, (3, 3))
+    assert loaded.point("b").seconds == [[0.25], [0.5]] and loaded.point("b").flops == 3
 
 
 def test_a_reason_is_cut_to_one_line():

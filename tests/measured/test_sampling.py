@@ -85,7 +85,7 @@ def test_samples_are_taken_between_the_steps_of_the_loop():
         taken.append(context)
 
     steps = [lambda n=n: step(n) for n in range(1, 65)]
-    loops, *sampled = loop_and_samples(steps, (1, 64), 2, clock)
+    loops, sampled = loop_and_samples(steps, (1, 64), 2, clock)
     assert loops.times == (sum(range(1, 65)),) * 2
-    assert sampled == pytest.approx([loops.median] * 3)
+    assert sampled.times == pytest.approx(loops.times)
     assert taken == [1, 64, *range(1, 33), 1, 64, *range(33, 65)] * 2

@@ -16,6 +16,7 @@ from analysis.measured.timing import (
     budget_named,
     measure,
     measure_each,
+    measure_in_turn,
 )
 
 
@@ -44,6 +45,16 @@ def test_a_sample_has_a_best_a_median_and_an_interval():
     assert (sample.n, sample.best, sample.median) == (5, 1.0, 2.5)
     low, high = sample.interval
     assert 1 <= low <= 2.5 <= high <= 10
+
+
+def test_the_interval_spans_those_of_the_visits():
+    early, late = (1.0, 1.1, 1.2), (2.0, 2.1, 2.3)
+    both = Sample(early + late, (3, 3))
+    assert both.interval == (Sample(early).interval[0], Sample(late).interval[1])
+    assert both.median == pytest.approx(1.6)
+    for sizes in ((3,), (6, 0), (7,)):
+        with pytest.raises(ValueError, match="add up"):
+            Sample(early + late, sizes)
 
 
 def test_two_times_have_their_range_as_interval():
@@ -110,6 +121,17 @@ def test_the_garbage_collector_is_off_meanwhile_and_on_again():
     with pytest.raises(ZeroDivisionError):
         measure(lambda: 1 / 0, "cpu", 1.0, 1.0, clock=clock)
     assert gc.isenabled()
+
+
+def test_two_works_in_turn_see_the_same_machine():
+    clock, order = FakeClock(), []
+    tick = clock.work(1.0)
+    works = [lambda name=name: (order.append(name), tick(), gc.isenabled()) for name in "ab"]
+    first, second = measure_in_turn(*works, clock, 5.0, least=2)
+    assert "".join(order) == "ababab" and len(first) == len(second) == 3
+    assert not any(collected for *_, collected in first)
+    first, _ = measure_in_turn(*works, clock, 0.0, least=2)
+    assert len(first) == 2
 
 
 def test_equal_works_take_turns():

@@ -1,8 +1,7 @@
 """What torch dispatches is what the arithmetic of `analysis.predicted` says.
 
 On the device "meta": the operators and shapes are torch's, nothing is computed. On a CPU a single
-row goes through slices of the weights (see `networks.Linear`), whose sums are operators of their
-own; the last test bounds what they add.
+row goes through slices of the weights (see `networks.Linear`), which must move the same.
 """
 
 import pytest
@@ -48,9 +47,7 @@ def test_a_prefill(length):
     agree(counts, transformer.prefill(GPT2, length, UNFUSED))
 
 
-def test_on_a_cpu_the_slices_of_a_step_add_less_than_one_percent():
+def test_a_decoder_step_on_a_cpu():
     decoder = Decoder(GPT2, "unfused", max_length=128)
     counts = trace(decoder.step, ids(1, "cpu"), 128)
-    total = transformer.decoder_step(GPT2, 128, UNFUSED)["total"]
-    assert counts.uncounted == {}
-    assert counts.classes["total"].bytes == pytest.approx(total.bytes, rel=0.01)
+    agree(counts, transformer.decoder_step(GPT2, 128, UNFUSED))
