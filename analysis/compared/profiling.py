@@ -120,8 +120,9 @@ def breakdown(run: Run, model: str) -> pd.DataFrame:
     for point in run.points:
         match point.key.split("/"):
             case ["breakdown", this, length, name] if this == KEYS[model]:
-                whole = point.details.get("whole_seconds")
-                rows.append((int(length), name, point.sample.median, whole))
+                whole = run.sample(str(point.details.get("whole")))
+                seconds = whole.median if whole else None
+                rows.append((int(length), name, point.sample.median, seconds))
     frame = pd.DataFrame(rows, columns=["sequence_length", "operator_class", "seconds", "whole"])
     # A run that ran out of time may have some parts of a pass only; they add up to nothing.
     parts = frame.groupby("sequence_length")["seconds"].transform("size")
@@ -129,21 +130,6 @@ def breakdown(run: Run, model: str) -> pd.DataFrame:
     total = frame.groupby("sequence_length")["seconds"].transform("sum")
     frame = frame.assign(share=frame["seconds"] / total, sum_over_whole=total / frame["whole"])
     return frame.sort_values(["sequence_length", "operator_class"], ignore_index=True)
-
-
-def sampled_against_loop(run: Run) -> str:
-    """Say how the integral over steps compares with the full loop, where the run has both.
-
-    The samples of the check are taken between pieces of the loop, so that both see one machine.
-    """
-    for point in run.points:
-        if point.kind == "check" and "sampled_seconds" in point.details:
-            off = percent(point.details["sampled_seconds"] / point.sample.median - 1, sign=True)
-            return (
-                f"Over {point.key.split('/')[2]} tokens the integral differs from the full loop, "
-                f"which takes {number(point.sample.median)} s, by {off}."
-            )
-    return "The full loop that checks this was not measured in this run."
 
 
 def distance_in_words(run: Run) -> str:
@@ -199,7 +185,8 @@ def latency_table(run: Run, name: str) -> Table:
 def run_card(run: Run, name: str) -> Table:
     """Show where a run comes from: machine, date, versions, repetitions, duration."""
     machine = run.machine
-    repetitions = [len(point.seconds) for point in run.points] or [0]
+    repetitions = [point.sample.n for point in run.points] or [0]
+    visits = [len(point.seconds) for point in run.points] or [0]
     caches = ", ".join(f"{k} {number(v / 1e6)} MB" for k, v in machine.caches.items()) or "unknown"
     facts = {
         "Machine": machine.device_name,
@@ -210,8 +197,8 @@ def run_card(run: Run, name: str) -> Table:
         "Versions": f"Python {machine.python}, torch {machine.torch}, {machine.blas}",
         "Measured": f"{run.started:%Y-%m-%d %H:%M} UTC, {number(run.wall_seconds)} s, "
         f"budget {run.budget}, method version {run.method_version}",
-        "Points": f"{len(run.points)}, of {min(repetitions)} to {max(repetitions)} repetitions; "
-        f"{len(run.not_measured)} not measured",
+        "Points": f"{len(run.points)}, of {min(repetitions)} to {max(repetitions)} repetitions in "
+        f"{min(visits)} to {max(visits)} visits; {len(run.not_measured)} not measured",
     }
     frame = pd.DataFrame({"Run": facts.keys(), "": facts.values()})
     return Table(frame, name, "Where the numbers of this page come from.")

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.compared.counts import LENGTHS, PAPER_MODELS, default_phase
-from analysis.compared.page import Table, between, number, percent, times
 from analysis.compared.profiling import ENCODERS, latency, steps
 from analysis.errors import InputError
-from analysis.measured.ceilings import DTYPES, KERNELS, matmul_peak, read_ceiling
+from analysis.measured.ceilings import matmul_peak, read_ceiling
 from analysis.measured.runs import Point, Run
 from analysis.measured.sampling import integrate_generation
 from analysis.predicted.operations import FUSED, UNFUSED
@@ -22,7 +21,7 @@ from analysis.predicted.roofline import (
     ridge_interval,
 )
 from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_flops
-from analysis.predicted.trends import Growth
+from analysis.predicted.trends import DAYS_PER_YEAR, Growth
 from analysis.published.tables import load_table
 
 PAPER_MACHINE = "Xeon Gold 6242"
@@ -150,66 +149,6 @@ def _calibrated(run: Run, roof: Ceilings, model: str, length: int) -> float | No
         return None
 
 
-def step_rates(run: Run) -> pd.DataFrame:
-    """Return each timed decoder step: context, median, low_time, high_time (s), bytes (each weight,
-    key and value once), rate (bytes/s), and share of the read ceiling."""
-    timed, roof = steps(run), ceilings(run)
-    moved = compulsory_bytes(PAPER_MODELS["GPT-2"], timed["context"].to_numpy())
-    frame = timed.rename(columns={"low": "low_time", "high": "high_time"})
-    frame = frame.assign(rate=moved / timed["median"], bytes=moved)
-    return frame.assign(share=frame["rate"] / roof.bandwidth_bytes_per_s if roof else np.nan)
-
-
-def step_table(run: Run, name: str) -> Table:
-    """Show each timed decoder step: time, bytes/s, and the share of the read ceiling."""
-    rows = [
-        {
-            "Context": step.context,
-            "Time (ms)": number(1e3 * step.median),
-            "95 % interval": between((1e3 * step.low_time, 1e3 * step.high_time)),
-            "GB/s": number(step.rate / 1e9),
-            "Share of the read ceiling": percent(step.share),
-        }
-        for step in step_rates(run).itertuples()
-    ]
-    caption = "Decoder steps of GPT-2: weights, keys and values once, over the time."
-    return Table(pd.DataFrame(rows), name, caption)
-
-
-def steps_in_words(run: Run) -> str:
-    """Say how fast the timed steps read, in time and as a share of the read ceiling."""
-    timed = step_rates(run)
-    if timed.empty:
-        return "No decoder step was measured in this run; a larger budget has them."
-    first = timed.iloc[0]
-    return (
-        f"A step takes {number(1e3 * first['median'])} ms at a context of {int(first['context'])}, "
-        f"and the steps read their weights and cache at {percent(timed['share'].median())} "
-        "(median) of the read ceiling of the same run."
-    )
-
-
-def beaten_in_words(below: pd.DataFrame) -> str:
-    """Say whether any measured interval lies below its lower bound."""
-    beaten = below[below["high"] < below["predicted"]]
-    if beaten.empty:
-        return "the bound is never beaten by more than the interval"
-    places = ", ".join(f"{r.model} at {r.sequence_length}" for r in beaten.itertuples())
-    return f"the bound is beaten by {places}, so a byte count or a ceiling is wrong there"
-
-
-def error_in_words(predicted: pd.DataFrame, kind: str) -> str:
-    """Say how far a prediction is off, over the points that it could be made for."""
-    ratios = predicted.loc[predicted["prediction"] == kind, "ratio"]
-    if ratios.empty:
-        return f"This run lacks what the {kind} prediction needs."
-    median = ((1 / ratios) - 1).abs().median()
-    return (
-        f"The {kind} prediction is off by {percent(median)} in the median over "
-        f"{len(ratios)} points."
-    )
-
-
 def roofline_points(run: Run) -> pd.DataFrame:
     """Return intensity (`fused`) and rate of each model and length, FLOP/s, for the roofline."""
     rows = []
@@ -225,52 +164,6 @@ def roofline_points(run: Run) -> pd.DataFrame:
                 )
     columns = ["model", "sequence_length", "intensity", "rate", "high", "low"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def regime_table(run: Run, name: str) -> Table:
-    """Show what limits each model at each length, and how near it comes to its roof."""
-    predicted = predictions(run)
-    predicted = predicted[predicted["prediction"] == "lower bound"]
-    shares = predicted.set_index(["model", "sequence_length"])
-    rows = []
-    for model in PAPER_MODELS:
-        for length in LENGTHS:
-            row = {"Model": model, "Length": length}
-            row["Intensity (FLOP/byte)"] = between(intensity(model, length))
-            row["Regime"] = regime_of(run, model, length)
-            there = (model, length) in shares.index
-            row["Share of the roof"] = (
-                percent(1 / shares.loc[(model, length), "ratio"]) if there else "–"
-            )
-            rows.append(row)
-    bounds = ridge(run)
-    caption = "Regime of each model and length, and the lower bound over the measured time." + (
-        f" The ridge point is {between(bounds)} FLOP/byte." if bounds else ""
-    )
-    return Table(pd.DataFrame(rows), name, caption)
-
-
-def ceilings_table(run: Run, name: str) -> Table:
-    """Show the bandwidth kernels, the cache and the peak of each data type."""
-    points = [run.point(f"bandwidth/{kernel.name}") for kernel in KERNELS]
-    points += [run.point("cache/sum"), *(matmul_peak(run, dtype) for dtype in DTYPES)]
-    rows = []
-    for point in filter(None, points):
-        unit = "GFLOP/s" if point.flops else "GB/s"
-        note = ", ".join(str(v) for k, v in point.details.items() if k in _NOTED)
-        rows.append(
-            {
-                "Ceiling": point.key,
-                "Best": f"{number(best_rate(point) / 1e9)} {unit}",
-                "Median, 95 %": between(tuple(r / 1e9 for r in rate_interval(point))),
-                "Repetitions": point.sample.n,
-                "Measured on": note,
-            }
-        )
-    return Table(pd.DataFrame(rows), name, "What this machine could do.")
-
-
-_NOTED = ("dtype", "resides_in", "shape", "fast_path", "precision")
 
 
 def shipped() -> pd.DataFrame:
@@ -301,15 +194,4 @@ def measured_machines(runs: dict[str, Run]) -> pd.DataFrame:
 def year_of(growth: Growth, value: float) -> date:
     """Return the day on which a trend passed `value`."""
     years = (np.log10(value) - growth.intercept) / growth.slope
-    return (growth.origin + np.timedelta64(round(years * 365.25), "D")).astype(date)
-
-
-def prediction_table(run: Run, name: str) -> Table:
-    """Show measured over predicted time: bound, roofline and calibrated, by model and length."""
-    wide = predictions(run).pivot(
-        index=["model", "sequence_length"], columns="prediction", values="ratio"
-    )
-    kinds = [k for k in ("lower bound", "roofline", "calibrated") if k in wide]
-    shown = wide[kinds].map(lambda r: "–" if pd.isna(r) else times(r)).reset_index()
-    shown = shown.rename(columns={"model": "Model", "sequence_length": "Length"})
-    return Table(shown, name, "Measured time over predicted time.")
+    return (growth.origin + np.timedelta64(round(years * DAYS_PER_YEAR), "D")).astype(date)

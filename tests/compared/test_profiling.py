@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis.compared import figures, profiling, roofs, verdicts
+from analysis.compared import decoding, figures, profiling, roof_tables, roofs, verdicts
 from analysis.compared.counts import LENGTHS
+from analysis.compared.page import percent
 from analysis.measured.runs import Machine, Point, Run, now
 from analysis.predicted.architectures import GPT2
 from analysis.predicted.roofline import compulsory_bytes
@@ -25,7 +26,7 @@ def machine(**changes):
 
 def point(key, kind, seconds, flops=None, bytes=None, **details):
     times = [seconds * (1 + error) for error in (-0.01, 0.0, 0.01)]
-    return Point(key=key, kind=kind, seconds=times, flops=flops, bytes=bytes, details=details)
+    return Point(key=key, kind=kind, seconds=[times], flops=flops, bytes=bytes, details=details)
 
 
 def step_seconds(context):
@@ -42,17 +43,26 @@ def points():
             yield point(f"encode/{model}/{length}/fused", "latency", 0.15 * factor * 3**i)
     for context in CONTEXTS:
         yield point(f"step/gpt2/{context}/fused", "step", step_seconds(context), flops=1, bytes=1)
+        yield point(f"read/gpt2/{context}/fused", "ceiling", 1.0, bytes=int(BANDWIDTH))
+    yield point("step/gpt2/512/unfused", "step", 1.0)
+    yield point("read/gpt2/512/unfused", "ceiling", 1.0, bytes=int(BANDWIDTH))
+    for name, moved in (("mha", 0.3), ("ffn", 0.6)):  # in 0.5 s each
+        key = f"breakdown/gpt2/512/{name}_projections"
+        yield point(key, "breakdown", 0.5, bytes=int(moved * BANDWIDTH))
     loop = sum(step_seconds(context) for context in range(1, 513))
-    yield point("check/gpt2/512/fused", "check", loop, sampled_seconds=1.02 * loop)
-    yield point("breakdown/bert-base/256/other", "breakdown", 1.0, whole_seconds=5.0)  # a part only
+    yield point("check/gpt2/512/loop", "check", loop)
+    yield point("check/gpt2/512/sampled", "check", 1.02 * loop)
+    yield point("breakdown/bert-base/256/other", "breakdown", 1.0)  # a part only
+    whole = "encode/bert-base/128/unfused"
+    yield point(whole, "latency", 1.02)
     for share, name in zip((0.2, 0.1, 0.4, 0.3), CLASSES, strict=True):
-        yield point(f"breakdown/bert-base/128/{name}", "breakdown", share, whole_seconds=1.02)
+        yield point(f"breakdown/bert-base/128/{name}", "breakdown", share, whole=whole)
 
 
 @pytest.fixture(scope="module")
 def run():
     return Run(
-        schema_version=1, method_version="1", budget="quick", machine=machine(), started=now(),
+        schema_version=2, method_version="2", budget="quick", machine=machine(), started=now(),
         finished=now(), wall_seconds=1.0, points=list(points()), not_measured=[],
     )  # fmt: skip
 
@@ -81,12 +91,20 @@ def test_what_was_not_measured_has_no_row_and_no_verdict(empty):
     assert roofs.predictions(empty).empty
     judged = {v.id: v.verdict for v in verdicts.all_verdicts(run=empty)}
     assert {judged[name] for name in verdicts.MEASURED} == {"not measured"}
-    for say in (profiling.distance_in_words, roofs.steps_in_words, profiling.sampled_against_loop):
+    for say in (
+        profiling.distance_in_words,
+        decoding.steps_in_words,
+        decoding.sampled_against_loop,
+    ):
         assert "not measured" in say(empty) or "lacks" in say(empty) or "No " in say(empty)
 
 
 def test_sampled_generation_against_the_loop(run):
-    assert "by +2.0 %" in profiling.sampled_against_loop(run)
+    said = decoding.sampled_against_loop(run)
+    assert "by +2.0 %" in said
+    spent = sum(3 * step_seconds(context) for context in CONTEXTS)
+    whole = sum(step_seconds(context) for context in range(1, 4097))
+    assert f"took {percent(spent / whole)} of a generation of 4096 tokens" in said
 
 
 def test_ceilings_and_regimes(run):
@@ -100,7 +118,16 @@ def test_ceilings_and_regimes(run):
 
 
 def test_steps_read_at_the_share_that_they_were_made_with(run):
-    assert roofs.step_rates(run)["share"].to_numpy() == pytest.approx(0.95 * 0.99, rel=1e-6)
+    timed = decoding.step_rates(run)
+    assert timed["share"].to_numpy() == pytest.approx(0.95, rel=1e-6)
+    assert timed["low"].to_numpy() == pytest.approx(0.95, rel=1e-6)  # each with the read after it
+    assert {c: share.median for c, share in decoding.weight_shares(run).items()} == {
+        512: pytest.approx(0.9)
+    }
+    without = run.model_copy(update={"points": [p for p in run.points if "read/" not in p.key]})
+    assert decoding.step_rates(without)["share"].isna().all()
+    assert decoding.weight_shares(without) == {}
+    assert ":name: tab" in decoding.step_table(without, "tab")._repr_mimebundle_()["text/markdown"]
 
 
 def test_lower_bound_by_hand(run):
@@ -115,8 +142,8 @@ def test_lower_bound_by_hand(run):
 def test_a_beaten_bound_is_said(run):
     predicted = roofs.predictions(run)
     below = predicted[predicted["prediction"] == "lower bound"]
-    assert "never" in roofs.beaten_in_words(below.assign(predicted=0.0))
-    assert "GPT-2 at 128" in roofs.beaten_in_words(below.assign(predicted=1e9))
+    assert "never" in roof_tables.beaten_in_words(below.assign(predicted=0.0))
+    assert "GPT-2 at 128" in roof_tables.beaten_in_words(below.assign(predicted=1e9))
 
 
 def test_breakdown_shares_and_sum(run):
@@ -147,8 +174,8 @@ def test_text_from_a_run_is_escaped_in_tables(run):
 def test_tables_and_figures_of_a_run_and_of_an_empty_one(run, empty):
     for this in (run, empty):
         for table in (profiling.run_card, profiling.latency_table, profiling.not_measured_table,
-                      roofs.ceilings_table, roofs.regime_table, roofs.prediction_table,
-                      roofs.step_table):  # fmt: skip
+                      roof_tables.ceilings_table, roof_tables.regime_table,
+                      roof_tables.prediction_table, decoding.step_table):  # fmt: skip
             assert ":name: tab" in table(this, "tab")._repr_mimebundle_()["text/markdown"]
     roof = roofs.ceilings(run)
     shares = {"BERT-Base": profiling.breakdown(run, "BERT-Base")}
