@@ -24,8 +24,10 @@ MODELS = (GPT2, BERT_BASE, BERT_LARGE)
 PROBE = 256  # size of the square that a data type is tried with
 OWN = 0.25  # of a point's seconds: the models' own shapes are many
 SLOW = 8  # times a point's seconds: squares that take longer are left out
-COPIES = 4  # times the last-level cache: copies of a weight, so that none is still in it
-COPIES_MOST = 2**30  # bytes
+# Copies of a weight take so many times the last-level cache, at most COPIES_MOST: a cache that does
+# not replace its oldest line first still serves a part of what is read in turn.
+COPIES = 16
+COPIES_MOST = 2**30
 
 
 def random(shape: Sequence[int], dtype: str, device: str) -> Tensor:
