@@ -33,7 +33,7 @@ def step_rates(run: Run) -> pd.DataFrame:
 
 def weight_shares(run: Run) -> dict[int, Sample]:
     """Return, by context, the rates at which unfused steps read in their products with weights,
-    over those of the reads that were timed between the steps."""
+    over those of the reads that were timed between the steps, one by one."""
     found = {}
     for context in steps(run, "unfused")["context"]:
         keys = [f"breakdown/{KEY}/{context}/{name}_projections" for name in ("mha", "ffn")]
@@ -49,9 +49,10 @@ def _share(run: Run, context: int, attention: str, moved: float, *keys: str) -> 
     """Rates of moving `moved` bytes in the times of `keys` together, each over that of the read
     that followed it; None without such reads."""
     read: Point | None = run.point(f"read/{KEY}/{context}/{attention}")
-    if read is None:
+    samples = [run.sample(key) for key in keys]
+    if read is None or any(sample.n != read.sample.n for sample in samples):
         return None
-    taken = sum(np.array(run.sample(key).times) for key in keys)
+    taken = np.sum([sample.times for sample in samples], axis=0)
     rates = moved / taken * np.array(read.sample.times) / read.bytes
     return Sample(tuple(rates), read.sample.sizes)
 

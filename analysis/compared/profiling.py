@@ -1,13 +1,16 @@
 """One machine's run beside the paper's profile and beside what the roofline predicts."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from analysis.compared.counts import LENGTHS, PAPER_MODELS
 from analysis.compared.page import Table, between, number, percent, times
+from analysis.errors import InputError
 from analysis.measured.driver import measure_machine
 from analysis.measured.runs import Run, archived, find_run, load_run
 from analysis.measured.sampling import integrate_generation
@@ -44,16 +47,23 @@ def archived_runs() -> dict[str, Run]:
     return {name: load_run(find_run(name)) for name in archived()}
 
 
+def tokens_in(key: str) -> int:
+    """Return the sequence length or the context in a point's key: of encode/bert-base/128/fused,
+    128. InputError where there is none: the run may be a file from elsewhere."""
+    text = [*key.split("/"), "", "", ""][2]
+    if not re.fullmatch("[1-9][0-9]{0,6}", text):
+        raise InputError(f"point {key} of the run: expected a number of tokens, not {text!r}")
+    return int(text)
+
+
 def steps(run: Run, attention: str = "fused", model: str = "gpt2") -> pd.DataFrame:
     """Return the timed decoder steps by context: context, median, low, high (s), flops, bytes."""
     rows = []
     for point in run.points:
         match point.key.split("/"):
-            case ["step", this, context, kind] if (this, kind) == (model, attention):
-                low, high = point.sample.interval
-                rows.append(
-                    (int(context), point.sample.median, low, high, point.flops, point.bytes)
-                )
+            case ["step", this, _, kind] if (this, kind) == (model, attention):
+                context, (low, high) = tokens_in(point.key), point.sample.interval
+                rows.append((context, point.sample.median, low, high, point.flops, point.bytes))
     columns = ["context", "median", "low", "high", "flops", "bytes"]
     return pd.DataFrame(rows, columns=columns).sort_values("context", ignore_index=True)
 
@@ -115,21 +125,25 @@ def lengths_in_order(run: Run) -> float | None:
 
 def breakdown(run: Run, model: str) -> pd.DataFrame:
     """Return the share of the time by operator class: sequence_length, operator_class, seconds,
-    share (of the four parts), sum_over_whole (the parts over the pass that was not stamped)."""
+    share (of the four parts), sum_over_whole (the median of the sums of parts over the passes
+    without stamps that were timed before them)."""
     rows = []
-    for point in run.points:
-        match point.key.split("/"):
-            case ["breakdown", this, length, name] if this == KEYS[model]:
-                whole = run.sample(str(point.details.get("whole")))
-                seconds = whole.median if whole else None
-                rows.append((int(length), name, point.sample.median, seconds))
-    frame = pd.DataFrame(rows, columns=["sequence_length", "operator_class", "seconds", "whole"])
-    # A run that ran out of time may have some parts of a pass only; they add up to nothing.
-    parts = frame.groupby("sequence_length")["seconds"].transform("size")
-    frame = frame[parts == len(CLASSES)]
-    total = frame.groupby("sequence_length")["seconds"].transform("sum")
-    frame = frame.assign(share=frame["seconds"] / total, sum_over_whole=total / frame["whole"])
-    return frame.sort_values(["sequence_length", "operator_class"], ignore_index=True)
+    for length in sorted({tokens_in(p.key) for p in run.points if p.kind == "breakdown"}):
+        points = [run.point(f"breakdown/{KEYS[model]}/{length}/{name}") for name in CLASSES]
+        if not all(points):  # some parts only add up to nothing
+            continue
+        seconds = [point.sample.median for point in points]
+        whole = run.sample(str(points[0].details.get("whole")))
+        together = [whole, *(point.sample for point in points)]
+        over = None
+        if whole and len({sample.n for sample in together}) == 1:
+            over = float(np.median(np.sum([s.times for s in together[1:]], axis=0) / whole.times))
+        rows += [
+            (length, name, each, each / sum(seconds), over)
+            for name, each in zip(CLASSES, seconds, strict=True)
+        ]
+    columns = ["sequence_length", "operator_class", "seconds", "share", "sum_over_whole"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def distance_in_words(run: Run) -> str:

@@ -27,6 +27,9 @@ LOCAL = ROOT / "runs"  # the reader's own; ignored by git
 SCHEMA_VERSION = 2
 FILE_BYTES = 5_000_000
 VISITS = 10
+# What a point is measured for, by the first part of its key.
+NEEDED = dict.fromkeys(("bandwidth", "cache", "read", "other", "breakdown"), "bytes")
+NEEDED["matmul"] = "flops"
 MOST_POINTS = 5000
 TEXT = 300
 
@@ -89,6 +92,13 @@ class Point(Checked):
     flops: Count | None
     bytes: Count | None
     details: Annotated[dict[Text, Detail], Field(max_length=50)]
+
+    @pydantic.model_validator(mode="after")
+    def _has_its_rate(self):
+        needed = NEEDED.get(self.key.split("/")[0])
+        if needed and not getattr(self, needed):
+            raise ValueError(f"{self.key[:60]} has no {needed}")
+        return self
 
     @property
     def sample(self) -> Sample:

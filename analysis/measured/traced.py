@@ -4,8 +4,7 @@ A matmul belongs to the class of the weight that it reads, to "act_to_act" when 
 the network's weights, and everything else is "other": the classes of
 `analysis.predicted.transformer`, found here from the tensors and not from formulas. Trace a
 network with unfused attention on the device "meta" to count without computing (it has no fused
-kernel); on a CPU a single row takes the slices of `networks.Linear`, which move their partial
-sums too.
+kernel).
 """
 
 from collections import Counter

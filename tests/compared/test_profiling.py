@@ -6,6 +6,7 @@ import pytest
 from analysis.compared import decoding, figures, profiling, roof_tables, roofs, verdicts
 from analysis.compared.counts import LENGTHS
 from analysis.compared.page import percent
+from analysis.errors import InputError
 from analysis.measured.runs import Machine, Point, Run, now
 from analysis.predicted.architectures import GPT2
 from analysis.predicted.roofline import compulsory_bytes
@@ -52,11 +53,11 @@ def points():
     loop = sum(step_seconds(context) for context in range(1, 513))
     yield point("check/gpt2/512/loop", "check", loop)
     yield point("check/gpt2/512/sampled", "check", 1.02 * loop)
-    yield point("breakdown/bert-base/256/other", "breakdown", 1.0)  # a part only
+    yield point("breakdown/bert-base/256/other", "breakdown", 1.0, bytes=1)  # a part only
     whole = "encode/bert-base/128/unfused"
     yield point(whole, "latency", 1.02)
     for share, name in zip((0.2, 0.1, 0.4, 0.3), CLASSES, strict=True):
-        yield point(f"breakdown/bert-base/128/{name}", "breakdown", share, whole=whole)
+        yield point(f"breakdown/bert-base/128/{name}", "breakdown", share, bytes=1, whole=whole)
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,32 @@ def test_measured_verdicts(run):
     assert judged["gpt2_over_bert_base_latency_512"].ours == pytest.approx(
         profiling.gpt2_over_bert(run, 512)
     )
+
+
+def test_a_run_from_elsewhere_whose_points_do_not_fit_together_is_shown(run):
+    cut = [
+        each.model_copy(update={"seconds": [[1.0]]}) if each.key.startswith("read/") else each
+        for each in run.points
+    ]
+    this = run.model_copy(update={"points": cut})
+    assert decoding.step_rates(this)["share"].isna().all() and decoding.weight_shares(this) == {}
+    whole = [
+        each.model_copy(update={"seconds": [[1.0]]}) if "unfused" in each.key else each
+        for each in run.points
+    ]
+    shares = profiling.breakdown(run.model_copy(update={"points": whole}), "BERT-Base")
+    assert shares["sum_over_whole"].isna().all() and len(shares) == len(CLASSES)
+
+
+@pytest.mark.parametrize("length", ["many", "0", "-1", "064", "9" * 20, ""])
+def test_a_key_without_a_number_of_tokens_is_one_line(run, length):
+    odd = [point(f"step/gpt2/{length}/fused", "step", 1.0)]
+    with pytest.raises(InputError, match="expected a number of tokens") as caught:
+        profiling.steps(run.model_copy(update={"points": odd}))
+    assert "\n" not in str(caught.value)
+    odd = [point(f"breakdown/{length}", "breakdown", 1.0, bytes=1)]
+    with pytest.raises(InputError, match="expected a number of tokens"):
+        profiling.breakdown(run.model_copy(update={"points": odd}), "GPT-2")
 
 
 def test_text_from_a_run_is_escaped_in_tables(run):

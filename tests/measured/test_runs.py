@@ -114,6 +114,7 @@ FAULTS = {
     "NaN in the details": each("points.0.details", {"x": float("nan")}),
     "truth in the details": each("points.0.details", {"x": True}),
     "nested details": each("points.0.details", {"x": {"y": 1}}),
+    "no bytes of a bandwidth": each("points.0.bytes", None),
     "huge count": each("points.0.bytes", 10**30),
     "unknown kind": each("points.0.kind", "rumour"),
     "two lines": each("machine.cpu", "one\ntwo"),
