@@ -8,7 +8,7 @@ export BUDGET RUN
 export PYTHONDONTWRITEBYTECODE := 1
 
 # The first target says what there is.
-.PHONY: help book measure test serve lab lint lock clean
+.PHONY: help book measure measure-links test serve lab lint lock clean
 
 help:  ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ book: .venv/installed  ## measure (BUDGET=smoke|quick|full, or RUN=NAME), run th
 
 measure: .venv/installed  ## measure this machine (BUDGET=smoke|quick|full)
 	$(BIN)/python -m analysis measure --budget $(BUDGET)
+
+measure-links: .venv/installed  ## measure links between PROCESSES=2 processes, into the run OUT
+	$(BIN)/python -m analysis links --processes $(or $(PROCESSES),2) $(if $(OUT),--out $(OUT))
 
 test: book  ## build the book and run every test
 	$(BIN)/python -m pytest

@@ -227,6 +227,47 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
     click.echo(f"run: {out or local_path(run.machine, run.budget)}")
 
 
+@cli.command()
+@click.option(
+    "--processes",
+    "-n",
+    type=click.IntRange(2, 1024),
+    default=2,
+    show_default=True,
+    help="How many, on this machine; for several machines see `make measure-links`.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Add to the run in FILE, or keep one there [default: runs/links.json of the project].",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 3600),
+    default=60,
+    show_default=True,
+    help="Seconds after which a process that is silent is given up.",
+)
+def links(processes: int, out: Path | None, timeout: float) -> None:
+    """Measure the links between processes, and models split over them."""
+    from analysis.compared.links import links_in_words, splits
+    from analysis.compared.page import times
+    from analysis.measured.launch import launch
+    from analysis.measured.runs import LOCAL, load_run
+
+    out = out or LOCAL / "links.json"
+    launch(processes, out, timeout)
+    run = load_run(out)
+    click.echo(links_in_words(run))
+    for each in splits(run):
+        click.echo(
+            f"{each.model} at {each.length}, {each.processes} processes: "
+            f"{times(each.alone / each.measured)} as fast as one"
+        )
+    click.echo(f"run: {out}")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; a user's mistake is one line on stderr and exit code 2."""
     try:

@@ -28,7 +28,7 @@ SCHEMA_VERSION = 2
 FILE_BYTES = 5_000_000
 VISITS = 10
 # What a point is measured for, by the first part of its key.
-NEEDED = dict.fromkeys(("bandwidth", "cache", "read", "other", "breakdown"), "bytes")
+NEEDED = dict.fromkeys(("bandwidth", "cache", "read", "other", "breakdown", "link"), "bytes")
 NEEDED["matmul"] = "flops"
 MOST_POINTS = 5000
 TEXT = 300

@@ -1,6 +1,7 @@
 """Every figure of the book, one function each, one style. A function draws; it computes nothing."""
 
 from analysis.compared.figures.counts import counts_by_length, intensity_by, intensity_by_class
+from analysis.compared.figures.links import bus_bandwidths
 from analysis.compared.figures.machine import (
     latency_breakdown,
     machine_among,
@@ -18,6 +19,7 @@ from analysis.compared.figures.trends import (
 )
 
 __all__ = [
+    "bus_bandwidths",
     "counts_by_length",
     "gap",
     "growth_choices",

@@ -5,7 +5,7 @@ import pandas as pd
 
 from analysis.compared.counts import OPERATOR_CLASSES
 from analysis.compared.figures.counts import length_axis
-from analysis.compared.figures.style import COLOURS, HALO, axes
+from analysis.compared.figures.style import COLOURS, HALO, axes, nothing
 from analysis.compared.page import Plot, styled
 
 MARKERS = {"BERT-Base": "o", "BERT-Large": "s", "GPT-2": "^"}
@@ -49,7 +49,7 @@ def latency_breakdown(shares: dict[str, pd.DataFrame]) -> Plot:
     shares: by model, the frames of `profiling.breakdown`.
     """
     if not shares:
-        return _nothing("this run has no breakdown")
+        return nothing("this run has no breakdown")
     with styled():
         figure, panels = axes(6.0, nrows=len(shares))
         for ax, (model, rows) in zip(np.atleast_1d(panels), shares.items(), strict=True):
@@ -70,15 +70,6 @@ def latency_breakdown(shares: dict[str, pd.DataFrame]) -> Plot:
         handles = np.atleast_1d(panels)[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside upper center", ncols=2)
     return Plot(figure, pd.concat([r.assign(model=m) for m, r in shares.items()]))
-
-
-def _nothing(reason: str) -> Plot:
-    """Say in a figure's place why it is empty."""
-    with styled():
-        figure, ax = axes(1.4)
-        ax.set_axis_off()
-        ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes)
-    return Plot(figure, pd.DataFrame({"not measured": [reason]}))
 
 
 def roofline(points: pd.DataFrame, bandwidth: float, peak: float) -> Plot:

@@ -7,7 +7,7 @@ from adjustText import adjust_text
 from matplotlib import patheffects
 from matplotlib.figure import Figure
 
-from analysis.compared.page import number
+from analysis.compared.page import Plot, number, styled
 
 # A colour means the same in every figure: compute black, memory green, links blue, as in the paper.
 COLOURS = {
@@ -98,3 +98,12 @@ def plain_log_ticks(ax, axis: str = "x") -> None:
     along.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5), numticks=6))
     along.set_major_formatter(lambda value, _: number(value, 2))
     along.set_minor_formatter(matplotlib.ticker.NullFormatter())
+
+
+def nothing(reason: str) -> Plot:
+    """Say in a figure's place why it is empty."""
+    with styled():
+        figure, ax = axes(1.4)
+        ax.set_axis_off()
+        ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes)
+    return Plot(figure, pd.DataFrame({"not measured": [reason]}))

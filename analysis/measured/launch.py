@@ -1,0 +1,71 @@
+"""Start the processes of `analysis.measured.links` on this machine, and end them together."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from analysis.errors import InputError
+
+POLL = 0.1  # seconds
+PROGRAM = (sys.executable, "-m", "analysis.measured.links")
+
+
+def launch(processes: int, out: Path, timeout: float, program: tuple[str, ...] = PROGRAM) -> None:
+    """Run `program` in that many processes until all have ended.
+
+    The first that fails ends the others; InputError says in one line which and why."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    command = [*program, "--out", str(out), "--timeout", str(timeout)]
+    said = [tempfile.TemporaryFile("w+") for _ in range(processes)]
+    ranks = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **shared, "LOCAL_WORLD_SIZE": str(processes), "RANK": str(rank)},
+            stderr=said[rank],
+        )
+        for rank in range(processes)
+    ]
+    try:
+        while any(code is None for code in (rank.poll() for rank in ranks)):
+            if any(rank.returncode for rank in ranks):
+                time.sleep(POLL)  # whichever was killed has ended by now, too
+                break
+            time.sleep(POLL)
+        codes = [rank.poll() for rank in ranks]
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.wait()
+    for rank, code in enumerate(codes):
+        if code is not None and code < 0:
+            raise InputError(
+                f"process {rank} of {processes} was ended by {_signal(-code)}; {_kept(out)}"
+            )
+    for rank, code in enumerate(codes):
+        if code:
+            raise InputError(f"process {rank} of {processes}: {_last_line(said[rank])}")
+
+
+def _last_line(file) -> str:
+    file.seek(0)
+    lines = file.read().strip().splitlines()
+    return lines[-1].removeprefix("error: ") if lines else "failed without a word"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _kept(out: Path) -> str:
+    return f"what was measured before is in {out}" if out.exists() else "nothing was measured yet"

@@ -1,0 +1,66 @@
+"""BERT's pass and GPT-2's step split over processes by torch's own tensor parallelism.
+
+Layers only, as torch modules, which the parallelism needs: embeddings and heads are not split by
+it. Random weights, the same shapes and operators as `analysis.measured.networks` with fused
+attention.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from analysis.predicted.architectures import Architecture
+
+
+class Layer(nn.Module):
+    """Attention and FFN of (rows, width); a decoder's row attends to a cache of random keys."""
+
+    def __init__(self, arch: Architecture, context: int):
+        super().__init__()
+        d, f = arch.d_model, arch.d_ff
+        self.heads, self.width, self.decodes = arch.n_heads, arch.head_dim, arch.kind == "decoder"
+        self.query, self.key, self.value, self.out = (nn.Linear(d, d) for _ in range(4))
+        self.up, self.down = nn.Linear(d, f), nn.Linear(f, d)
+        self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        if self.decodes:
+            self.cache = torch.randn(2, 1, self.heads, context, self.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.decodes:
+            x = x + self.attend(self.norm1(x))
+            return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+        x = self.norm1(x + self.attend(x))
+        return self.norm2(x + self.down(F.gelu(self.up(x))))
+
+    def attend(self, x: Tensor) -> Tensor:
+        def split(projected: Tensor) -> Tensor:  # into the heads of this process
+            return projected.view(1, len(x), -1, self.width).transpose(1, 2)
+
+        q, k, v = (split(part(x)) for part in (self.query, self.key, self.value))
+        if self.decodes:
+            heads = slice(q.shape[1])
+            self.cache[0, :, heads, -1:].copy_(k)
+            self.cache[1, :, heads, -1:].copy_(v)
+            k, v = self.cache[:, :, heads].unbind(0)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return self.out(y.transpose(1, 2).reshape(len(x), -1))
+
+
+PLAN = {"query": "column", "key": "column", "value": "column", "out": "row", "up": "column",
+        "down": "row"}  # fmt: skip
+
+
+def stack(arch: Architecture, length: int, mesh=None) -> tuple[nn.Module, Tensor]:
+    """The layers of `arch`, split over `mesh` if there is one, and an input: `length` tokens for
+    an encoder, one row with a cache of `length` for a decoder."""
+    torch.manual_seed(0)
+    layers = nn.Sequential(*(Layer(arch, length) for _ in range(arch.n_layers))).eval()
+    x = torch.randn(1 if arch.kind == "decoder" else length, arch.d_model)
+    if mesh is not None:
+        from torch.distributed.tensor import parallel
+
+        styles = {"column": parallel.ColwiseParallel, "row": parallel.RowwiseParallel}
+        for layer in layers:
+            plan = {name: styles[style]() for name, style in PLAN.items()}
+            parallel.parallelize_module(layer, mesh, plan)
+    return layers, x

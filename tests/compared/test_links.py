@@ -1,0 +1,80 @@
+"""What the report says of the links of a run that is known in every number."""
+
+import pytest
+
+from analysis.compared import figures, links
+from analysis.errors import InputError
+from analysis.measured.runs import Machine, Point, Run, now
+
+START, RATE = 20e-6, 2e9  # seconds a message, bytes/s of bus bandwidth
+
+
+def point(key, seconds, bytes=None):
+    return Point(
+        key=key, kind="ceiling", seconds=[[seconds] * 3], flops=None, bytes=bytes, details={}
+    )
+
+
+def points():
+    for size in (8, 2**12, 2**19, 2**21, 2**26):
+        yield point(f"link/all_reduce/2/{size}", START + size / RATE, size)
+        yield point(f"link/send_recv/2/{size}", START / 2 + size / RATE, size)
+    yield point("tensor/bert-large/512/1", 4.0)
+    yield point("tensor/bert-large/512/2", 2.5)
+    yield point("tensor/gpt2/512/1", 0.02)
+    yield point("tensor/gpt2/512/2", 0.03)
+    yield point("tensor/bert-large/128/2", 1.0)  # without one process alone
+
+
+@pytest.fixture
+def run():
+    machine = Machine(
+        device="cpu", device_name="a", cpu="a", cores=2, threads=1, caches={}, os="x",
+        memory_bytes=None, gpu_memory_bytes=None, python="3", torch="2", numpy="2", blas="x",
+        fast_paths=[],
+    )  # fmt: skip
+    return Run(
+        schema_version=2, method_version="2", budget="links", machine=machine, started=now(),
+        finished=now(), wall_seconds=1.0, points=list(points()), not_measured=[],
+    )  # fmt: skip
+
+
+def test_bus_bandwidth_of_two_is_message_over_time(run):
+    rows = links.messages(run).set_index(["operation", "bytes"])
+    assert rows.loc[("all_reduce", 2**26), "bandwidth"] == pytest.approx(
+        2**26 / (START + 2**26 / RATE)
+    )
+    assert rows.loc[("send_recv", 8), "bandwidth"] == pytest.approx(8 / (START / 2 + 8 / RATE))
+    assert links.link_of(run)[0] == pytest.approx((START + 8 / RATE) / 2)
+
+
+def test_a_split_model_by_hand(run):
+    bert, gpt2 = links.splits(run)
+    communication = 2 * 24 * (START + 2**21 / RATE)
+    assert bert.communication == pytest.approx(communication)
+    assert bert.predicted == pytest.approx(2.0 + communication)
+    assert gpt2.rows == 1 and gpt2.communication == pytest.approx(24 * (START + 768 * 4 / RATE))
+    text = links.split_table(run, "tab")._repr_mimebundle_()["text/markdown"]
+    assert "1\\.60×" in text and "0\\.667×" in text
+
+
+def test_a_run_without_links_says_so(run):
+    empty = run.model_copy(update={"points": []})
+    assert "no links" in links.links_in_words(empty) and links.link_of(empty) is None
+    assert links.splits(empty) == [] and links.messages(empty).empty
+    assert figures.bus_bandwidths(links.messages(empty), None).data.shape == (1, 1)
+    assert ":name: tab" in links.split_table(empty, "tab")._repr_mimebundle_()["text/markdown"]
+
+
+@pytest.mark.parametrize(
+    "key", ["link/all_reduce/1/8", "link/all_reduce/x/8", "link/send_recv/2/0"]
+)
+def test_a_link_from_elsewhere_that_is_none_is_one_line(run, key):
+    odd = run.model_copy(update={"points": [point(key, 1.0, 8)]})
+    with pytest.raises(InputError, match="expected processes and bytes"):
+        links.messages(odd)
+
+
+def test_the_figure_shows_each_message(run):
+    plot = figures.bus_bandwidths(links.messages(run), 30e9)
+    assert len(plot.data) == 10 and plot.svg().count("<svg") == 1
