@@ -46,7 +46,7 @@ def test_every_figure_has_a_number_a_caption_and_its_data(html, articles):
         where = f"{doc}: {figure.get('id')}"
         assert any(map(str.isdigit, figure.select_one(".caption-number").text)), where
         assert len(figure.select_one(".caption-text").text.split()) > 3, where
-        links = {a.text: a["href"] for a in figure.select(".figure-downloads a")}
+        links = {a.text: a["href"] for a in figure.select(".downloads a")}
         assert set(links) == {"SVG", "CSV"}, where
         folder = (html / doc).parent
         assert ElementTree.parse(folder / links["SVG"]).getroot().tag.endswith("svg"), where
