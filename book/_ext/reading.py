@@ -1,4 +1,4 @@
-"""What a page says of itself: who wrote the report, where it is kept, when the page last changed."""
+"""What a page says of itself: its authors, where it is kept, when it last changed."""
 
 import shutil
 import subprocess
@@ -52,6 +52,7 @@ def has_notebook(app, docname) -> bool:
 
 def name_repository(app, config):
     """Show buttons to the repository and to edit a page, where CITATION.cff names one."""
+    config.html_theme_options["navbar_persistent"] = []  # the sidebar has the search already
     address = citation(app).get("repository-code")
     if address:
         config.html_theme_options |= {

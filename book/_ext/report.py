@@ -89,9 +89,15 @@ def drop_icon_script(app, exception):
         script.unlink()
 
 
+def lighten_formulas(app, config):
+    """Start MathJax with the parts that _config.yml names."""
+    config.mathjax_path = "mathjax/startup.js"
+
+
 def setup(app):
     app.connect("config-inited", key_the_cache, priority=900)
     app.connect("config-inited", reading.name_repository)
+    app.connect("config-inited", lighten_formulas)
     app.connect("doctree-read", restore_outputs)
     app.connect("env-updated", reuse.write_every_page)
     app.connect("doctree-resolved", caption_run_times)

@@ -153,7 +153,7 @@ def offer_downloads(app, doctree, docname):
 
 
 def write_every_page(app, env):
-    """Write all pages anew, since numbers, days and lists depend on others; forget old downloads."""
+    """Write all pages anew, since numbers and lists depend on others; forget old downloads."""
     for kind in ("figures", "tables"):
         shutil.rmtree(Path(app.outdir) / DOWNLOADS / kind, ignore_errors=True)
     return list(env.found_docs)

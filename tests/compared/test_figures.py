@@ -45,15 +45,22 @@ def plots():
 
 
 def texts(figure):
-    """The boxes of all texts drawn inside the axes, labels of ticks along y included."""
+    """The boxes of all texts drawn inside the axes, of the labels of ticks, and of titles."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     for ax in figure.axes:
         shown = [t for t in ax.texts if t.get_text()]
         yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in shown]
-        low, high = sorted(ax.get_ylim())
-        ticks = [t for t in ax.get_yticklabels() if low <= t.get_position()[1] <= high]
-        yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in ticks]
+        for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+            at = [t.get_loc() for t in axis.get_major_ticks()]
+            ticks = [
+                t.label1
+                for t, place in zip(axis.get_major_ticks(), at, strict=True)
+                if min(low, high) <= place <= max(low, high)
+            ]
+            yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in ticks]
+        titles = [t for t in (ax._left_title, ax.xaxis.label, ax.yaxis.label) if t.get_text()]
+        yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in titles]
 
 
 def overlapping(figure, slack=1.0):
