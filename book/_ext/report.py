@@ -75,15 +75,16 @@ def forget_after_warnings(app, exception):
         shutil.rmtree(app.doctreedir, ignore_errors=True)
 
 
-def drop_icon_script(app, exception):
-    """Take the theme's icon script off every page: the style sheet has the same icons as a font.
+def mend_pages(app, exception):
+    """Take off every page what theme and docutils should not have put there.
 
-    The script alone weighs more than the formulas.
+    The icon script weighs more than the formulas, and the style sheet has the same icons as a font.
+    A list of references calls itself a list, but its entries are no list items to a screen reader.
     """
     if exception or app.builder.format != "html":
         return
     for page in Path(app.outdir).rglob("*.html"):
-        text = page.read_text("utf-8")
+        text = page.read_text("utf-8").replace(' role="list" class="citation-list"', "")
         page.write_text(re.sub(r"<script[^>]*/fontawesome\.js[^>]*></script>", "", text), "utf-8")
     for script in Path(app.outdir, "_static", "scripts").glob("fontawesome.js*"):
         script.unlink()
@@ -104,7 +105,7 @@ def setup(app):
     app.connect("doctree-resolved", reuse.offer_downloads)
     app.connect("html-page-context", reading.describe_page)
     app.connect("build-finished", reuse.copy_data)
-    app.connect("build-finished", drop_icon_script)
+    app.connect("build-finished", mend_pages)
     app.connect("build-finished", forget_after_warnings)
     listing.setup(app)
     return {"version": "1", "parallel_read_safe": True}

@@ -75,8 +75,10 @@ MISSING = """() => [
 ]"""
 SCALES = """() => [...document.querySelectorAll("article figure img")]
   .map((i) => i.clientWidth / i.naturalWidth)"""
-TWO_FRAMES = """() => new Promise((done) =>
-  requestAnimationFrame(() => requestAnimationFrame(done)))"""
+AT_REST = """async () => {
+  for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
+  await Promise.allSettled(document.getAnimations().map((animation) => animation.finished));
+}"""
 FIRST_PAINT = """() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0"""
 
 
@@ -160,12 +162,13 @@ def look(browser, base: str, path: str, axe: Axe | None = None) -> Visit:
     visit.missing = page.evaluate(MISSING)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        page.evaluate(TWO_FRAMES)
+        page.evaluate(AT_REST)
         visit.stumbles += [f"{width} px: {said}" for said in page.evaluate(STUMBLES)]
         if width == WIDTHS[0]:
             visit.scales = page.evaluate(SCALES)
     for theme in ("light", "dark") if axe else ():
         page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        page.evaluate(AT_REST)
         for found in axe.run(page, options=AXE).response["violations"]:
             if found["impact"] in ("serious", "critical"):
                 where = [" ".join(node["target"]) for node in found["nodes"][:3]]
