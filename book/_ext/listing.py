@@ -55,17 +55,19 @@ def data_items(app, here: str):
     """Yield a list item for each table of data/, and for each archived run."""
     source = Path(app.srcdir) / "data"
     package = json.loads((source / "datapackage.json").read_text("utf-8"))
+    files = {"ZIP": ARCHIVE, "datapackage.json": f"{DOWNLOADS}/data/datapackage.json"}
+    yield nodes.list_item("", links(app, here, "All together: ", files))
     for resource in package["resources"]:
         line = nodes.paragraph("", "", nodes.literal("", resource["name"]))
         line += nodes.Text(f": {resource['title']}. {resource['description']} ")
         line += link(app, here, f"{DOWNLOADS}/data/{resource['path']}", "CSV")
         yield nodes.list_item("", line)
     for run in sorted((source / "runs").glob("*.json")):
-        line = nodes.paragraph("", "", nodes.literal("", run.stem), nodes.Text(": a run. "))
+        line = nodes.paragraph(
+            "", "", nodes.literal("", run.stem), nodes.Text(": an archived run. ")
+        )
         line += link(app, here, f"{DOWNLOADS}/data/runs/{run.name}", "JSON")
         yield nodes.list_item("", line)
-    files = {"all of it (ZIP)": ARCHIVE, "its description": f"{DOWNLOADS}/data/datapackage.json"}
-    yield nodes.list_item("", links(app, here, "", files))
 
 
 def fill_lists(app, doctree, docname):

@@ -170,7 +170,7 @@ def gap(growths: dict[str, Growth], years: int = 20) -> Plot:
             xticks=elapsed[::5],
             ylabel="growth of peak FLOPS\nover growth of this (factor)",
         )
-        ax.legend(loc="upper left")
+        figure.legend(loc="outside upper left")
     return Plot(figure, rows)
 
 
