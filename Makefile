@@ -8,7 +8,7 @@ export BUDGET RUN
 export PYTHONDONTWRITEBYTECODE := 1
 
 # The first target says what there is.
-.PHONY: help book measure measure-links test serve lab lint lock clean
+.PHONY: help book measure measure-links test check-book serve lab lint lock clean
 
 help:  ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ measure-links: .venv/installed  ## measure links between PROCESSES=2 processes, 
 
 test: book  ## build the book and run every test
 	$(BIN)/python -m pytest
+
+check-book: book  ## read the built book in headless Chromium
+	$(BIN)/python -m pytest -rs tests/book/check_book.py tests/book/test_pages.py
 
 serve: book  ## serve the built book on localhost
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html

@@ -6,19 +6,22 @@ Sphinx setting, so that a change also makes Sphinx read every chapter again.
 """
 
 import hashlib
-import json
 import os
 import platform
+import re
 import shutil
 from pathlib import Path
 
+import listing
 import nbformat
+import reading
+import reuse
 from docutils import nodes
 from jupyter_cache import get_cache
+from reading import executed_notebook
 
 REACHED = ("analysis", "data", "runs", "requirements.lock", "pyproject.toml")
 SETTINGS = ("RUN", "BUDGET")  # environment variables that `make book` passes on to chapters
-DOWNLOADS = "_downloads/figures"
 
 
 def reached_digest(root: Path) -> str:
@@ -45,10 +48,6 @@ def key_the_cache(app, config):
     config.nb_execution_cache_path = str(cache)
 
 
-def executed_notebook(app, docname) -> Path:
-    return Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
-
-
 def restore_outputs(app, doctree):
     """Put the outputs back that MyST-NB leaves out of the executed notebook of a cached chapter."""
     path = executed_notebook(app, app.env.docname)
@@ -61,62 +60,12 @@ def restore_outputs(app, doctree):
     nbformat.write(cache.merge_match_into_notebook(notebook)[1], path)
 
 
-def link_downloads(app, doctree, docname):
-    """Under every figure of an executed chapter, link its SVG and the CSV of what it shows."""
-    if app.builder.format != "html":
-        return
-    available = figure_files(app, docname)
-    for figure in doctree.findall(nodes.figure):
-        name = next((n for n in figure["names"] if n in available), None)
-        if name is None:
-            continue
-        here = Path(app.builder.get_target_uri(docname)).parent
-        links = nodes.paragraph(classes=["figure-downloads"])
-        links += nodes.Text("Download: ")
-        for i, kind in enumerate(("svg", "csv")):
-            target = os.path.relpath(f"{DOWNLOADS}/{name}.{kind}", here)
-            links += nodes.Text(" · " if i else "")
-            links += nodes.reference("", kind.upper(), refuri=target, internal=True)
-        legend = nodes.legend()
-        legend += links
-        figure += legend
-
-
-def figure_files(app, docname) -> dict[str, dict[str, str]]:
-    """Return {figure name: {"svg": .., "csv": ..}} from the executed notebook of `docname`."""
-    executed = executed_notebook(app, docname)
-    if not executed.exists():
-        return {}
-    found = {}
-    for cell in json.loads(executed.read_text("utf-8"))["cells"]:
-        name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")
-        for output in cell.get("outputs", []):
-            bundle = output.get("data", {})
-            if name and "text/csv" in bundle:
-                found[name] = {
-                    "svg": "".join(bundle["image/svg+xml"]),
-                    "csv": "".join(bundle["text/csv"]),
-                }
-    return found
-
-
-def write_downloads(app, exception):
-    """Write the files that `link_downloads` links to."""
-    if exception or app.builder.format != "html":
-        return
-    folder = Path(app.outdir) / DOWNLOADS
-    folder.mkdir(parents=True, exist_ok=True)
-    for docname in app.env.found_docs:
-        for name, files in figure_files(app, docname).items():
-            for kind, text in files.items():
-                (folder / f"{name}.{kind}").write_text(text, "utf-8")
-
-
 def caption_run_times(app, doctree, docname):
     """Give MyST-NB's table of run times the caption that its directive cannot take."""
     if app.env.nb_metadata.get(docname, {}).get("has_exec_table"):
         table = next(t for t in doctree.findall(nodes.table) if "Run Time (s)" in t.astext())
         table["ids"].append("tab-run-times")
+        table["names"].append("tab-run-times")
         table.insert(0, nodes.title("", "What each page took to run when it was last executed."))
 
 
@@ -126,11 +75,37 @@ def forget_after_warnings(app, exception):
         shutil.rmtree(app.doctreedir, ignore_errors=True)
 
 
+def mend_pages(app, exception):
+    """Take off every page what theme and docutils should not have put there.
+
+    The icon script weighs more than the formulas, and the style sheet has the same icons as a font.
+    A list of references calls itself a list, but its entries are no list items to a screen reader.
+    """
+    if exception or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text("utf-8").replace(' role="list" class="citation-list"', "")
+        page.write_text(re.sub(r"<script[^>]*/fontawesome\.js[^>]*></script>", "", text), "utf-8")
+    for script in Path(app.outdir, "_static", "scripts").glob("fontawesome.js*"):
+        script.unlink()
+
+
+def lighten_formulas(app, config):
+    """Start MathJax with the parts that _config.yml names."""
+    config.mathjax_path = "mathjax/startup.js"
+
+
 def setup(app):
     app.connect("config-inited", key_the_cache, priority=900)
+    app.connect("config-inited", reading.name_repository)
+    app.connect("config-inited", lighten_formulas)
     app.connect("doctree-read", restore_outputs)
-    app.connect("doctree-resolved", link_downloads)
+    app.connect("env-updated", reuse.write_every_page)
     app.connect("doctree-resolved", caption_run_times)
-    app.connect("build-finished", write_downloads)
+    app.connect("doctree-resolved", reuse.offer_downloads)
+    app.connect("html-page-context", reading.describe_page)
+    app.connect("build-finished", reuse.copy_data)
+    app.connect("build-finished", mend_pages)
     app.connect("build-finished", forget_after_warnings)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    listing.setup(app)
+    return {"version": "1", "parallel_read_safe": True}

@@ -58,6 +58,13 @@ FAULTS = {  # the page that is written into a site of one page, and what the out
     ),
     "a page is not in the contents": ({"forgotten": "# Forgotten\n"}, ["forgotten.md", "toctree"]),
 }
+LACKING = {  # page -> its text, and what the output must say of it
+    "alt": (CHAPTER.replace("alt: Nothing", "width: 9px"), "without alternative text"),
+    "caption": (CHAPTER.replace("    caption: Nothing.\n", ""), "no caption"),
+    "download": (CHAPTER.replace(', "text/csv": "a,b"', ""), "no SVG and CSV to download"),
+    "table": ("# T\n\n| a | b |\n|---|---|\n| c | d |\n", "table without a name: no CSV"),
+    "citation": ("# C\n\n{cite}`nobody2024`\n", "nobody2024"),
+}
 # In a new network namespace even the loopback that kernels talk over is down.
 WITH_LOOPBACK = """import fcntl, os, socket, struct, sys
 up = struct.pack("16sh14x", b"lo", 1)
@@ -120,6 +127,48 @@ def test_a_fault_fails_the_build_until_it_is_mended(builds_with_faults, fault):
     for code, output in builds_with_faults[fault]:
         assert code != 0, output
         assert all(said in output for said in FAULTS[fault][1]), output
+
+
+@pytest.fixture(scope="module")
+def output_of_lacking(site):
+    """Return what a build says of pages that each lack something."""
+    pages = {
+        name: text.replace("fig-nothing", f"fig-{name}") for name, (text, _) in LACKING.items()
+    }
+    code, output = site(index=INDEX, **pages).build()
+    assert code != 0, output
+    return output.splitlines()
+
+
+@pytest.mark.parametrize("page", LACKING)
+def test_what_a_page_lacks_is_said_with_its_place(output_of_lacking, page):
+    said = [line for line in output_of_lacking if f"{page}.md:" in line]
+    assert any(LACKING[page][1] in line for line in said), output_of_lacking
+
+
+def test_a_whole_page_lacks_nothing(book):
+    html = (book.root / "_build/html/chapter.html").read_text("utf-8")
+    for part in ("fig-nothing.csv", "Cite this figure", "_sources/chapter.ipynb"):
+        assert part in html
+    # No address is known and no commit: none is invented.
+    assert "suggest edit" not in html.lower() and "Last updated" not in html
+
+
+def test_address_and_day_come_from_one_place_each(site):
+    made = site(index=INDEX)
+    with open(made.root / "CITATION.cff", "a") as cff:
+        cff.write("repository-code: https://github.com/planted/report\n")
+        cff.write("url: https://planted.example/\n")
+    day = {"GIT_COMMITTER_DATE": "2020-02-03T12:00:00+0000"}
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
+    for arguments in (["init", "-q"], ["add", "index.md"], [*who, "commit", "-qm", "one"]):
+        subprocess.run(["git", *arguments], cwd=made.root, check=True, env={**os.environ, **day})
+    code, output = made.build()
+    assert code == 0, output
+    html = (made.root / "_build/html/index.html").read_text("utf-8")
+    assert 'href="https://github.com/planted/report/edit/main/index.md"' in html
+    assert 'href="https://github.com/planted/report"' in html
+    assert "Last updated on 2020-02-03" in html
 
 
 def cut_network() -> list[str] | None:

@@ -1,6 +1,8 @@
 """What a reader gets: every chapter, whole and without errors, figures and tables that explain
 themselves, and links that lead somewhere."""
 
+import json
+import zipfile
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -8,6 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis.published.claims import load_claims
+from analysis.published.tables import DATA, described
 
 
 @pytest.fixture(scope="session")
@@ -39,18 +42,70 @@ def test_every_image_is_a_described_figure(articles):
             assert image.find_parent("figure"), f"{doc}: no figure around {image['src']}"
 
 
-def test_every_figure_has_a_number_a_caption_and_its_data(html, articles):
+def test_every_figure_has_a_number_a_caption_and_what_its_cell_gave(html, articles):
+    """The SVG to download is the image that is shown, the CSV what came with it."""
     figures = [(doc, figure) for doc, a in articles.items() for figure in a.select("figure")]
     assert figures
     for doc, figure in figures:
         where = f"{doc}: {figure.get('id')}"
         assert any(map(str.isdigit, figure.select_one(".caption-number").text)), where
         assert len(figure.select_one(".caption-text").text.split()) > 3, where
-        links = {a.text: a["href"] for a in figure.select(".figure-downloads a")}
-        assert set(links) == {"SVG", "CSV"}, where
         folder = (html / doc).parent
-        assert ElementTree.parse(folder / links["SVG"]).getroot().tag.endswith("svg"), where
-        assert not pd.read_csv(folder / links["CSV"]).empty, where
+        links = {a.text: folder / a["href"] for a in figure.select(".downloads a")}
+        assert set(links) == {"SVG", "CSV"}, where
+        assert ElementTree.parse(links["SVG"]).getroot().tag.endswith("svg"), where
+        shown = (folder / figure.img["src"]).read_bytes()
+        assert links["SVG"].read_bytes().strip() == shown.strip(), where
+        assert not pd.read_csv(links["CSV"]).empty, where
+        given = outputs_of(html, doc, "image/svg+xml", "text/csv")
+        assert tuple(links[kind].read_text("utf-8") for kind in ("SVG", "CSV")) in given, where
+        assert f"#{figure['id']}" in figure.select_one("details.cite").text, where
+
+
+def outputs_of(html, doc, *kinds) -> list[tuple[str, ...]]:
+    """Return what each output of a page's executed notebook has of these kinds."""
+    notebook = json.loads((html.parent / "jupyter_execute" / f"{doc}.ipynb").read_text("utf-8"))
+    return [
+        tuple("".join(output.get("data", {}).get(kind, "")) for kind in kinds)
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", [])
+    ]
+
+
+def test_the_csv_of_every_table_is_what_it_shows(html, articles):
+    tables = [(doc, table) for doc, a in articles.items() for table in a.select("table")]
+    assert tables
+    for doc, table in tables:
+        link = table.find_parent("div").find_next_sibling("p", class_="downloads").a
+        file = (html / doc).parent / link["href"]
+        rows = pd.read_csv(file, header=None, dtype=str, na_filter=False).to_numpy().tolist()
+        shown = [[" ".join(c.text.split()) for c in r.select("th, td")] for r in table.select("tr")]
+        assert rows == shown, f"{doc}: {table['id']}"
+
+
+def test_every_chapter_can_be_downloaded_executed(html, chapters):
+    for doc, chapter in chapters.items():
+        links = {a["href"] for a in chapter.select(".downloads a")}
+        assert f"../_sources/{doc}.ipynb" in links, doc
+        notebook = json.loads((html / "_sources" / f"{doc}.ipynb").read_text("utf-8"))
+        assert any(cell.get("outputs") for cell in notebook["cells"]), doc
+
+
+def test_all_figures_tables_and_data_are_listed(html, articles):
+    listed = articles["book/figures_and_data"]
+    names = {code.text for code in listed.select("ul.everything code")}
+    numbered = [e for a in articles.values() for e in a.select("figure, table")]
+    named = {e["id"] for e in numbered if e.select_one(".caption-number")}
+    assert len(named) > 20 and names == named | set(described()) | {
+        file.stem for file in (DATA / "runs").glob("*.json")
+    }
+    with zipfile.ZipFile(html / "_downloads" / "memory-wall-data.zip") as archive:
+        packed = {name: archive.read(name) for name in archive.namelist()}
+    assert packed == {
+        f"data/{file.relative_to(DATA).as_posix()}": file.read_bytes()
+        for file in DATA.rglob("*")
+        if file.is_file()
+    }
 
 
 def test_every_table_has_a_caption(articles):

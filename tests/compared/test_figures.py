@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, PathCollection
 
 from analysis.compared import figures, scaling
 from analysis.compared.training_memory import breakdown
@@ -45,15 +46,22 @@ def plots():
 
 
 def texts(figure):
-    """The boxes of all texts drawn inside the axes, labels of ticks along y included."""
+    """The boxes of all texts drawn inside the axes, of the labels of ticks, and of titles."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     for ax in figure.axes:
         shown = [t for t in ax.texts if t.get_text()]
         yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in shown]
-        low, high = sorted(ax.get_ylim())
-        ticks = [t for t in ax.get_yticklabels() if low <= t.get_position()[1] <= high]
-        yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in ticks]
+        for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+            at = [t.get_loc() for t in axis.get_major_ticks()]
+            ticks = [
+                t.label1
+                for t, place in zip(axis.get_major_ticks(), at, strict=True)
+                if min(low, high) <= place <= max(low, high)
+            ]
+            yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in ticks]
+        titles = [t for t in (ax._left_title, ax.xaxis.label, ax.yaxis.label) if t.get_text()]
+        yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in titles]
 
 
 def overlapping(figure, slack=1.0):
@@ -87,6 +95,54 @@ def test_no_text_leaves_the_figure(plots):
             for text, box in boxes:
                 assert box.x0 > -1 and box.x1 < width + 1, text
                 assert box.y0 > -1 and box.y1 < height + 1, text
+
+
+def covered(figure):
+    """Points and lines that lie under a legend inside the axes."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for ax in figure.axes:
+        if not ax.get_legend():
+            continue
+        box = ax.get_legend().get_window_extent(canvas.get_renderer())
+        lines = [line.get_xydata() for line in ax.lines]
+        points = [c.get_offsets().data for c in ax.collections if isinstance(c, PathCollection)]
+        for xy in lines + points:
+            drawn = ax.transData.transform(np.asarray(xy, float))
+            steps = np.linspace(drawn[:-1], drawn[1:], 50).reshape(-1, 2) if len(drawn) > 1 else []
+            for x, y in [*drawn, *(steps if any(xy is line for line in lines) else [])]:
+                if box.contains(x, y):
+                    yield ax.get_ylabel(), round(x), round(y)
+
+
+def test_no_legend_covers_what_is_drawn(plots):
+    assert [found for plot in plots for found in covered(plot.figure)] == []
+
+
+def test_the_data_of_a_figure_has_every_point_that_it_draws(plots):
+    """A point counts by the one of its coordinates that is data; the other may be a place."""
+    for plot in plots:
+        numbers = plot.data.select_dtypes("number").to_numpy().ravel()
+
+        def known(values, numbers=numbers):
+            return np.isclose(np.asarray(values, float)[:, None], numbers, rtol=1e-9).any(axis=1)
+
+        marks = 0
+        for ax in plot.figure.axes:
+            for drawn in ax.collections:
+                if isinstance(drawn, PathCollection):
+                    x, y = drawn.get_offsets().data.T
+                    assert (known(x) | known(y)).all()
+                    marks += len(x)
+                elif isinstance(drawn, LineCollection):
+                    assert known(
+                        [x for segment in drawn.get_segments() for x in segment[:, 0]]
+                    ).all()
+            for line in ax.lines:
+                if len(line.get_ydata()) > 2:  # a fit or a reference is drawn by its two ends
+                    assert known(line.get_ydata()).all()
+                    marks += len(line.get_ydata())
+        assert marks
 
 
 def test_the_data_of_a_figure_is_what_it_draws(plots):

@@ -9,6 +9,8 @@ from analysis.compared.figures.style import COLOURS, HALO, axes, nothing
 from analysis.compared.page import Plot, styled
 
 MARKERS = {"BERT-Base": "o", "BERT-Large": "s", "GPT-2": "^"}
+# Where a point's length stands, in points from it, so that neighbours do not meet.
+LENGTH_AT = {"BERT-Base": (5, -12), "BERT-Large": (-12, 9), "GPT-2": (8, -3)}
 
 
 def relative_latency(printed: pd.DataFrame, runs: dict[str, pd.DataFrame]) -> Plot:
@@ -99,7 +101,8 @@ def roofline(points: pd.DataFrame, bandwidth: float, peak: float) -> Plot:
             )
             edge = rows.sort_values("sequence_length").iloc[[0, -1]]
             for row in edge.itertuples():
-                ax.annotate(str(row.sequence_length), (row.intensity, row.rate / 1e9), (5, -11),
+                ax.annotate(str(row.sequence_length), (row.intensity, row.rate / 1e9),
+                            LENGTH_AT[model],
                             textcoords="offset points", fontsize=8, color=COLOURS[model],
                             path_effects=HALO)  # fmt: skip
         ax.set(xscale="log", yscale="log", xlabel="arithmetic intensity (FLOP/byte)",

@@ -97,7 +97,7 @@ def growth_sensitivity(growths: dict[str, Growth], printed: dict[str, float]) ->
             ax.axvline(printed[series], color="#d55e00", ls="--", lw=1.4)
             ax.set(xscale="log", ylim=(-2.6, 0.6))
             ax.set_title(
-                f"{NAMES[series]} (dashed: the paper's {times(printed[series])})",
+                f"{NAMES[series]} (paper: {times(printed[series])})",
                 loc="left",
                 fontsize=10,
             )
@@ -170,7 +170,7 @@ def gap(growths: dict[str, Growth], years: int = 20) -> Plot:
             xticks=elapsed[::5],
             ylabel="growth of peak FLOPS\nover growth of this (factor)",
         )
-        ax.legend(loc="upper left")
+        figure.legend(loc="outside upper left")
     return Plot(figure, rows)
 
 

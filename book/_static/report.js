@@ -1,0 +1,37 @@
+// From a file no page can be fetched: search shows its results without excerpts.
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
+// A table that is wider than its place is stacked: each row a card, each cell under its heading.
+function stack(table) {
+  const box = table.parentElement;
+  table.classList.remove("stacked");
+  table.classList.toggle("stacked", box.scrollWidth > box.clientWidth + 1);
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  const tables = [...document.querySelectorAll(".pst-scrollable-table-container > table")];
+  for (const table of tables) {
+    const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+    for (const row of table.rows) {
+      row.setAttribute("role", "row"); // stacking takes the roles that a table gives
+      for (const [i, cell] of [...row.cells].entries()) {
+        cell.setAttribute("role", cell.tagName === "TH" ? "columnheader" : "cell");
+        cell.dataset.head = heads[i] ?? "";
+        cell.classList.toggle("wide", cell.textContent.trim().length > 20);
+      }
+    }
+    table.setAttribute("role", "table");
+    for (const group of table.querySelectorAll("thead, tbody")) {
+      group.setAttribute("role", "rowgroup");
+    }
+  }
+  const fit = () => tables.forEach(stack);
+  fit();
+  addEventListener("resize", fit);
+  document.fonts?.ready.then(fit);
+
+  // Whoever has no mouse scrolls what is wide with the keyboard, so it must take the focus.
+  for (const box of document.querySelectorAll("div.highlight pre, .output pre, div.math")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+  }
+});

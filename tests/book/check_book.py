@@ -1,0 +1,288 @@
+"""The built book in a real browser, without a network: `make check-book` (not `make test`)."""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+WIDTHS = (375, 768, 1440)
+MOST_BYTES = 2_500_000  # of a chapter, formulas included
+SMALLEST_FIGURE = 0.7  # of its natural size, in which the smallest letters have 8 points
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+HOW_TO_GET_ONE = (
+    "no Chromium was found: on Debian or Ubuntu say apt-get install chromium, "
+    "elsewhere .venv/bin/playwright install chromium"
+)
+# Whatever is not on this machine does not exist; nothing runs beside the pages.
+SWITCHES = [
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+AXE = {"resultTypes": ["violations"], "preload": False}  # preloading asks for what is no page's own
+# What a reader of this width would stumble over, as a list of texts.
+STUMBLES = """() => {
+  const said = [], page = document.documentElement, article = document.querySelector("article");
+  const name = (e) => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "." + e.className);
+  const scrolls = (e) => e && (/auto|scroll/.test(getComputedStyle(e).overflowX)
+    || scrolls(e.parentElement));
+  if (page.scrollWidth > innerWidth) said.push(`page is ${page.scrollWidth} px wide`);
+  for (const e of article?.querySelectorAll("*") ?? []) {
+    if (e.closest("mjx-container, .math, .headerlink, button, details:not([open])")) continue;
+    const box = e.getBoundingClientRect(), style = getComputedStyle(e);
+    if (!box.width || style.clipPath !== "none") continue;
+    if ((box.right > innerWidth + 1 || box.left < -1) && !scrolls(e.parentElement))
+      said.push(`${name(e)} leaves the page`);
+    if (style.overflowX === "hidden" && e.scrollWidth > e.clientWidth + 1)
+      said.push(`${name(e)} is cut off`);
+  }
+  for (const number of article?.querySelectorAll("div.math .eqno") ?? []) {
+    const a = number.getBoundingClientRect();
+    const b = number.parentElement.querySelector("mjx-math")?.getBoundingClientRect();
+    if (b && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
+      said.push(`${number.textContent} lies on its formula`);
+  }
+  for (const e of article?.querySelectorAll("section > *, .cell > *, .cell_output > *") ?? []) {
+    const next = e.nextElementSibling;
+    if (!next || [e, next].some((x) => getComputedStyle(x).float !== "none" || !x.offsetHeight
+        || getComputedStyle(x).position === "absolute")) continue;
+    if (e.getBoundingClientRect().bottom > next.getBoundingClientRect().top + 2)
+      said.push(`${name(e)} lies on ${name(next)}`);
+  }
+  return said;
+}"""
+MISSING = """() => [
+  ...[...document.images].filter((i) => !i.complete || !i.naturalWidth)
+    .map((i) => "image " + i.getAttribute("src")),
+  ...[...document.querySelectorAll(".math")]
+    .filter((m) => !m.querySelector("mjx-container") || m.querySelector("mjx-merror"))
+    .map((m) => "formula " + m.textContent),
+  ...([...document.fonts].some((f) => /Awesome/.test(f.family) && f.status === "loaded")
+    ? [] : ["icons"]),
+]"""
+SCALES = """() => [...document.querySelectorAll("article figure img")]
+  .map((i) => i.clientWidth / i.naturalWidth)"""
+AT_REST = """async () => {
+  for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
+  await Promise.allSettled(document.getAnimations().map((animation) => animation.finished));
+}"""
+FIRST_PAINT = """() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0"""
+
+
+@dataclass
+class Visit:
+    """What a browser met on one page."""
+
+    foreign: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    stumbles: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    scales: list[float] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    first_paint: float = 0
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+        found = next(filter(None, map(shutil.which, (*BROWSERS, own))), None)
+        if found is None:
+            stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+            stop(HOW_TO_GET_ONE)
+        browser = playwright.chromium.launch(executable_path=found, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def serve():
+    """Return a function that serves a folder on this machine and returns its address."""
+    servers = []
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    def start(folder: Path) -> str:
+        handler = functools.partial(Quiet, directory=str(folder))
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+
+
+def listen(page, base: str, visit: Visit):
+    """Note what a page asks for and complains of."""
+
+    def asked(request):
+        if not request.url.startswith((base, "data:", "blob:")):
+            visit.foreign.append(request.url)
+
+    page.on("request", asked)
+    page.on("requestfinished", lambda r: visit.sizes.append(r.sizes()["responseBodySize"]))
+    page.on("requestfailed", lambda r: visit.errors.append(f"{r.url}: {r.failure}"))
+    page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    page.on("response", lambda r: r.status >= 400 and visit.errors.append(f"{r.url}: {r.status}"))
+    page.on("console", lambda m: m.type == "error" and visit.errors.append(m.text))
+
+
+def settle(page):
+    """Wait until fonts and formulas are there."""
+    page.evaluate(
+        "async () => { await window.MathJax?.startup?.promise; await document.fonts.ready }"
+    )
+
+
+def look(browser, base: str, path: str, axe: Axe | None = None) -> Visit:
+    """Open a page, and look at it at every width and, with axe, in both themes."""
+    visit = Visit()
+    page = browser.new_page(viewport={"width": WIDTHS[-1], "height": 900})
+    listen(page, base, visit)
+    page.goto(f"{base}/{path}", wait_until="load")
+    settle(page)
+    visit.first_paint = page.evaluate(FIRST_PAINT)
+    visit.missing = page.evaluate(MISSING)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate(AT_REST)
+        visit.stumbles += [f"{width} px: {said}" for said in page.evaluate(STUMBLES)]
+        if width == WIDTHS[0]:
+            visit.scales = page.evaluate(SCALES)
+    for theme in ("light", "dark") if axe else ():
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        page.evaluate(AT_REST)
+        for found in axe.run(page, options=AXE).response["violations"]:
+            if found["impact"] in ("serious", "critical"):
+                where = [" ".join(node["target"]) for node in found["nodes"][:3]]
+                visit.violations.append(f"{theme}: {found['id']} at {where}")
+    page.close()
+    return visit
+
+
+def of(visits: dict[str, Visit], name: str) -> dict[str, list]:
+    """Return what was found of one kind, by page, where there is any."""
+    return {path: getattr(visit, name) for path, visit in visits.items() if getattr(visit, name)}
+
+
+@pytest.fixture(scope="module")
+def paths(html, pages) -> list[str]:
+    """Return every page that does not merely send on to another."""
+    own = [file for file, page in pages.items() if not page.select("meta[http-equiv=Refresh]")]
+    return sorted(file.relative_to(html).as_posix() for file in own)
+
+
+@pytest.fixture(scope="module")
+def online(browser, serve, html, paths):
+    base, axe = serve(html), Axe()
+    return {path: look(browser, base, path, axe) for path in paths}
+
+
+@pytest.fixture(scope="module")
+def offline(browser, html, paths):
+    return {path: look(browser, html.as_uri(), path) for path in paths}
+
+
+@pytest.mark.parametrize("name", ["foreign", "errors", "missing", "stumbles", "violations"])
+def test_no_page_has_any(online, name):
+    assert of(online, name) == {}
+
+
+@pytest.mark.parametrize("name", ["foreign", "errors", "missing"])
+def test_no_page_opened_as_a_file_has_any(offline, name):
+    assert of(offline, name) == {}
+
+
+def test_letters_of_figures_can_be_read_on_a_phone(online):
+    scales = {path: min(visit.scales) for path, visit in online.items() if visit.scales}
+    assert scales and {p: s for p, s in scales.items() if s < SMALLEST_FIGURE} == {}
+
+
+def test_chapters_are_light(online, capsys):
+    sizes = {p: sum(v.sizes) for p, v in online.items() if p.startswith("notebooks/")}
+    slowest = max(online, key=lambda path: online[path].first_paint)
+    with capsys.disabled():
+        print(f"\nheaviest chapter {max(sizes.values()) / 1e6:.2f} MB; slowest first paint "
+              f"{online[slowest].first_paint:.0f} ms ({slowest})")  # fmt: skip
+    assert min(sizes.values()) > 100_000  # they were counted
+    assert {path: size for path, size in sizes.items() if size > MOST_BYTES} == {}
+
+
+@pytest.mark.parametrize("way", ["served", "file"])
+def test_search_finds_a_word_and_its_page(browser, serve, html, way):
+    base = serve(html) if way == "served" else html.as_uri()
+    visit, page = Visit(), browser.new_page()
+    listen(page, base, visit)
+    page.goto(f"{base}/search.html?q=ridge", wait_until="networkidle")  # excerpts are there
+    page.locator("#search-results li a", has_text="Roofline").click()
+    assert "ridge point" in page.locator("article").inner_text()
+    assert (visit.foreign, visit.errors) == ([], [])
+    page.goto(f"{base}/search.html?q=xyzzy")
+    page.get_by_text("did not match any documents").wait_for()
+    page.close()
+
+
+def test_the_theme_is_toggled_and_kept(browser, serve, html):
+    page = browser.new_page(color_scheme="light")
+    page.goto(f"{serve(html)}/book/index.html")
+    seen = {}
+    for _ in range(3):
+        page.locator(".article-header-buttons .theme-switch-button").click()
+        theme = page.evaluate("document.documentElement.dataset.theme")
+        seen[theme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        page.reload()
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+    assert set(seen) == {"light", "dark"} and len(set(seen.values())) == 2
+    page.close()
+
+
+def test_the_contents_open_on_a_phone(browser, serve, html):
+    page = browser.new_page(viewport={"width": WIDTHS[0], "height": 800})
+    page.goto(f"{serve(html)}/book/index.html")
+    page.locator(".bd-header-article .primary-toggle").click()
+    page.get_by_role("link", name="Glossary", exact=True).first.click()
+    assert page.locator("article h1").inner_text().startswith("Glossary")
+    page.close()
+
+
+PLANTED = """<!doctype html><html lang="en"><title>Planted</title><meta name="viewport"
+content="width=device-width"><main><article class="bd-article"><section><h1>Planted</h1>
+<p style="width: 900px">wide</p><p style="margin-bottom: -3em">on</p><p>another</p>
+<div style="overflow: hidden; width: 9em; white-space: nowrap">cut off, since it is too long</div>
+<figure><img src="gone.svg"></figure><span class="math">x</span>
+<p style="color: #eee; background: #fff">pale</p></section></article></main>
+<script src="https://elsewhere.example/x.js"></script>
+<script>console.error("planted")</script></html>"""
+
+
+def test_planted_faults_are_seen(browser, serve, tmp_path):
+    (tmp_path / "planted.html").write_text(PLANTED, "utf-8")
+    visit = look(browser, serve(tmp_path), "planted.html", Axe())
+    assert visit.foreign == ["https://elsewhere.example/x.js"]
+    assert {"planted"} <= set(visit.errors) and any("gone.svg" in e for e in visit.errors)
+    assert {m.split()[0] for m in visit.missing} == {"image", "formula", "icons"}
+    for said in ("375 px: page is", "leaves the page", "lies on", "is cut off"):
+        assert any(said in stumble for stumble in visit.stumbles), said
+    for rule in ("image-alt", "color-contrast"):
+        assert any(rule in violation for violation in visit.violations), rule
