@@ -8,6 +8,7 @@ from analysis.compared.figures.machine import (
     relative_latency,
     roofline,
 )
+from analysis.compared.figures.overview import claims, rooflines
 from analysis.compared.figures.trends import (
     gap,
     growth_choices,
@@ -18,6 +19,7 @@ from analysis.compared.figures.trends import (
 )
 
 __all__ = [
+    "claims",
     "counts_by_length",
     "gap",
     "growth_choices",
@@ -30,6 +32,7 @@ __all__ = [
     "predicted_against_measured",
     "relative_latency",
     "roofline",
+    "rooflines",
     "scaling_disparity",
     "training_memory",
 ]
