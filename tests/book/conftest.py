@@ -18,7 +18,15 @@ import yaml
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("_config.yml", "requirements.lock", "pyproject.toml", "analysis", "data", "book")
+COPIED = (
+    "_config.yml",
+    "CITATION.cff",
+    "requirements.lock",
+    "pyproject.toml",
+    "analysis",
+    "data",
+    "book",
+)
 
 
 @dataclass(frozen=True)
