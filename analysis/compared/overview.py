@@ -68,6 +68,7 @@ def claims_table(run: Run, archived: dict[str, Run], name: str, caption: str) ->
             {
                 "No.": claim.number,
                 "Claim": claim.claim,
+                "Verdict": BADGES[claim.verdict],
                 "Printed in": f"[{escape(claim.printed_in)}](<{claim.source}>)",
                 "Paper": number(claim.published),
                 "Data and arithmetic": "" if here else ours,
@@ -77,7 +78,6 @@ def claims_table(run: Run, archived: dict[str, Run], name: str, caption: str) ->
                 if pd.isna(claim.deviation)
                 else percent(claim.deviation, sign=True),
                 "Tolerance": f"± {percent(claim.tolerance)}",
-                "Verdict": BADGES[claim.verdict],
                 "Computed in": f"{{doc}}`/notebooks/{page}`, {{numref}}`{label}`",
             }
         )

@@ -91,7 +91,7 @@ def test_the_filter_shows_the_claims_of_one_verdict(html, browser_page):
 
 
 def launches(site, address):
-    made = site(index="# Start\n\n```{toctree}\n```\n")
+    made = site(index="# Start\n")
     (made.root / "notebooks").mkdir()
     (made.root / "notebooks" / "01_one.md").write_text(NOTEBOOK % "print(1)", "utf-8")
     toc = made.root / "_toc.yml"
@@ -123,3 +123,8 @@ def test_text_of_run_files_shows_as_text(site, html):
     text = (made.root / "_build/html/machines.html").read_text("utf-8")
     assert "<script>alert(1)" not in text and 'href="javascript' not in text
     assert text.count("alert(1)&lt;/script&gt; [x](javascript:0) {{x}} $a$ | *b* {doc}") >= 3
+
+
+def test_a_missing_citation_key_fails_the_build_with_its_place(site):
+    code, output = site(index="# Start\n\n```{bibtex} nobody\n```\n").build()
+    assert code != 0 and "index.md:3" in output and "nobody: no entry" in output
