@@ -11,7 +11,7 @@ from pybtex.database import parse_string
 
 from analysis.errors import InputError
 from publishing.chapter import find_chapter
-from publishing.citation import data_sources
+from publishing.citation import data_sources, repository
 from publishing.pdf import QUIET, find_browser
 
 NOTEBOOK = """---
@@ -110,6 +110,12 @@ def test_launch_buttons_open_the_generated_notebook_of_the_published_repository(
         "https://mybinder.org/v2/gh/someone/report/launch?labpath=notebooks%2F01_one.ipynb",
         "https://colab.research.google.com/github/someone/report/blob/launch/notebooks/01_one.ipynb",
     ]
+
+
+def test_chapters_have_launch_buttons_where_the_repository_is_known(pages, html, documents):
+    for doc in (d for d in documents if d.startswith("notebooks/")):
+        links = pages[html / f"{doc}.html"].select("a[href*='mybinder.org']")
+        assert bool(links) == (repository() is not None), doc
 
 
 def test_text_of_run_files_shows_as_text(site, html):
