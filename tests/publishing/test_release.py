@@ -84,3 +84,8 @@ def test_differences_names_what_differs(tmp_path):
         release.pack(tmp_path / name / "r.zip", content, {}, 1_700_000_000)
     found = release.differences(tmp_path / "one" / "r.zip", tmp_path / "two" / "r.zip")
     assert found == ["r/MANIFEST.json", "r/SHA256SUMS", "r/b"]
+
+
+def test_a_release_is_built_as_make_book_builds():
+    makefile = (release.ROOT / "Makefile").read_text("utf-8")
+    assert f"jupyter-book build . {' '.join(release.FLAGS)}\n" in makefile
