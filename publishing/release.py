@@ -36,10 +36,9 @@ def git(*arguments: str, root: Path = ROOT) -> str:
 def clean_commit(root: Path = ROOT) -> tuple[str, int]:
     """Return the commit and its time; InputError if the tree holds anything else."""
     if changed := git("status", "--porcelain", root=root).splitlines():
-        raise InputError(
-            f"{len(changed)} files differ from the commit ({changed[0].split()[-1]}, ...): "
-            "commit or remove them, then release"
-        )
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        first = changed[0].split(maxsplit=1)[1]
+        raise InputError(f"not as committed: {first}{more}; commit or remove it, then release")
     return git("rev-parse", "HEAD", root=root), int(git("log", "-1", "--format=%ct", root=root))
 
 

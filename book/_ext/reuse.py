@@ -17,7 +17,7 @@ TABLES = "_downloads/tables"
 
 
 class BibTeX(SphinxDirective):
-    """`{bibtex} KEY`: an entry of references.bib; `report`; or `data`: its sources but the paper."""
+    """`{bibtex} KEY`: an entry of references.bib, `report`, or `data`: sources but the paper."""
 
     required_arguments = 1
 
