@@ -7,11 +7,15 @@ BUDGET ?= smoke
 export BUDGET RUN
 export PYTHONDONTWRITEBYTECODE := 1
 
-# The first target says what there is.
-.PHONY: help book measure measure-links test check-book serve lab lint lock clean
+# The run that a release is built from, unless RUN says otherwise.
+RELEASED := amd-epyc-2-cores
 
+.PHONY: help book measure measure-links chapter pdf release check-release launch check-binder test \
+  check-book serve lab lint lock clean
+
+# The first target says what there is.
 help:  ## show these targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is %d.%d: say make PYTHON=python3.12" % v)'
@@ -33,6 +37,24 @@ measure: .venv/installed  ## measure this machine (BUDGET=smoke|quick|full)
 measure-links: .venv/installed  ## measure links between PROCESSES=2 processes, into the run OUT
 	$(BIN)/python -m analysis links --processes $(or $(PROCESSES),2) $(if $(OUT),--out $(OUT))
 
+chapter: .venv/installed  ## execute one chapter (NAME=01_scaling_disparity) as a notebook
+	@$(BIN)/python -m publishing.chapter "$(NAME)"
+
+pdf: book  ## print the whole book as PDF (needs Chromium)
+	@$(BIN)/python -m publishing.pdf
+
+release: .venv/installed  ## pack the commit with its built book, the same bytes each time
+	@$(BIN)/python -m publishing.release "$(or $(RUN),$(RELEASED))"
+
+check-release: .venv/installed  ## build the release twice and compare
+	@$(BIN)/python -m publishing.release "$(or $(RUN),$(RELEASED))" --twice
+
+launch: .venv/installed  ## write the chapters as .ipynb, as Binder and Colab open them
+	@$(BIN)/python -m publishing.launch
+
+check-binder:  ## build Binder's environment from nothing and run the launched notebooks in it
+	PYTHON=$(PYTHON) binder/check
+
 test: book  ## build the book and run every test
 	$(BIN)/python -m pytest
 
@@ -48,8 +70,8 @@ lab: .venv/installed  ## open the chapters as notebooks in JupyterLab
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 lint: .venv/installed  ## check the style of the code
-	$(BIN)/ruff check analysis tests book/_ext
-	$(BIN)/ruff format --check analysis tests book/_ext
+	$(BIN)/ruff check analysis publishing tests book/_ext
+	$(BIN)/ruff format --check analysis publishing tests book/_ext
 
 # torch brings the CUDA packages that its own wheel names, so that a CPU-only wheel can go without.
 lock:  ## pin again what pyproject.toml allows (needs uv)
@@ -57,4 +79,4 @@ lock:  ## pin again what pyproject.toml allows (needs uv)
 	  pyproject.toml | grep -vE '^(nvidia|cuda|triton)-?' > requirements.lock
 
 clean:  ## remove what was built (not what was measured)
-	rm -rf _build
+	rm -rf _build dist

@@ -72,6 +72,21 @@ class Table:
         }
 
 
+@dataclass(frozen=True)
+class Download:
+    """A table that a page offers whole, as the file `name` (book/_ext/rerun.py writes it)."""
+
+    frame: pd.DataFrame
+    name: str
+
+    def _repr_mimebundle_(self, **_):
+        return {
+            "text/csv": self.frame.to_csv(index=False),
+            "text/markdown": f"Download: {{table-file}}`{self.name}`",
+            "text/plain": f"<{self.name}, {len(self.frame)} rows>",
+        }
+
+
 def _row(cells) -> str:
     return "| " + " | ".join(cells) + " |"
 

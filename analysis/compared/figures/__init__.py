@@ -9,6 +9,7 @@ from analysis.compared.figures.machine import (
     relative_latency,
     roofline,
 )
+from analysis.compared.figures.overview import claims, rooflines
 from analysis.compared.figures.trends import (
     gap,
     growth_choices,
@@ -20,6 +21,7 @@ from analysis.compared.figures.trends import (
 
 __all__ = [
     "bus_bandwidths",
+    "claims",
     "counts_by_length",
     "gap",
     "growth_choices",
@@ -32,6 +34,7 @@ __all__ = [
     "predicted_against_measured",
     "relative_latency",
     "roofline",
+    "rooflines",
     "scaling_disparity",
     "training_memory",
 ]

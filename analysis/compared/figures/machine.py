@@ -123,7 +123,8 @@ def machine_among(rows: pd.DataFrame, here: pd.DataFrame) -> Plot:
         ax.scatter(here["bandwidth"], here["peak"], marker="*", s=150, color="#d55e00", zorder=5)
         for row in here.itertuples():
             ax.annotate(row.name, (row.bandwidth, row.peak), (8, -3), textcoords="offset points",
-                        color="#b34a00", fontsize=9, path_effects=HALO)  # fmt: skip
+                        color="#b34a00", fontsize=9, path_effects=HALO,
+                        parse_math=False)  # fmt: skip
         ax.set(xscale="log", yscale="log", xlabel="memory bandwidth (GB/s)",
                ylabel="FP32 peak (GFLOP/s)")  # fmt: skip
     both = [rows.assign(measured=False), here.assign(measured=True)]

@@ -1,0 +1,136 @@
+"""What readers take away: files, commands, citations, launches; and text of run files as text."""
+
+import json
+import os
+import re
+
+import pandas as pd
+import pytest
+from playwright.sync_api import sync_playwright
+from pybtex.database import parse_string
+
+from analysis.errors import InputError
+from publishing.chapter import find_chapter
+from publishing.citation import data_sources, repository
+from publishing.pdf import QUIET, find_browser
+
+NOTEBOOK = """---
+kernelspec: {name: python3, display_name: Python 3}
+jupytext: {text_representation: {format_name: myst}}
+---
+
+# Page
+
+```{code-cell}
+%s
+```
+"""
+MARKUP = "<script>alert(1)</script> [x](javascript:0) {{x}} $a$ | *b* {doc}`y`"
+SHOWN = """from analysis.compared import overview, profiling
+runs = profiling.archived_runs()
+run = runs["planted"]
+for show, what in ((overview.machines_table, runs), (profiling.run_card, run)):
+    more = ["Caption."] if show is overview.machines_table else []
+    display(show(what, f"tab-{show.__name__.replace('_', '-')}", *more))"""
+
+
+def test_the_file_of_verdicts_is_what_table_and_figure_show(html, pages):
+    page = pages[html / "book" / "verdicts.html"]
+    link = page.find("a", string="verdicts.csv")
+    text = (html / "book" / link["href"]).resolve().read_text("utf-8")
+    assert text == (html / "_downloads/figures/fig-verdicts.csv").read_text("utf-8")
+    table = page.find("table", id="tab-all-claims")
+    heads = [th.get_text(strip=True) for th in table.select("thead th")]
+    shown = [[td.get_text(" ", strip=True) for td in tr("td")] for tr in table.select("tbody tr")]
+    shown, file = pd.DataFrame(shown, columns=heads), pd.read_csv(html / "book" / link["href"])
+    assert list(shown["No."].astype(int)) == list(file["number"])
+    badges = shown["Verdict"].str.replace(r"^\W+", "", regex=True)
+    assert list(badges) == list(file["verdict"])
+
+
+def test_every_chapter_says_how_to_run_it_alone(pages, html, documents):
+    listed = pages[html / "book" / "rerun.html"].get_text()
+    for doc in (d for d in documents if d.startswith("notebooks/")):
+        line = pages[html / f"{doc}.html"].select_one("article .run-again").get_text()
+        name = re.search(r"make chapter NAME=(\w+)\. ", line)[1]
+        assert find_chapter(name).stem == doc.removeprefix("notebooks/")
+        assert re.search(r"takes (less than|over) \w+ \w+", line), line
+        assert f"make chapter NAME={name}" in listed
+
+
+def test_the_cite_page_has_an_entry_for_report_paper_and_each_source(pages, html):
+    page = pages[html / "book" / "cite.html"]
+    text = "\n".join(block.get_text() for block in page.select(".highlight-bibtex pre"))
+    keys = set(parse_string(text, "bibtex").entries)
+    assert keys >= {"memory_wall_report", "gholami2024", *data_sources().values()}
+
+
+@pytest.fixture
+def browser_page():
+    with sync_playwright() as playwright:
+        try:
+            found = find_browser(playwright)
+        except InputError as error:
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(str(error))
+        browser = playwright.chromium.launch(executable_path=found, args=QUIET)
+        yield browser.new_page()
+        browser.close()
+
+
+def test_the_filter_shows_the_claims_of_one_verdict(html, browser_page):
+    browser_page.goto((html / "book" / "verdicts.html").as_uri())
+    rows = browser_page.locator("#tab-all-claims tbody tr")
+    every = rows.count()
+    for button in browser_page.locator(".verdict-filter button").all():
+        wanted = button.get_attribute("data-verdict")
+        button.press("Enter")
+        assert button.get_attribute("aria-pressed") == "true"
+        shown = [row.inner_text() for row in rows.all() if row.is_visible()]
+        assert shown and all(wanted in ("all", "") or wanted in text for text in shown)
+        assert f"{len(shown)} of {every}" in browser_page.get_by_role("status").inner_text()
+
+
+def launches(site, address):
+    made = site(index="# Start\n")
+    (made.root / "notebooks").mkdir()
+    (made.root / "notebooks" / "01_one.md").write_text(NOTEBOOK % "print(1)", "utf-8")
+    toc = made.root / "_toc.yml"
+    toc.write_text(toc.read_text() + "chapters: [{file: notebooks/01_one}]\n", "utf-8")
+    if address:
+        with open(made.root / "CITATION.cff", "a") as file:
+            file.write(f"repository-code: {address}\n")
+    code, output = made.build()
+    assert code == 0, output
+    html = (made.root / "_build/html/notebooks/01_one.html").read_text("utf-8")
+    return re.findall(r'href="(https://(?:mybinder|colab)[^"]*)"', html)
+
+
+def test_launch_buttons_open_the_generated_notebook_of_the_published_repository(site):
+    assert launches(site, "https://github.com/someone/report") == [
+        "https://mybinder.org/v2/gh/someone/report/launch?labpath=notebooks%2F01_one.ipynb",
+        "https://colab.research.google.com/github/someone/report/blob/launch/notebooks/01_one.ipynb",
+    ]
+
+
+def test_chapters_have_launch_buttons_where_the_repository_is_known(pages, html, documents):
+    for doc in (d for d in documents if d.startswith("notebooks/")):
+        links = pages[html / f"{doc}.html"].select("a[href*='mybinder.org']")
+        assert bool(links) == (repository() is not None), doc
+
+
+def test_text_of_run_files_shows_as_text(site, html):
+    made = site(index="# Start\n", machines=NOTEBOOK % SHOWN)
+    path = next((made.root / "data" / "runs").glob("*.json"))
+    run = json.loads(path.read_text("utf-8"))
+    run["machine"] |= {"device_name": MARKUP, "cpu": MARKUP, "os": MARKUP}
+    (made.root / "data" / "runs" / "planted.json").write_text(json.dumps(run), "utf-8")
+    code, output = made.build()
+    assert code == 0, output
+    text = (made.root / "_build/html/machines.html").read_text("utf-8")
+    assert "<script>alert(1)" not in text and 'href="javascript' not in text
+    assert text.count("alert(1)&lt;/script&gt; [x](javascript:0) {{x}} $a$ | *b* {doc}") >= 3
+
+
+def test_a_missing_citation_key_fails_the_build_with_its_place(site):
+    code, output = site(index="# Start\n\n```{bibtex} nobody\n```\n").build()
+    assert code != 0 and "index.md:3" in output and "nobody: no entry" in output
