@@ -41,6 +41,16 @@ def ridges(data: Path | None = None, unshipped: bool = False) -> pd.DataFrame:
     return rows[[*keys, "bits", "memory", "value", "batch"]]
 
 
+def shipped_machines(data: Path | None = None) -> pd.DataFrame:
+    """Return shipped hardware with memory of its own: name, year, bandwidth (GB/s), FP32 peak."""
+    kinds = {"kind": ("accelerator", "graphics card", "processor")}
+    peak = usable("accelerators", "peak_fp32", data, **kinds)
+    bandwidth = usable("accelerators", "memory_bandwidth", data, **kinds)
+    both = peak.merge(bandwidth, on="name", suffixes=("", "_memory"))
+    both = both.rename(columns={"value": "peak", "value_memory": "bandwidth"})
+    return both.assign(year=both["date"].dt.year)[["name", "year", "bandwidth", "peak"]]
+
+
 def lowest_precision(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the row of the highest ridge point of each accelerator: that of its fewest bits."""
     return rows.loc[rows.groupby("name")["value"].idxmax()].sort_values("date")

@@ -45,6 +45,14 @@ SERIES = {
         "models", "training_compute", {"kind": LANGUAGE}, largest_of_year=True
     ),
 }
+NAMES = {
+    "peak_flops": "peak FLOPS",
+    "dram_bandwidth": "DRAM bandwidth",
+    "interconnect": "interconnect",
+    "accelerator_memory": "accelerator memory",
+    "transformer_parameters": "Transformer size",
+    "transformer_training_compute": "training compute",
+}
 # With six tests at this level each, one false alarm in all has a chance of 5 % (Bonferroni).
 LEVEL = 0.05 / len(SERIES)
 FEWEST = 5  # later points; with fewer, a rate is left undecided
@@ -89,11 +97,10 @@ def refit(trend: str, later: pd.DataFrame, data: Path | None = None) -> Growth:
     return fit(pd.concat([trend_points(trend, data), later]))
 
 
-def foretold(trend: str, later: pd.DataFrame, data: Path | None = None) -> pd.DataFrame:
-    """Return `later` with what the paper's points foretell for its dates: line, low, high."""
-    paper = trend_points(trend, data)
+def foretold(paper: pd.DataFrame, later: pd.DataFrame) -> pd.DataFrame:
+    """Return `later` with what the `paper` points foretell for its dates: line, low, high."""
     at = predict(paper["date"].to_numpy(), paper["value"].to_numpy(), later["date"].to_numpy())
-    return later.assign(trend=trend, line=at.line, low=at.low, high=at.high)
+    return later.assign(line=at.line, low=at.low, high=at.high)
 
 
 @dataclass(frozen=True)
@@ -126,13 +133,18 @@ class Outcome:
         return "continued" if 2 * self.inside > len(self.points) else "undecided"
 
 
-def outcome(trend: str, later: pd.DataFrame, data: Path | None = None) -> Outcome:
-    """Compare `later` points with the paper's of `trend`."""
-    paper = trend_points(trend, data)
+def outcome(
+    trend: str,
+    later: pd.DataFrame,
+    data: Path | None = None,
+    paper: pd.DataFrame | None = None,
+) -> Outcome:
+    """Compare `later` points with the paper's of `trend`, or with those given as `paper`."""
+    paper = trend_points(trend, data) if paper is None else paper
     both = pd.concat([paper, later])
     parting = line_break(both["date"].to_numpy(), both["value"].to_numpy(),
                          np.arange(len(both)) >= len(paper))  # fmt: skip
-    return Outcome(trend, fit(paper), fit(both), foretold(trend, later, data), parting)
+    return Outcome(trend, fit(paper), fit(both), foretold(paper, later), parting)
 
 
 def outcomes(data: Path | None = None) -> dict[str, Outcome]:
@@ -153,52 +165,11 @@ def left_out(trend: str, data: Path | None = None) -> pd.DataFrame:
     return rows[out & (rows["date"] > trend_points(trend, data)["date"].max())]
 
 
-@dataclass(frozen=True)
-class Variant:
-    """One other way to choose the later points of a trend."""
-
-    trend: str
-    points: str
-    outcome: Outcome
-
-
-def variants(data: Path | None = None) -> list[Variant]:
-    """Return the hardware trends and the models' with other choices of later points."""
-    nvidia = {"vendor": ("NVIDIA",)}
-    makers = load_table("accelerators", data)["vendor"].unique()
-    others = {"vendor": tuple(v for v in makers if v != "NVIDIA")}
-    lanes = ("PCIe", "NVLink", "Infinity Fabric", "UALink")
-    chips = [
-        ("NVIDIA only", nvidia),
-        ("all but NVIDIA", others),
-        ("best of each year", {"largest_of_year": True}),
-        ("announced ones too", {"unshipped": True}),
-    ]
-    rates = [("at 8 bits", "peak_8bit_dense"), ("at 4 bits", "peak_4bit_dense")]
-    chosen = [
-        ("peak_flops", [("at 16 bits", {}), *((name, {"quantity": q}) for name, q in rates)]),
-        ("peak_flops", [(f"at 16 bits, {name}", changes) for name, changes in chips]),
-        ("dram_bandwidth", [("all", {}), *chips]),
-        ("interconnect", [("lanes of PCIe and NVLink", {}),
-                          ("lanes of other links too", {"family": lanes})]),
-        ("accelerator_memory", [("all", {}), *chips]),
-        ("transformer_parameters", [("largest of each year", {}),
-                                    ("all models of the table", {"largest_of_year": False})]),
-        ("transformer_training_compute", [("largest of each year", {}),
-                                          ("all models of the table", {"largest_of_year": False})]),
-    ]  # fmt: skip
-    return [
-        Variant(trend, name, outcome(trend, later_points(trend, data, **changes), data))
-        for trend, ways in chosen
-        for name, changes in ways
-    ]
-
-
-def outcomes_table(found: dict[str, Outcome], names: dict[str, str], name: str) -> Table:
+def outcomes_table(found: dict[str, Outcome], name: str) -> Table:
     """Show each rate: the paper's, refitted with all points, the later points, the break."""
     rows = [
         {
-            "Rate": names[o.trend],
+            "Rate": NAMES[o.trend],
             "Paper, per 2 years": times(o.paper.over(2)),
             "With all points": f"{times(o.refit.over(2))} ({between(o.refit.interval_over(2))})",
             "Later points foretold": f"{o.inside} of {len(o.points)}",
