@@ -17,6 +17,7 @@ COMPUTED_IN = {
     "arithmetic_intensity": ("04_arithmetic_intensity", "tab-intensity"),
     "profiling": ("06_profiling", "tab-profiling"),
     "roofline": ("07_roofline", "tab-roofline"),
+    "since_the_paper": ("08_since_the_paper", "tab-since"),
 }
 
 

@@ -9,8 +9,10 @@ import pandas as pd
 from analysis.compared.counts import LENGTHS, PAPER_MODELS, VALUES, count
 from analysis.compared.page import Table, number, percent
 from analysis.compared.profiling import gpt2_over_bert, lengths_in_order
+from analysis.compared.ridges import since_the_paper
 from analysis.compared.roofs import holds
 from analysis.compared.scaling import TRENDS, fit, trend_points
+from analysis.compared.since import FEWEST, SERIES, later_points, refit
 from analysis.compared.training_memory import activations_over_parameters
 from analysis.measured.runs import Run
 from analysis.published.claims import Claim, load_claims
@@ -66,12 +68,20 @@ def _growth(trend: str, years: float) -> Callable[[Path | None], float]:
     return lambda data: fit(trend_points(trend, data)).over(years)
 
 
+def _refit(trend: str) -> Callable[[Path | None], float | None]:
+    def growth(data: Path | None) -> float | None:
+        later = later_points(trend, data)
+        return None if len(later) < FEWEST else refit(trend, later, data).over(2)
+
+    return growth
+
+
 def _count(model: str, length: int, quantity: str) -> Callable[[Path | None], float]:
     return lambda _: float(VALUES[quantity](count(PAPER_MODELS[model], length)["total"]))
 
 
-# Claim -> our number for it, from the tables in a data folder.
-OURS: dict[str, Callable[[Path | None], float]] = {
+# Claim -> our number for it, from the tables in a data folder; None where they say too little.
+OURS: dict[str, Callable[[Path | None], float | None]] = {
     **{f"{trend}_two_years": _growth(trend, 2) for trend in TRENDS},
     **{f"{trend}_twenty_years": _growth(trend, 20) for trend in TRENDS},
     "training_memory_over_parameters": activations_over_parameters,
@@ -82,6 +92,8 @@ OURS: dict[str, Callable[[Path | None], float]] = {
     "bert_base_flops_512": _count("BERT-Base", 512, "flops"),
     "gpt2_flops_512": _count("GPT-2", 512, "flops"),
     "bert_large_flops_512": _count("BERT-Large", 512, "flops"),
+    **{f"{trend}_to_2026": _refit(trend) for trend in SERIES},
+    "compute_outgrows_memory_to_2026": lambda data: since_the_paper(data).over(2),
 }
 # Claim -> what a run says of it; None where the run lacks what it needs.
 MEASURED: dict[str, Callable[[Run], float | None]] = {

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 from analysis.errors import InputError
+from analysis.predicted.variants import Experts, Latent, Window, at_most
 
 CHOICES = {
     "kind": ("encoder", "decoder"),
@@ -22,6 +23,8 @@ CHOICES = {
 @dataclass(frozen=True)
 class Architecture:
     """One Transformer stack: embeddings, `n_layers` equal layers, an optional head.
+
+    `experts` and `window` make layers unequal, but only in the ways that they say.
 
     An encoder normalises the embeddings and the sum after each block (post-norm, as BERT); a
     decoder normalises before each block and once at the end (pre-norm, as GPT-2 and Llama).
@@ -54,6 +57,9 @@ class Architecture:
     pooler: bool = False  # BERT's d x d projection of the first token
     lm_head: bool = False  # d x vocabulary projection of the last hidden state, without bias
     tied_embeddings: bool = True  # the LM head's weights are the token embedding's
+    latent: Latent | None = None
+    experts: Experts | None = None
+    window: Window | None = None
 
     def __post_init__(self):
         for field, allowed in CHOICES.items():
@@ -81,6 +87,17 @@ class Architecture:
             if self.d_model % self.n_heads:
                 raise InputError(f"n_heads={self.n_heads} does not divide d_model={self.d_model}")
             object.__setattr__(self, "head_dim", self.d_model // self.n_heads)
+        for part, of, most in (
+            ("window.layers", self.window and self.window.layers, self.n_layers),
+            ("experts.dense_layers", self.experts and self.experts.dense_layers, self.n_layers),
+            (
+                "experts.active",
+                self.experts and self.experts.active,
+                self.experts and self.experts.n,
+            ),
+        ):
+            if of and of > most:
+                raise InputError(f"{part} is {of}; there are only {most}")
 
     @property
     def d_attention(self) -> int:
@@ -93,19 +110,53 @@ class Architecture:
         return self.n_kv_heads * self.head_dim
 
     @property
+    def cache_width(self) -> int:
+        """Elements that one layer caches for one token."""
+        return self.latent.rank + self.latent.rotary_dim if self.latent else 2 * self.d_kv
+
+    def cached(self, tokens):
+        """Elements in the cache of one sequence of `tokens`: an int, or an array for an array."""
+        windowed = self.window.layers if self.window else 0
+        kept = (self.n_layers - windowed) * tokens
+        if windowed:
+            kept = kept + windowed * at_most(tokens, self.window.tokens)
+        return self.cache_width * kept
+
+    @property
     def n_parameters(self) -> int:
         """Trainable parameters, each shared one once: BERT-Base 109,482,240 with its pooler."""
-        d, norm = self.d_model, 2 if self.norm == "layernorm" else 1
-        attention = d * (self.d_attention + 2 * self.d_kv) + self.d_attention * d
-        attention += self.qkv_bias * (self.d_attention + 2 * self.d_kv) + self.out_bias * d
-        attention += self.qk_norm * 2 * self.head_dim
-        inner = (2 if self.gated_ffn else 1) * self.d_ff
-        ffn = d * inner + self.d_ff * d + self.ffn_bias * (inner + d)
+        return self._parameters(self.experts.n if self.experts else 0)
+
+    @property
+    def n_active_parameters(self) -> int:
+        """Parameters without the experts that a token does not visit."""
+        return self._parameters(self.experts.active if self.experts else 0)
+
+    def _parameters(self, experts: int) -> int:
+        d, norm, moe = self.d_model, 2 if self.norm == "layernorm" else 1, self.experts
+        sparse = self.n_layers - moe.dense_layers if moe else 0
+        ffn = (self.n_layers - sparse) * self._ffn(self.d_ff)
+        if moe:
+            ffn += sparse * (d * moe.n + (experts + moe.shared) * self._ffn(moe.d_ff))
         tables = self.vocab_size + self.token_types
         tables += self.n_positions * (self.positions == "learned")
         head = self.vocab_size * d * (self.lm_head and not self.tied_embeddings)
         head += self.pooler * (d * d + d)
-        return self.n_layers * (attention + ffn + 2 * norm * d) + tables * d + norm * d + head
+        layers = self.n_layers * (self._attention() + 2 * norm * d)
+        return layers + ffn + tables * d + norm * d + head
+
+    def _ffn(self, width: int) -> int:
+        inner = (2 if self.gated_ffn else 1) * width
+        return self.d_model * (inner + width) + self.ffn_bias * (inner + self.d_model)
+
+    def _attention(self) -> int:
+        d, out = self.d_model, self.d_attention * self.d_model + self.out_bias * self.d_model
+        if latent := self.latent:
+            heads = self.d_attention + self.n_heads * latent.rotary_dim
+            queries = d * latent.query_rank + latent.query_rank * (heads + 1)
+            return queries + d * self.cache_width + latent.rank * (2 * self.d_attention + 1) + out
+        width = self.d_attention + 2 * self.d_kv
+        return d * width + self.qkv_bias * width + self.qk_norm * 2 * self.head_dim + out
 
     def replace(self, **changes) -> "Architecture":
         """A copy with `changes`; what followed from a changed field (KV heads as many as heads,
@@ -122,7 +173,8 @@ def override(architecture: Architecture, settings: Iterable[str]) -> Architectur
 
     Raises InputError for an unknown field (the message lists them) or a value of another type.
     """
-    types = {field.name: field.type for field in fields(Architecture)}
+    plain = (str, bool, int, float, int | None)
+    types = {field.name: field.type for field in fields(Architecture) if field.type in plain}
     changes = {}
     for setting in settings:
         name, equals, text = setting.partition("=")

@@ -163,6 +163,17 @@ def projection(rows, n_in: int, n_out: int, bias: bool, convention: Convention) 
     )
 
 
+def routed(rows, experts, n_in: int, n_out: int, bias: bool, convention: Convention) -> Cost:
+    """A projection by experts, (all of them, those that a row visits). The weights of each expert
+    that any row visits are read once: of n experts and k a row n (1 - (1 - k/n)^rows) on average,
+    when rows choose evenly and independently."""
+    n, visited = experts
+    one = projection(rows * visited, n_in, n_out, bias, convention)
+    weights = n_in * n_out + (n_out if bias and convention.bias_read else 0)
+    read = n - n * (1 - visited / n) ** rows
+    return one + Cost(0, (read - 1) * weights * convention.weight_bytes)
+
+
 def scores(batch, queries, keys, heads, rule: PhaseRule, kv_bytes, convention) -> Cost:
     """Per head, (queries, width) times (width, keys). `heads` is (query heads, key-value heads,
     width of one); heads of a group share their keys, read once at `kv_bytes` an element."""

@@ -72,12 +72,12 @@ class Ceilings:
 
 def compulsory_bytes(arch: Architecture, context: Count = 0, element_bytes: float = 4) -> Count:
     """Bytes that a pass or a step must read from memory that keeps nothing between repetitions:
-    every weight once, and for a decoder step the keys and values of `context` tokens. Of the
-    embedding tables only some rows are read, which are not charged; a tied LM head is."""
+    every weight that a token needs once, and for a decoder step the cache of `context` tokens.
+    Of the embedding tables only some rows are read, which are not charged; a tied LM head is."""
     tables = arch.vocab_size * (not (arch.lm_head and arch.tied_embeddings)) + arch.token_types
     tables += arch.n_positions * (arch.positions == "learned")
-    weights = arch.n_parameters - tables * arch.d_model
-    return (weights + 2 * arch.n_layers * arch.d_kv * context) * element_bytes
+    weights = arch.n_active_parameters - tables * arch.d_model
+    return (weights + arch.cached(context)) * element_bytes
 
 
 def ridge_interval(bandwidth: Interval, peak: Interval) -> Interval:

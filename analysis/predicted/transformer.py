@@ -13,6 +13,7 @@ from analysis.errors import InputError
 from analysis.predicted import operations as op
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.operations import Convention, Cost, Count
+from analysis.predicted.variants import at_most
 
 CLASSES = ("mha_projections", "act_to_act", "ffn_projections", "other")
 
@@ -40,7 +41,7 @@ def decoder_step(arch: Architecture, context, convention: Convention, batch=1) -
     Under a `mid_step` convention the context charged is `context` - 1/2."""
     _needs(arch, "decoder", "a decoder step")
     context, batch = _size("context", context), _size("batch", batch)
-    return _steps(arch, 1, 2 * context - convention.mid_step, convention, batch)
+    return _steps(arch, 1, lambda most: at_most(context, most) * 2, convention, batch)
 
 
 def generation(arch: Architecture, length, convention: Convention, batch=1) -> dict[str, Cost]:
@@ -49,7 +50,12 @@ def generation(arch: Architecture, length, convention: Convention, batch=1) -> d
     The contexts sum to l (l + 1) / 2, under a `mid_step` convention to l^2 / 2."""
     _needs(arch, "decoder", "a generation")
     length, batch = _size("length", length), _size("batch", batch)
-    return _steps(arch, length, length * (length + 1 - convention.mid_step), convention, batch)
+
+    def doubled(most):
+        rising = at_most(length, most)
+        return rising * (rising + 1) + (length - rising) * 2 * (most or 0)
+
+    return _steps(arch, length, doubled, convention, batch)
 
 
 def matmul_flops(counts: dict[str, Cost]) -> Count:
@@ -62,22 +68,28 @@ def _pass(arch, sequence_length, convention, batch):
     return _finished(_stack(arch, batch, length, length, convention, step=False))
 
 
-def _steps(arch, n_steps, contexts_doubled, convention, batch):
-    """`n_steps` steps whose contexts sum to `contexts_doubled` / 2. A step is affine in its
-    context, so its cost at contexts 0 and 1 gives any sum, exactly."""
+def _steps(arch, n_steps, doubled, convention, batch):
+    """`n_steps` steps; `doubled(most)` is twice the sum of their contexts, each cut at `most`. A
+    layer's cost is affine in its context, so contexts 0 and 1 give any sum, exactly."""
     at_0, at_1 = (_stack(arch, batch, 1, context, convention, step=True) for context in (0, 1))
+    windowed = arch.window.layers if arch.window else 0
+    contexts = doubled(None) - convention.mid_step * n_steps
+    if windowed:
+        narrow = doubled(arch.window.tokens) - convention.mid_step * n_steps
+        contexts = (arch.n_layers - windowed) * contexts + windowed * narrow
     costs = {}
     for name in CLASSES:
-        rise = (at_1[name] + at_0[name] * -1) * contexts_doubled
-        rise = Cost(*map(_half, (rise.flops, rise.bytes_read, rise.bytes_written)))
-        costs[name] = at_0[name] * n_steps + rise
+        rise = (at_1[name] + at_0[name] * -1) * contexts
+        parts = (rise.flops, rise.bytes_read, rise.bytes_written)
+        by = 2 * arch.n_layers if windowed else 2
+        costs[name] = at_0[name] * n_steps + Cost(*(_divided(part, by) for part in parts))
     return _finished(costs)
 
 
 def _stack(arch, batch, queries, keys, convention, step):
     """`queries` new tokens in each of `batch` sequences; each attends to `keys` tokens."""
     rows, d = batch * queries, arch.d_model
-    costs = {k: v * arch.n_layers for k, v in _layer(arch, batch, queries, keys, convention, step)}
+    costs = dict(zip(CLASSES, _layers(arch, batch, queries, keys, convention, step), strict=True))
     if convention.outside_layers:
         costs["other"] += op.lookup(rows, d, convention)
         if arch.token_types:
@@ -94,45 +106,99 @@ def _stack(arch, batch, queries, keys, convention, step):
     return costs
 
 
-def _layer(arch, batch, queries, keys, convention, step):
-    """(operator class, Cost) of one layer."""
-    rows, d, f = batch * queries, arch.d_model, arch.d_ff
-    heads = (arch.n_heads, arch.n_kv_heads, arch.head_dim)
+def _layers(arch, batch, queries, keys, convention, step):
+    """Costs of all layers by operator class."""
+    rows, d = batch * queries, arch.d_model
     rule = convention.step_rule if step else convention.pass_rule
     kv_bytes = convention.kv_bytes if step else convention.activation_bytes
-
-    mha = op.projection(rows, d, arch.d_attention, arch.qkv_bias, convention)
-    mha += op.projection(rows, d, arch.d_kv, arch.qkv_bias, convention) * 2
-    mha += op.projection(rows, arch.d_attention, d, arch.out_bias, convention)
-
-    act = op.scores(batch, queries, keys, heads, rule, kv_bytes, convention)
-    act += op.weighted_values(batch, queries, keys, heads, rule, kv_bytes, convention)
-
-    ffn = op.projection(rows, d, f, arch.ffn_bias, convention) * (1 + arch.gated_ffn)
-    ffn += op.projection(rows, f, d, arch.ffn_bias, convention)
+    attention = _latent_attention if arch.latent else _attention
+    mha, act = attention(arch, (batch, queries, keys), rule, kv_bytes, convention, step)
 
     masked = arch.kind == "decoder" and not step
     other = op.softmax(batch, queries, keys, arch.n_heads, masked, rule, convention)
     if rule.heads_copied:
         other += op.elementwise(rows * arch.d_attention, 0, 1, convention)
-    other += op.elementwise(rows * f, convention.activation_flops, 1, convention)
-    if arch.gated_ffn:
-        other += op.elementwise(rows * f, 1, 2, convention)
     other += _norm(arch, rows, d, convention) * 2
     for reads in (2, rule.ffn_residual_reads):
         other += op.elementwise(rows * d, 1, reads, convention)
-    for n in (arch.n_heads, arch.n_kv_heads):
+    width = arch.latent.rotary_dim if arch.latent else arch.head_dim
+    for n in (arch.n_heads, 1 if arch.latent else arch.n_kv_heads):
         if arch.qk_norm:
             other += op.norm(rows * n, arch.head_dim, arch.head_dim, convention)
         if arch.positions == "rotary":
-            other += op.rotary(rows, queries, n, arch.head_dim, convention)
+            other += op.rotary(rows, queries, n, width, convention)
     if arch.kind == "decoder":
-        cache = op.cache_write(rows, 2 * arch.d_kv, convention)
+        cache = op.cache_write(rows, arch.cache_width, convention)
         if convention.cache_copied:
             other += cache
         else:
             act += cache
-    return zip(CLASSES, (mha, act, ffn, other), strict=True)
+    ffn, inner = _feed_forward(arch, rows, convention)
+    return mha * arch.n_layers, act * arch.n_layers, ffn, other * arch.n_layers + inner
+
+
+def _attention(arch, shape, rule, kv_bytes, convention, step):
+    """Costs of the projections and of the act-to-act matmuls."""
+    rows, heads = shape[0] * shape[1], (arch.n_heads, arch.n_kv_heads, arch.head_dim)
+    mha = op.projection(rows, arch.d_model, arch.d_attention, arch.qkv_bias, convention)
+    mha += op.projection(rows, arch.d_model, arch.d_kv, arch.qkv_bias, convention) * 2
+    mha += op.projection(rows, arch.d_attention, arch.d_model, arch.out_bias, convention)
+    act = op.scores(*shape, heads, rule, kv_bytes, convention)
+    return mha, act + op.weighted_values(*shape, heads, rule, kv_bytes, convention)
+
+
+def _latent_attention(arch, shape, rule, kv_bytes, convention, step):
+    """As `_attention`. In a step the projections from the latent vector are folded into queries
+    and outputs, so that all heads share what is cached; where scores stay out of memory, one
+    kernel reads it once. In a pass every token's keys and values are made whole."""
+    rows, d, latent, n = shape[0] * shape[1], arch.d_model, arch.latent, arch.n_heads
+    width = arch.head_dim + latent.rotary_dim
+    mha = op.projection(rows, d, latent.query_rank, False, convention)
+    mha += op.projection(rows, latent.query_rank, n * width, False, convention)
+    mha += op.projection(rows, d, arch.cache_width, False, convention)
+    mha += op.projection(rows, arch.d_attention, d, arch.out_bias, convention)
+    if not step:
+        mha += op.projection(rows, latent.rank, 2 * arch.d_attention, False, convention)
+        act = op.scores(*shape, (n, n, width), rule, kv_bytes, convention)
+        values = (n, n, arch.head_dim)
+        return mha, act + op.weighted_values(*shape, values, rule, kv_bytes, convention)
+    mha += op.projection(rows, arch.head_dim, latent.rank, False, convention) * n
+    mha += op.projection(rows, latent.rank, arch.head_dim, False, convention) * n
+    act = op.scores(*shape, (n, 1, arch.cache_width), rule, kv_bytes, convention)
+    again = kv_bytes * rule.scores_in_memory
+    return mha, act + op.weighted_values(*shape, (n, 1, latent.rank), rule, again, convention)
+
+
+def _feed_forward(arch, rows, convention):
+    """Costs of the projections, and of the rest, of all feed-forward networks. Of experts the
+    projection that scores them is counted, choosing and summing what they return are not."""
+    moe = arch.experts
+    sparse = arch.n_layers - moe.dense_layers if moe else 0
+    parts = [(arch.n_layers - sparse, _network(arch, rows, arch.d_ff, convention))]
+    if moe:
+        scored = op.projection(rows, arch.d_model, moe.n, False, convention)
+        parts.append((sparse, (scored, Cost())))
+        parts.append((sparse * moe.shared, _network(arch, rows, moe.d_ff, convention)))
+        visited = (moe.n, moe.active)
+        parts.append((sparse, _network(arch, rows, moe.d_ff, convention, visited)))
+    ffn = sum((ffn * times for times, (ffn, _) in parts), Cost())
+    return ffn, sum((other * times for times, (_, other) in parts), Cost())
+
+
+def _network(arch, rows, width, convention, experts=None):
+    """Costs of the projections, and of the rest, of one network, or of the experts visited."""
+
+    def project(n_in, n_out):
+        if experts:
+            return op.routed(rows, experts, n_in, n_out, arch.ffn_bias, convention)
+        return op.projection(rows, n_in, n_out, arch.ffn_bias, convention)
+
+    ffn = project(arch.d_model, width) * (1 + arch.gated_ffn) + project(width, arch.d_model)
+    inner = rows * width * (experts[1] if experts else 1)
+    other = op.elementwise(inner, convention.activation_flops, 1, convention)
+    if arch.gated_ffn:
+        other += op.elementwise(inner, 1, 2, convention)
+    return ffn, other
 
 
 def _norm(arch, rows, width, convention):
@@ -153,9 +219,9 @@ def _finished(costs):
     }
 
 
-def _half(doubled: Count) -> Count:
-    """Half of a count; whole numbers stay integers."""
-    return doubled // 2 if np.all(doubled % 2 == 0) else doubled / 2
+def _divided(count: Count, by: int) -> Count:
+    """A count over `by`; whole numbers stay integers."""
+    return count // by if np.all(count % by == 0) else count / by
 
 
 def _size(name: str, value):

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection
 
-from analysis.compared import figures, scaling
+from analysis.compared import figures, models, ridges, scaling, sensitivity, since
 from analysis.compared.training_memory import breakdown
 from analysis.published.claims import load_claims
 from analysis.published.tables import load_table
@@ -38,6 +38,21 @@ def _figures():
         reference=("Moore's law", 2),
     )
     yield figures.training_memory(breakdown("figure"))
+    yield from _after()
+
+
+def _after():
+    found = since.outcomes()
+    papers = {trend: scaling.trend_points(trend) for trend in found}
+    yield figures.foretold(found, papers, {trend: since.left_out(trend) for trend in found})
+    yield figures.rates_then_and_now(found)
+    yield figures.refits(sensitivity.hardware_variants())
+    walls = ridges.ridges(unshipped=True)
+    yield figures.ridge_points(walls, {"16": (ridges.since_the_paper(), "#000000")})
+    yield figures.by_context(models.by_context([128, 4096, 131072]))
+    yield figures.by_batch(models.by_batch([1, 64, 4096], 4096), walls.query("bits == 16"))
+    rows = load_table("architectures")[["name", "date", "parameters"]]
+    yield figures.largest_served(models.holders(), rows)
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,17 @@ from analysis.predicted.architectures import (
     override,
 )
 from analysis.predicted.configs import from_config
+from analysis.predicted.variants import Experts, Latent, Window
 
 BERT = transformers.BertConfig().to_dict()
 QWEN2 = transformers.Qwen2Config().to_dict()
 MISTRAL = transformers.MistralConfig(sliding_window=None).to_dict() | {"sliding_window": None}
+
+LATER = {
+    "gated_ffn": True, "activation": "silu", "norm": "rmsnorm", "positions": "rotary",
+    "qkv_bias": False, "out_bias": False, "ffn_bias": False, "lm_head": True,
+    "tied_embeddings": False,
+}  # fmt: skip
 
 
 def n_parameters(model_class, config):
@@ -179,3 +186,79 @@ def test_a_decoder_of_any_numbers_can_be_made():
         6 * 6 + 2 * 6 * 2 + 6 * 6 + 6 + 4 + 6 + 3 * 6 * 7 + 14 + 6 + 24
     )
     assert GPT2_XL.head_dim == 64
+
+
+# Parameters in all and for one token, as the models' reports and configurations give them.
+@pytest.mark.parametrize(
+    "arch, total, active",
+    [
+        (  # arXiv:2412.19437, table 2 and config.json; the multi-token head is left out
+            Architecture(
+                "DeepSeek-V3", "decoder", 61, 7168, 128, 18432, 129280, 163840, head_dim=128,
+                latent=Latent(512, 1536, 64), experts=Experts(256, 8, 2048, 1, 3), **LATER,
+            ),
+            671.03e9, 37.55e9,
+        ),
+        (  # arXiv:2401.04088
+            Architecture(
+                "Mixtral", "decoder", 32, 4096, 32, 14336, 32000, 32768, n_kv_heads=8,
+                experts=Experts(8, 2, 14336), **LATER,
+            ),
+            46.70e9, 12.88e9,
+        ),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)  # fmt: skip
+def test_experts_and_latent_attention_give_the_published_parameter_counts(arch, total, active):
+    assert arch.n_parameters == pytest.approx(total, rel=2e-4)
+    assert arch.n_active_parameters == pytest.approx(active, rel=2e-4)
+
+
+@pytest.mark.parametrize(
+    "model_class, config, parts",
+    [
+        (
+            transformers.DeepseekV3ForCausalLM,
+            transformers.DeepseekV3Config(num_hidden_layers=4, first_k_dense_replace=1),
+            {"latent": Latent(512, 1536, 64), "experts": Experts(256, 8, 2048, 1, 1)},
+        ),
+        (
+            transformers.MixtralForCausalLM,
+            transformers.MixtralConfig(num_hidden_layers=2),
+            {"n_kv_heads": 8, "experts": Experts(8, 2, 14336)},
+        ),
+    ],
+)
+def test_experts_and_latent_attention_have_the_parameters_of_hugging_face(
+    model_class, config, parts
+):
+    arch = Architecture(
+        "small", "decoder", config.num_hidden_layers, config.hidden_size,
+        config.num_attention_heads, config.intermediate_size, config.vocab_size,
+        config.max_position_embeddings, head_dim=128, **LATER, **parts,
+    )  # fmt: skip
+    assert arch.n_parameters == n_parameters(model_class, config)
+
+
+def test_the_cache_of_latent_and_windowed_layers():
+    latent = Architecture("a", "decoder", 61, 7168, 128, 1, 1, 1, latent=Latent(512, 1536, 64))
+    assert latent.cached(1) * 2 == 70_272  # bytes a token at 16 bits, arXiv:2412.19437
+    windowed = override(GPT2, []).replace(window=Window(100, 5))
+    assert GPT2.cached(1000) == 12 * 2 * 768 * 1000
+    assert windowed.cached(1000) == 2 * 768 * (7 * 1000 + 5 * 100)
+    assert windowed.cached(64) == GPT2.cached(64)
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (lambda: Experts(8, 0, 64), "experts.active is 0"),
+        (lambda: Latent(512, 1.5, 64), "latent.query_rank is 1.5"),
+        (lambda: GPT2.replace(window=Window(128, 13)), "window.layers is 13; there are only 12"),
+        (lambda: GPT2.replace(experts=Experts(4, 5, 64)), "experts.active is 5"),
+        (lambda: override(GPT2, ["experts=4"]), "no field 'experts'"),
+    ],
+)
+def test_parts_that_cannot_be_are_one_line(change, told):
+    with pytest.raises(InputError, match=told):
+        change()

@@ -36,6 +36,14 @@ PRINTED = {
     "gpt2_over_bert_base_latency_4096": 27.9,
     "decoding_is_memory_bound": 1,
     "encoding_is_not_memory_bound": 1,
+    # The same rates, read as going on; 3.0/1.6 is the growth of their ratio.
+    "peak_flops_to_2026": 3.0,
+    "dram_bandwidth_to_2026": 1.6,
+    "interconnect_to_2026": 1.4,
+    "accelerator_memory_to_2026": 2,
+    "transformer_parameters_to_2026": 410,
+    "transformer_training_compute_to_2026": 750,
+    "compute_outgrows_memory_to_2026": 1.875,
 }
 
 
@@ -75,3 +83,13 @@ def test_a_claim_does_not_change():
 def test_faults_are_those_of_the_table(tmp_path):
     with pytest.raises(InputError, match="published/claims.csv: cannot be read"):
         load_claims(tmp_path)
+
+
+def test_a_rate_that_goes_on_is_the_rate_printed():
+    claims = load_claims()
+    for name, claim in claims.items():
+        printed = claims.get(name.replace("_to_2026", "_two_years"))
+        if name.endswith("_to_2026") and printed:
+            assert (claim.value, claim.unit) == (printed.value, printed.unit)
+    rates = [claims[f"{name}_two_years"].value for name in ("peak_flops", "dram_bandwidth")]
+    assert claims["compute_outgrows_memory_to_2026"].value == rates[0] / rates[1]

@@ -22,9 +22,13 @@ ROWS = {
     "training_memory": 72,  # 8 models: 4 parts in the table, 5 in the figure
     "counts_by_length": 72,  # 3 models, 4 quantities, 6 lengths
     "operator_breakdown": 90,  # 2 models, 3 lengths, 5 classes, 3 quantities
-    "claims": 25,
+    "claims": 32,
     "like_with_like": 15,
-    "accelerators": 158,
+    "accelerators": 336,
+    "memory_generations": 93,
+    "interconnects": 141,
+    "models": 339,
+    "architectures": 37,
 }
 
 
@@ -245,7 +249,7 @@ def test_fault_of_the_file(copy, content, expected):
 
 @pytest.mark.parametrize("name", ["", "points", "../figure_points", "published/figure_points"])
 def test_unknown_table(name):
-    with pytest.raises(InputError, match="figure_points, model_sizes, .*accelerators$"):
+    with pytest.raises(InputError, match="figure_points, model_sizes, .*architectures$"):
         load_table(name)
 
 

@@ -1,5 +1,14 @@
 """Every figure of the book, one function each, one style. A function draws; it computes nothing."""
 
+from analysis.compared.figures.after import (
+    by_batch,
+    by_context,
+    foretold,
+    largest_served,
+    rates_then_and_now,
+    refits,
+    ridge_points,
+)
 from analysis.compared.figures.counts import counts_by_length, intensity_by, intensity_by_class
 from analysis.compared.figures.links import bus_bandwidths
 from analysis.compared.figures.machine import (
@@ -21,18 +30,25 @@ from analysis.compared.figures.trends import (
 
 __all__ = [
     "bus_bandwidths",
+    "by_batch",
+    "by_context",
     "claims",
     "counts_by_length",
+    "foretold",
     "gap",
     "growth_choices",
     "growth_sensitivity",
     "intensity_by",
     "intensity_by_class",
     "labelled_growth",
+    "largest_served",
     "latency_breakdown",
     "machine_among",
     "predicted_against_measured",
+    "rates_then_and_now",
+    "refits",
     "relative_latency",
+    "ridge_points",
     "roofline",
     "rooflines",
     "scaling_disparity",

@@ -1,0 +1,55 @@
+"""What sets later decoders apart: latent attention, experts, windows; parts of an Architecture."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from analysis.errors import InputError
+
+
+def at_most(counts, most: int | None):
+    """The lesser of each count and `most`, if any; Python's own integers stay exact."""
+    if most is None:
+        return counts
+    return min(counts, most) if isinstance(counts, int) else np.minimum(counts, most)
+
+
+class _Sizes:
+    """Sizes that are integers: at least 1, or 0 where that is the default."""
+
+    def __post_init__(self):
+        for field in fields(self):
+            value, least = getattr(self, field.name), 0 if field.default == 0 else 1
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                name = f"{type(self).__name__.lower()}.{field.name}"
+                raise InputError(f"{name} is {value!r}; it must be an integer >= {least}")
+
+
+@dataclass(frozen=True)
+class Latent(_Sizes):
+    """Latent attention (DeepSeek-V2, arXiv:2405.04434): a layer caches one vector a token, `rank`
+    elements from which the keys and values of all heads follow, and one rotary key."""
+
+    rank: int
+    query_rank: int  # queries are compressed as well
+    rotary_dim: int  # width of the rotary part, which each query head has beside `head_dim`
+
+
+@dataclass(frozen=True)
+class Experts(_Sizes):
+    """A feed-forward network of `n` experts of width `d_ff`, `active` of them for each token, and
+    `shared` more for every token; the first `dense_layers` keep the ordinary one."""
+
+    n: int
+    active: int
+    d_ff: int
+    shared: int = 0
+    dense_layers: int = 0
+
+
+@dataclass(frozen=True)
+class Window(_Sizes):
+    """`layers` layers that attend to, and keep, the last `tokens` tokens only."""
+
+    tokens: int
+    layers: int
