@@ -19,6 +19,7 @@ from analysis.compared.figures.machine import (
     roofline,
 )
 from analysis.compared.figures.overview import claims, rooflines
+from analysis.compared.figures.trades import traded
 from analysis.compared.figures.trends import (
     gap,
     growth_choices,
@@ -52,5 +53,6 @@ __all__ = [
     "roofline",
     "rooflines",
     "scaling_disparity",
+    "traded",
     "training_memory",
 ]
