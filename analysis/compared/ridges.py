@@ -9,6 +9,7 @@ from analysis.compared.scaling import fit, trend_points
 from analysis.compared.since import usable
 from analysis.predicted.trends import Growth
 
+RECENT = pd.Timestamp("2020-01-01")  # matrix units are in every accelerator from here on
 PEAKS = {
     32: "peak_fp32",
     16: "peak_16bit_dense",
@@ -67,14 +68,13 @@ def growth_choices(data: Path | None = None) -> dict[str, Growth]:
     """Return the growth of ridge points by choice of precision and years."""
     rows = ridges(data)
     half = rows[rows["bits"] == 16]
+    recent = half[half["date"] >= RECENT]
     return {
         "at 32 bits, vector units": fit(rows[rows["bits"] == 32]),
         "at 16 bits": fit(half),
-        "at 16 bits, since 2020": fit(half[half["date"] >= "2020"]),
+        f"at 16 bits, since {RECENT.year}": fit(recent),
         "at 16 bits, since the paper": since_the_paper(data),
-        "at 16 bits, NVIDIA, since 2020": fit(
-            half[(half["date"] >= "2020") & (half["vendor"] == "NVIDIA")]
-        ),
+        f"at 16 bits, NVIDIA, since {RECENT.year}": fit(recent[recent["vendor"] == "NVIDIA"]),
         "at 8 bits": fit(rows[rows["bits"] == 8]),
         "at the fewest bits of each": fit(lowest_precision(rows)),
     }

@@ -174,7 +174,8 @@ def outcomes_table(found: dict[str, Outcome], name: str) -> Table:
             "With all points": f"{times(o.refit.over(2))} ({between(o.refit.interval_over(2))})",
             "Later points foretold": f"{o.inside} of {len(o.points)}",
             "Value over line": times(o.ratio, 2),
-            "Break in slope, p": number(o.parting.p_slope, 2),
+            "Same slope, p": number(o.parting.p_slope, 2),
+            "Same line, p": number(o.parting.p_line, 2),
             "So it": o.word,
         }
         for o in found.values()
