@@ -16,7 +16,6 @@ import listing
 import nbformat
 import reading
 import reuse
-from docutils import nodes
 from jupyter_cache import get_cache
 from reading import executed_notebook
 
@@ -60,15 +59,6 @@ def restore_outputs(app, doctree):
     nbformat.write(cache.merge_match_into_notebook(notebook)[1], path)
 
 
-def caption_run_times(app, doctree, docname):
-    """Give MyST-NB's table of run times the caption that its directive cannot take."""
-    if app.env.nb_metadata.get(docname, {}).get("has_exec_table"):
-        table = next(t for t in doctree.findall(nodes.table) if "Run Time (s)" in t.astext())
-        table["ids"].append("tab-run-times")
-        table["names"].append("tab-run-times")
-        table.insert(0, nodes.title("", "What each page took to run when it was last executed."))
-
-
 def forget_after_warnings(app, exception):
     """Read every page again after a build that warned, so that the next one warns too."""
     if exception or app._warncount:
@@ -101,7 +91,6 @@ def setup(app):
     app.connect("config-inited", lighten_formulas)
     app.connect("doctree-read", restore_outputs)
     app.connect("env-updated", reuse.write_every_page)
-    app.connect("doctree-resolved", caption_run_times)
     app.connect("doctree-resolved", reuse.offer_downloads)
     app.connect("html-page-context", reading.describe_page)
     app.connect("build-finished", reuse.copy_data)
