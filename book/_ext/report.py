@@ -74,7 +74,7 @@ def mend_pages(app, exception):
     if exception or app.builder.format != "html":
         return
     for page in Path(app.outdir).rglob("*.html"):
-        text = page.read_text("utf-8").replace(' role="list" class="citation-list"', "")
+        text = page.read_text("utf-8").replace(' role="list" class="citation', ' class="citation')
         page.write_text(re.sub(r"<script[^>]*/fontawesome\.js[^>]*></script>", "", text), "utf-8")
     for script in Path(app.outdir, "_static", "scripts").glob("fontawesome.js*"):
         script.unlink()
