@@ -48,9 +48,12 @@ def ceilings(run: Run) -> Ceilings | None:
 
 
 def ridge(run: Run) -> tuple[float, float] | None:
-    """Return the 95 % interval of the run's float32 ridge point, FLOP/byte."""
+    """Return between what the run's float32 ridge point lies, FLOP/byte: each ceiling from the low
+    end of its interval to its best, with which `ceilings` reckons."""
     read, peak = read_ceiling(run), matmul_peak(run)
-    return ridge_interval(rate_interval(read), rate_interval(peak)) if read and peak else None
+    if read is None or peak is None:
+        return None
+    return ridge_interval(*((rate_interval(each)[0], best_rate(each)) for each in (read, peak)))
 
 
 def intensity(model: str, length: int) -> tuple[float, float]:

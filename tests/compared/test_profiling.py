@@ -112,6 +112,8 @@ def test_ceilings_and_regimes(run):
     roof = roofs.ceilings(run)
     assert roof.bandwidth_bytes_per_s == pytest.approx(BANDWIDTH / 0.99)
     assert roof.ridge_point == pytest.approx(10)
+    low, high = roofs.ridge(run)  # 1 % either way, and the best 1 % above
+    assert (low, high) == pytest.approx((10 * 0.99 / 1.01, 10 * 1.01 / 0.99))
     assert {roofs.regime_of(run, "GPT-2", n) for n in LENGTHS} == {"memory-bound"}
     assert roofs.regime_of(run, "BERT-Base", 128) == "compute-bound"
     assert roofs.holds(run, "GPT-2", "memory-bound") == 1
