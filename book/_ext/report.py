@@ -12,6 +12,7 @@ import re
 import shutil
 from pathlib import Path
 
+import ahead
 import listing
 import nbformat
 import reading
@@ -89,6 +90,7 @@ def setup(app):
     app.connect("config-inited", key_the_cache, priority=900)
     app.connect("config-inited", reading.name_repository)
     app.connect("config-inited", lighten_formulas)
+    app.connect("env-before-read-docs", ahead.execute_ahead)
     app.connect("doctree-read", restore_outputs)
     app.connect("env-updated", reuse.write_every_page)
     app.connect("doctree-resolved", reuse.offer_downloads)

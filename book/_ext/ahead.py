@@ -1,0 +1,59 @@
+"""Execute what no cache holds yet before the pages are read, as many at a time as processors.
+
+MyST-NB executes one chapter after another while it reads them, and each spends seconds on starting.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.executors.utils import single_nb_execution
+from myst_nb.core.read import create_nb_reader
+
+
+def execute_ahead(app, env, docnames):
+    """Put the executed notebooks of `docnames` into the cache from which MyST-NB takes them.
+
+    A chapter in which a cell raises is not put there, so that MyST-NB executes it again and tells
+    of it. Where chapters would have to measure first, they wait for one another there.
+    """
+    root = Path(app.srcdir)
+    if not os.environ.get("RUN") and not list((root / "runs").glob("*.json")):
+        return
+    cache = get_cache(app.config.nb_execution_cache_path)
+    found = {Path(env.doc2path(name)): notebook_of(env, name) for name in docnames}
+    todo = {path: nb for path, nb in found.items() if nb is not None and not cached(cache, nb)}
+
+    def execute(path: Path):
+        return single_nb_execution(
+            todo[path], cwd=str(path.parent), allow_errors=False,
+            timeout=app.config.nb_execution_timeout, meta_override=True,
+        )  # fmt: skip
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for path, result in zip(todo, pool.map(execute, todo), strict=True):
+            if result.err is None:
+                bundle = CacheBundleIn(
+                    todo[path], str(path), data={"execution_seconds": result.time}
+                )
+                cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
+def notebook_of(env, docname: str):
+    """Return the page as MyST-NB reads it, or None where it has nothing to execute."""
+    path = Path(env.doc2path(docname))
+    text = path.read_text("utf-8")
+    reader = create_nb_reader(str(path), env.myst_config, env.mystnb_config, text)
+    notebook = reader and reader.read(text)
+    cells = notebook.cells if notebook else []
+    return notebook if any(cell.cell_type == "code" for cell in cells) else None
+
+
+def cached(cache, notebook) -> bool:
+    try:
+        cache.match_cache_notebook(notebook)
+    except KeyError:
+        return False
+    return True
