@@ -217,8 +217,9 @@ def largest_served(holders: pd.DataFrame, models: pd.DataFrame) -> Plot:
             ax.step(dates, fit, where="post", color=colour, label=f"fits at {bits} bits")
         ax.scatter(models["date"], models["parameters"], s=18, color="#5a5a5a", zorder=4,
                    label="open models")  # fmt: skip
-        ax.set(yscale="log", xlabel="year", ylabel="parameters")
-        ax.yaxis.set_major_formatter(lambda value, _: f"{number(value / 1e9, 2)}e9")
+        ax.set(yscale="log", xlabel="year", ylabel="parameters (billions)")
+        ax.yaxis.set_major_formatter(lambda value, _: number(value / 1e9, 1))
+        ax.xaxis.set_major_locator(matplotlib.dates.YearLocator(2))
         figure.legend(loc="outside upper center", ncols=2)
     rows = [holders.assign(what="accelerator"), models.assign(what="open model")]
     return Plot(figure, pd.concat(rows, ignore_index=True))
