@@ -6,7 +6,15 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.compared.scaling import HARDWARE, fit, trend_points
-from analysis.compared.since import CHIPS, Outcome, later_points, outcome, usable
+from analysis.compared.since import (
+    CHIPS,
+    Outcome,
+    largest_of_each_year,
+    later_points,
+    left_out,
+    outcome,
+    usable,
+)
 from analysis.predicted.trends import Growth
 from analysis.published.tables import load_table
 
@@ -51,6 +59,14 @@ def variants(data: Path | None = None) -> list[Variant]:
     ]
     order = list(chosen)
     return sorted([*alike, *found], key=lambda v: order.index(v.trend))
+
+
+def with_estimates(trend: str, data: Path | None = None) -> Outcome:
+    """What the outcome of a models' trend would be if estimates still to be verified were true.
+
+    Not a result: it bounds what the documented models can say, and no verdict uses it."""
+    rows = [later_points(trend, data, largest_of_year=False), left_out(trend, data)]
+    return outcome(trend, largest_of_each_year(pd.concat(rows, ignore_index=True)), data)
 
 
 def single_precision(data: Path | None = None) -> Outcome:

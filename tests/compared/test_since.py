@@ -167,3 +167,9 @@ def test_machines_to_compare_with_have_shipped():
     names = set(ridges.shipped_machines()["name"])
     assert {"Xeon Gold 6242", "H100 SXM5 80GB"} <= names
     assert not names & {"Rubin GPU (VR200 NVL72, per GPU)", "M2 Ultra", "EPYC 9654"}
+
+
+def test_estimates_bound_what_slowed_can_mean():
+    """As the chapter says: for size it stands with them, for training compute it does not."""
+    assert sensitivity.with_estimates("transformer_parameters").word == "slowed"
+    assert sensitivity.with_estimates("transformer_training_compute").word != "slowed"

@@ -133,7 +133,7 @@ def refits(variants: list[Variant]) -> Plot:
             ax.grid(axis="y", visible=False)
             ax.set(ylim=(-len(part) + 0.4, 0.6))
             ax.set_title(SINCE[series], loc="left", fontsize=9.5)
-        panels[-1].set_xlabel("growth over 2 years (factor); grey: the paper's points alone")
+        panels[-1].set_xlabel("growth over 2 years (factor)")
     return Plot(figure, rows)
 
 
