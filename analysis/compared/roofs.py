@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.compared.counts import LENGTHS, PAPER_MODELS, default_phase
 from analysis.compared.profiling import ENCODERS, latency, steps
+from analysis.compared.ridges import shipped_machines
 from analysis.errors import InputError
 from analysis.measured.ceilings import matmul_peak, read_ceiling
 from analysis.measured.runs import Point, Run
@@ -22,7 +23,6 @@ from analysis.predicted.roofline import (
 )
 from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_flops
 from analysis.predicted.trends import DAYS_PER_YEAR, Growth
-from analysis.published.tables import load_table
 
 PAPER_MACHINE = "Xeon Gold 6242"
 
@@ -169,18 +169,9 @@ def roofline_points(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def shipped() -> pd.DataFrame:
-    """Return shipped hardware with both ceilings: name, year, bandwidth (GB/s), peak (GFLOP/s)."""
-    table = load_table("accelerators")
-    wide = table.pivot(index=["name", "date"], columns="quantity", values="value").reset_index()
-    wide = wide.dropna(subset=["memory_bandwidth", "peak_fp32"])
-    wide = wide.rename(columns={"memory_bandwidth": "bandwidth", "peak_fp32": "peak"})
-    return wide.assign(year=wide["date"].dt.year)[["name", "year", "bandwidth", "peak"]]
-
-
 def paper_ridge() -> float:
     """Return the ridge point of the paper's processor by its data sheet, float32, FLOP/byte."""
-    row = shipped().set_index("name").loc[PAPER_MACHINE]
+    row = shipped_machines().set_index("name").loc[PAPER_MACHINE]
     return float(row["peak"] / row["bandwidth"])
 
 

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from analysis.compared import decoding, figures, profiling, roof_tables, roofs, verdicts
+from analysis.compared import (
+    decoding,
+    figures,
+    profiling,
+    ridges,
+    roof_tables,
+    roofs,
+    verdicts,
+)
 from analysis.compared.counts import LENGTHS
 from analysis.compared.page import percent
 from analysis.errors import InputError
@@ -215,7 +223,7 @@ def test_tables_and_figures_of_a_run_and_of_an_empty_one(run, empty):
         figures.latency_breakdown({}),
         figures.roofline(roofs.roofline_points(run), roof.bandwidth_bytes_per_s,
                          roof.peak_flop_per_s),
-        figures.machine_among(roofs.shipped(), roofs.measured_machines({"this": run})),
+        figures.machine_among(ridges.shipped_machines(), roofs.measured_machines({"this": run})),
         figures.predicted_against_measured(roofs.predictions(run)),
     ):  # fmt: skip
         assert plot.svg().count("<svg") == 1 and len(plot.data)

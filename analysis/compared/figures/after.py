@@ -58,6 +58,8 @@ def foretold(
             at = predict(paper["date"].to_numpy(), paper["value"].to_numpy(), dates)
             ax.fill_between(dates, at.low, at.high, color="#dddddd", label="95 % of new points")
             ax.plot(dates, at.line, color=PAPER, lw=1.2, label="the paper's line")
+            band = {"date": dates, "line": at.line, "low": at.low, "high": at.high}
+            drawn.append(pd.DataFrame(band).assign(trend=trend, points="the paper's line"))
             groups = [("the paper's points", paper, {"color": PAPER}),
                       ("later points", outcome.points, {"color": COLOURS[trend]}),
                       ("later, not used", out, {"facecolor": "none", "edgecolor": COLOURS[trend],
