@@ -166,17 +166,20 @@ def ridge_points(rows: pd.DataFrame, lines: dict[str, tuple[Growth, str]]) -> Pl
 def by_context(rows: pd.DataFrame) -> Plot:
     """Draw cache, bytes and intensity of one generated token against context, by model."""
     shown = (
-        ("cache", 1e9, "cache of a\nsequence (GB)"),
-        ("bytes", 1e9, "bytes of a\ntoken (GB)"),
-        ("flops", 1e9, "FLOPs of a\ntoken (1e9)"),
-        ("intensity", 1, "intensity\n(FLOP/byte)"),
+        ("cache_gb", "cache of a\nsequence (GB)"),
+        ("bytes_gb", "bytes of a\ntoken (GB)"),
+        ("gflop", "FLOPs of a\ntoken (1e9)"),
+        ("intensity", "intensity\n(FLOP/byte)"),
+    )
+    rows = rows.assign(
+        cache_gb=rows["cache"] / 1e9, bytes_gb=rows["bytes"] / 1e9, gflop=rows["flops"] / 1e9
     )
     with styled():
         figure, panels = axes(8.6, nrows=len(shown), sharex=True)
-        for ax, (column, unit, label) in zip(panels, shown, strict=True):
+        for ax, (column, label) in zip(panels, shown, strict=True):
             for model, part in rows.groupby("model", sort=False):
                 colour, style = MODELS[model]
-                ax.plot(part["context"], part[column] / unit, color=colour, ls=style, label=model)
+                ax.plot(part["context"], part[column], color=colour, ls=style, label=model)
             ax.set(xscale="log", yscale="log", ylabel=label)
             _decades(ax, "x", "y")
         ax.set_xlabel("context (tokens)")
@@ -210,13 +213,16 @@ def largest_served(holders: pd.DataFrame, models: pd.DataFrame) -> Plot:
     holders: columns date, memory (bytes), of accelerators that held more than all before;
     models: columns name, date, parameters.
     """
-    last = models["date"].max()
+    bits = list(PRECISIONS)[1:]
+    fits = {f"fits_at_{each}_bits": holders["memory"] / (each / 8) for each in bits}
+    holders = holders.assign(**fits)
+    last = max(models["date"].max(), holders["date"].max())
     with styled():
         figure, ax = axes(5.0)
-        dates = [*holders["date"], max(last, holders["date"].max())]
-        for bits, colour in list(PRECISIONS.items())[1:]:
-            fit = [*(holders["memory"] / (bits / 8)), holders["memory"].iloc[-1] / (bits / 8)]
-            ax.step(dates, fit, where="post", color=colour, label=f"fits at {bits} bits")
+        dates = [*holders["date"], last]
+        for each, name in zip(bits, fits, strict=True):
+            ax.step(dates, [*holders[name], holders[name].iloc[-1]], where="post",
+                    color=PRECISIONS[each], label=f"fits at {each} bits")  # fmt: skip
         ax.scatter(models["date"], models["parameters"], s=18, color="#5a5a5a", zorder=4,
                    label="open models")  # fmt: skip
         ax.set(yscale="log", xlabel="year", ylabel="parameters (billions)")
