@@ -36,6 +36,10 @@ PRINTED = {
     "gpt2_over_bert_base_latency_4096": 27.9,
     "decoding_is_memory_bound": 1,
     "encoding_is_not_memory_bound": 1,
+    "rematerialisation_memory": 5,
+    "rematerialisation_compute": 1.2,
+    "zero_model_size": 8,
+    "second_order_memory": 3.5,
 }
 
 

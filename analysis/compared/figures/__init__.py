@@ -8,6 +8,7 @@ from analysis.compared.figures.machine import (
     relative_latency,
     roofline,
 )
+from analysis.compared.figures.training import memory_against_time
 from analysis.compared.figures.trends import (
     gap,
     growth_choices,
@@ -27,6 +28,7 @@ __all__ = [
     "labelled_growth",
     "latency_breakdown",
     "machine_among",
+    "memory_against_time",
     "predicted_against_measured",
     "relative_latency",
     "roofline",
