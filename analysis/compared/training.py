@@ -85,7 +85,7 @@ def published_rows(data: Path | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns="model part kept printed ours deviation".split())
 
 
-def ratio(run: Run, how: str, plain: str) -> Sample | None:
+def _ratio(run: Run, how: str, plain: str) -> Sample | None:
     """Times of a key over those of another, in whose turn it was timed."""
     one, other = run.sample(how), run.sample(plain)
     if one is None or other is None or one.n != other.n:
@@ -104,7 +104,7 @@ def curve(run: Run) -> pd.DataFrame:
         match point.key.split("/"):
             case ["train", model, text, how] if model in MODELS and how in HOWS:
                 plain = f"train/{model}/{text}/none"
-                taken, base, length = ratio(run, point.key, plain), run.point(plain), tokens(text)
+                taken, base, length = _ratio(run, point.key, plain), run.point(plain), tokens(text)
                 sizes = [_detail(each, "saved_bytes") for each in (point, base) if each]
                 again = _detail(point, "again_bytes")
                 if taken is None or not length or None in (*sizes, again):

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from analysis.compared.page import Table, between, number, percent, times
+from analysis.compared.profiling import Spread
 from analysis.compared.training import (
     BIG,
     DEVICES,
@@ -14,7 +15,6 @@ from analysis.compared.training import (
     every_layer,
     kept_by_torch,
     published_rows,
-    ratio,
     row_bytes,
     second_order,
     zero_factor,
@@ -168,14 +168,17 @@ def saved_in_words(run: Run) -> str:
 
 def second_order_in_words(run: Run) -> str:
     """Say what a second-order step needs in memory and in time."""
-    ours, taken = second_order(run), ratio(run, *(f"train/bert-base/{LENGTH}/{how}" for how in
-                                                   ("second-order", "none")))  # fmt: skip
-    if ours is None or taken is None:
+    ours = second_order(run)
+    keys = [f"train/bert-base/{LENGTH}/{how}" for how in ("second-order", "none")]
+    samples = [run.sample(key) for key in keys]
+    if ours is None or not all(samples):
         return "No second-order step was measured in this run."
+    this, plain = (Spread(sample.median, *sample.interval) for sample in samples)
+    taken = this.over(plain)
     return (
         f"Measured on BERT-Base at {LENGTH} tokens, state and what autograd keeps together are "
         f"{times(ours)} those of plain gradient descent, and a step takes {times(taken.median)} "
-        f"the time ({between(taken.interval)})."
+        f"the time ({between((taken.low, taken.high))})."
     )
 
 

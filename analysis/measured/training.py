@@ -42,8 +42,6 @@ class Training:
         self.network = build(arch, "unfused", max_length=length, device=device, **options)
         self.network.pooler = None  # no loss asks for it
         self.parameters = [each.requires_grad_() for each in parameters(self.network)]
-        for layer in self.network.layers:
-            layer.q_k_v = layer.qkv.split(3)  # again, now that gradients flow through it
         self.layers, mask = self.network.layers, getattr(self.network, "mask", None)
         self.constants = self.parameters + ([] if mask is None else [mask])
         self.tokens, self.places, self.targets = data(arch, length, batch, device, seed)
@@ -51,6 +49,8 @@ class Training:
     def loss(self, how: str = "none") -> Tensor:
         """The loss of one forward pass, ready for its backward pass."""
         network = self.network
+        for layer in self.layers:
+            layer.q_k_v = layer.qkv.split(3)  # views of this step, that gradients flow through
         network.layers = _layers(self.layers, how)
         if self.arch.kind == "decoder":
             network.layer_caches = (None,) * len(network.layers)  # nothing to decode after
@@ -143,8 +143,19 @@ def data(arch: Architecture, length: int, batch: int, device, seed: int) -> tupl
     return tokens, places, torch.randint(arch.vocab_size, (n,), **options)
 
 
+def peak_bytes(work: Callable[[], object]) -> int:
+    """The most that CUDA's allocator holds during `work`, beyond what it held before."""
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
+
+
 def training_tasks(device: str, budget: Budget, threads: int, length: int) -> list[Task]:
-    """One task a model; the ways of `HOW` are timed in turn, so that all see the same machine."""
+    """One task a model; the ways of `HOW` are timed in turn, so that all see the same machine, but
+    for `SECOND`, which is timed once a visit."""
     return [_task(model, length, device, budget, threads) for model in MODELS]
 
 
@@ -153,7 +164,7 @@ def _task(model: str, length: int, device: str, budget: Budget, threads: int) ->
     predicted = {how: activations(arch, length, policy=_policy(how)) for how in HOW}
     # A second-order step goes back through the forward pass and through the backward pass.
     flops = {how: (1 + 2 * (how == SECOND)) * (p.flops + p.extra) for how, p in predicted.items()}
-    plain = predicted["none"]
+    key = f"train/{model}/{length}/{HOW[0]}"
 
     def run(seconds: float) -> Measurement:
         torch.set_num_threads(threads)
@@ -166,25 +177,28 @@ def _task(model: str, length: int, device: str, budget: Budget, threads: int) ->
             made = training.step(how)  # and warms up
             details[how]["state_bytes"] = sum(each.nbytes for each in (*training.parameters, *made))
             del made
+        for how in HOW if device == "cuda" else ():
+            details[how]["peak_bytes"] = peak_bytes(partial(training.step, how))
+        *turns, second = [partial(training.step, how) for how in HOW]
+        once = clock.time(second)  # as long as several others
         times, _ = measure_in_turn(
-            lambda: [clock.time(partial(training.step, how)) for how in HOW],
-            lambda: None, clock, seconds, budget.least,
-        )  # fmt: skip
+            lambda: [clock.time(each) for each in turns], lambda: None, clock, seconds, budget.least
+        )
+        samples = [Sample(each) for each in (*zip(*times, strict=True), (once,))]
         points = {
-            how: Measurement(Sample(each), flops[how], None, details[how])
-            for how, each in zip(HOW, zip(*times, strict=True), strict=True)
+            f"train/{model}/{length}/{how}": Measurement(sample, flops[how], None, details[how])
+            for how, sample in zip(HOW, samples, strict=True)
         }
-        first = points.pop(HOW[0])
-        beside = {
-            f"train/{model}/{length}/{how}": ("latency", each) for how, each in points.items()
-        }
+        first = points.pop(key)
+        beside = {name: ("latency", point) for name, point in points.items()}
         return Measurement(first.sample, first.flops, None, first.details, beside)
 
-    once = sum(flops.values()) / GUESS[device][0] / (threads if device == "cpu" else 1)
-    memory = 8 * 4 * arch.n_parameters + 3 * plain.bytes
-    return Task(
-        f"train/{model}/{length}/{HOW[0]}", "latency", memory, (budget.least + 1) * once, run
-    )
+    # A forward pass of each to see what it keeps; one of the plain step and two of `SECOND`.
+    counted = sum(flops.values()) / 3 + flops["none"] + 2 * flops[SECOND]
+    counted += budget.least * (sum(flops.values()) - flops[SECOND])
+    seconds = counted / GUESS[device][0] / (threads if device == "cpu" else 1)
+    memory = 8 * 4 * arch.n_parameters + 3 * predicted["none"].bytes
+    return Task(key, "latency", memory, seconds, run)
 
 
 def _policy(how: str) -> str:

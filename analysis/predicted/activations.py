@@ -113,7 +113,7 @@ class Policy:
 
     def stretches(self, n_layers: int) -> Iterator[tuple[int, int, bool]]:
         """(first layer, layer after the last, whether computed again) of each stretch."""
-        size = self.stretch or n_layers
+        size = self.stretch or max(1, n_layers)
         for i, start in enumerate(range(0, n_layers, size)):
             yield start, min(start + size, n_layers), bool(self.stretch) and i % self.every == 0
 

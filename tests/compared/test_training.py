@@ -47,7 +47,7 @@ def test_the_authors_rows_are_met_within_10_percent_but_one_cell():
     assert set(rows["model"]) == set(training.ROWS) and len(rows) == 3 * 4
     far = rows[rows["deviation"].abs() > 0.1]
     assert set(zip(far["model"], far["part"], strict=True)) == {(training.BIG, "activations")}
-    assert (far["ours"] < far["printed"] / 3).all()
+    assert (2 * far["ours"] < far["printed"]).all()
 
 
 def test_the_features_of_bert_large_give_its_cell():
