@@ -99,7 +99,8 @@ def curve_table(run: Run, name: str) -> Table:
         for each in curve(run).itertuples()
     ]
     if not rows:
-        rows = [{"Model": "not measured", "Reason": run.reason(f"train/bert-base/{LENGTH}/none")}]
+        reason = run.reason(f"train/bert-base/{LENGTH}/none") or "not among this run's points"
+        rows = [{"Model": "not measured", "Reason": reason}]
     caption = (
         "Activations of a training step, and the time of a step over that of the step which keeps "
         "all, timed in turn."

@@ -153,9 +153,25 @@ def peak_bytes(work: Callable[[], object]) -> int:
     return torch.cuda.max_memory_allocated() - before
 
 
+def bytes_of(training: Training) -> dict[str, dict]:
+    """Details of each of `HOW`: what is kept, computed again at once, and held as state; on CUDA
+    the allocator's peak."""
+    found = {
+        how: {"dtype": "float32", "batch": 1, "saved_bytes": kept, "again_bytes": again}
+        for how, (kept, again) in training.kept_and_again().items()
+    }
+    for how in ("none", SECOND):
+        made = (*training.parameters, *training.step(how))
+        found[how]["state_bytes"] = sum(each.nbytes for each in made)
+        del made
+    for how in HOW if training.device == "cuda" else ():
+        found[how]["peak_bytes"] = peak_bytes(partial(training.step, how))
+    return found
+
+
 def training_tasks(device: str, budget: Budget, threads: int, length: int) -> list[Task]:
     """One task a model; the ways of `HOW` are timed in turn, so that all see the same machine, but
-    for `SECOND`, which is timed once a visit."""
+    for `SECOND`, which is timed once."""
     return [_task(model, length, device, budget, threads) for model in MODELS]
 
 
@@ -166,32 +182,25 @@ def _task(model: str, length: int, device: str, budget: Budget, threads: int) ->
     flops = {how: (1 + 2 * (how == SECOND)) * (p.flops + p.extra) for how, p in predicted.items()}
     key = f"train/{model}/{length}/{HOW[0]}"
 
+    known: dict[str, dict] = {}  # bytes, which another visit would find again
+
     def run(seconds: float) -> Measurement:
         torch.set_num_threads(threads)
-        training, clock = Training(arch, length, device), Clock(device)
-        details = {
-            how: {"dtype": "float32", "batch": 1, "saved_bytes": kept, "again_bytes": again}
-            for how, (kept, again) in training.kept_and_again().items()
-        }
-        for how in ("none", SECOND):
-            made = training.step(how)  # and warms up
-            details[how]["state_bytes"] = sum(each.nbytes for each in (*training.parameters, *made))
-            del made
-        for how in HOW if device == "cuda" else ():
-            details[how]["peak_bytes"] = peak_bytes(partial(training.step, how))
-        *turns, second = [partial(training.step, how) for how in HOW]
-        once = clock.time(second)  # as long as several others
+        training, clock, beside = Training(arch, length, device), Clock(device), {}
+        if not known:
+            known.update(bytes_of(training))
+            once = Sample((clock.time(partial(training.step, SECOND)),))
+            beside[SECOND] = Measurement(once, flops[SECOND], None, known[SECOND])
+        turns = [partial(training.step, how) for how in HOW if how != SECOND]
+        turns[0]()  # the step before may have left memory otherwise
         times, _ = measure_in_turn(
             lambda: [clock.time(each) for each in turns], lambda: None, clock, seconds, budget.least
         )
-        samples = [Sample(each) for each in (*zip(*times, strict=True), (once,))]
-        points = {
-            f"train/{model}/{length}/{how}": Measurement(sample, flops[how], None, details[how])
-            for how, sample in zip(HOW, samples, strict=True)
-        }
-        first = points.pop(key)
-        beside = {name: ("latency", point) for name, point in points.items()}
-        return Measurement(first.sample, first.flops, None, first.details, beside)
+        for how, each in zip(HOW, zip(*times, strict=True), strict=False):  # `SECOND` is the last
+            beside[how] = Measurement(Sample(each), flops[how], None, known[how])
+        first = beside.pop(HOW[0])
+        named = {f"train/{model}/{length}/{how}": ("latency", beside[how]) for how in beside}
+        return Measurement(first.sample, first.flops, None, first.details, named)
 
     # A forward pass of each to see what it keeps; one of the plain step and two of `SECOND`.
     counted = sum(flops.values()) / 3 + flops["none"] + 2 * flops[SECOND]
