@@ -15,7 +15,7 @@ NAMES = {
     "stretch-3": "3 at a time",
     "fused": "fused",
 }
-OFFSETS = {"none": (8, 6), "attention": (8, 6), "every-2": (8, 6), "layers": (8, -14)}
+OFFSETS = {"none": (8, 6), "attention": (8, 6), "every-2": (8, -14), "layers": (8, -14)}
 
 
 def memory_against_time(rows: pd.DataFrame, claim: tuple[float, float]) -> Plot:
