@@ -18,6 +18,7 @@ COMPUTED_IN = {
     "profiling": ("06_profiling", "tab-profiling"),
     "roofline": ("07_roofline", "tab-roofline"),
     "since_the_paper": ("08_since_the_paper", "tab-since"),
+    "training_inside_the_wall": ("11_training_inside_the_wall", "tab-training-wall"),
 }
 
 

@@ -13,6 +13,7 @@ from analysis.compared.ridges import since_the_paper
 from analysis.compared.roofs import holds
 from analysis.compared.scaling import TRENDS, fit, trend_points
 from analysis.compared.since import FEWEST, SERIES, later_points, refit
+from analysis.compared.training import every_layer, second_order, zero_factor
 from analysis.compared.training_memory import activations_over_parameters
 from analysis.measured.runs import Run
 from analysis.published.claims import Claim, load_claims
@@ -80,6 +81,12 @@ def _count(model: str, length: int, quantity: str) -> Callable[[Path | None], fl
     return lambda _: float(VALUES[quantity](count(PAPER_MODELS[model], length)["total"]))
 
 
+def _again(run: Run, quantity: str) -> float | None:
+    """A quantity of `run` with every layer computed again."""
+    row = every_layer(run)
+    return None if row is None else float(row[quantity])
+
+
 # Claim -> our number for it, from the tables in a data folder; None where they say too little.
 OURS: dict[str, Callable[[Path | None], float | None]] = {
     **{f"{trend}_two_years": _growth(trend, 2) for trend in TRENDS},
@@ -94,6 +101,7 @@ OURS: dict[str, Callable[[Path | None], float | None]] = {
     "bert_large_flops_512": _count("BERT-Large", 512, "flops"),
     **{f"{trend}_to_2026": _refit(trend) for trend in SERIES},
     "compute_outgrows_memory_to_2026": lambda data: since_the_paper(data).over(2),
+    "zero_model_size": lambda _: zero_factor(),
 }
 # Claim -> what a run says of it; None where the run lacks what it needs.
 MEASURED: dict[str, Callable[[Run], float | None]] = {
@@ -104,6 +112,9 @@ MEASURED: dict[str, Callable[[Run], float | None]] = {
     },
     "decoding_is_memory_bound": lambda run: holds(run, "GPT-2", "memory-bound"),
     "encoding_is_not_memory_bound": lambda run: holds(run, "BERT-Base", "compute-bound"),
+    "rematerialisation_memory": lambda run: _again(run, "factor"),
+    "rematerialisation_compute": lambda run: _again(run, "time"),
+    "second_order_memory": second_order,
 }
 # Claims that an erratum corrects (see compared/errata.py), when our number is not the printed one.
 CORRECTED = {"bert_large_flops_512"}

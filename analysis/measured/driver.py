@@ -80,13 +80,15 @@ def all_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
     lengths and then the shapes they are made of; last what takes longest."""
     from analysis.measured.ceilings import SHORT, ceiling_tasks
     from analysis.measured.profile import profile_tasks
+    from analysis.measured.training import LENGTHS, training_tasks
 
     main, short, long = ceiling_tasks(device, budget, threads)
     early, late = [], []
     for task in profile_tasks(device, budget, threads):
         waits = length_in(task.key) > SHORT or task.kind == "check"
         (late if waits else early).append(task)
-    return main + early + short + late + long
+    brief, lengthy = (training_tasks(device, budget, threads, n) for n in LENGTHS)
+    return main + early + short + brief + late + long + lengthy
 
 
 def length_in(key: str) -> int:

@@ -184,8 +184,10 @@ def test_what_others_are_compared_with_comes_first_and_what_is_long_last(monkeyp
             "matmul/float32/2048x2048x2048",
             "encode/bert-base/128/fused",
             "matmul/float32/128x768x768",
+            "train/gpt2/128/none",
             "encode/bert-base/4096/fused",
             "matmul/float32/4096x768x768",
+            "train/bert-base/512/none",
         )
     ]
     assert places == sorted(places)

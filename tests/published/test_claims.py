@@ -44,6 +44,10 @@ PRINTED = {
     "transformer_parameters_to_2026": 410,
     "transformer_training_compute_to_2026": 750,
     "compute_outgrows_memory_to_2026": 1.875,
+    "rematerialisation_memory": 5,
+    "rematerialisation_compute": 1.2,
+    "zero_model_size": 8,
+    "second_order_memory": 3.5,
 }
 
 

@@ -22,7 +22,7 @@ ROWS = {
     "training_memory": 72,  # 8 models: 4 parts in the table, 5 in the figure
     "counts_by_length": 72,  # 3 models, 4 quantities, 6 lengths
     "operator_breakdown": 90,  # 2 models, 3 lengths, 5 classes, 3 quantities
-    "claims": 32,
+    "claims": 36,
     "like_with_like": 15,
     "accelerators": 336,
     "memory_generations": 93,

@@ -20,6 +20,7 @@ from analysis.compared.figures.machine import (
 )
 from analysis.compared.figures.overview import claims, rooflines
 from analysis.compared.figures.trades import traded
+from analysis.compared.figures.training import memory_against_time
 from analysis.compared.figures.trends import (
     gap,
     growth_choices,
@@ -45,6 +46,7 @@ __all__ = [
     "largest_served",
     "latency_breakdown",
     "machine_among",
+    "memory_against_time",
     "predicted_against_measured",
     "rates_then_and_now",
     "refits",

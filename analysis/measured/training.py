@@ -1,0 +1,246 @@
+"""A training step: the bytes that autograd keeps for its backward pass, and the time that it takes.
+
+The networks of `analysis.measured.networks` with gradients on: a cross-entropy over the vocabulary,
+at every token of a decoder and at 15 % of an encoder's, without dropout, and no optimizer's update.
+Points have the keys train/MODEL/LENGTH/HOW, attention being unfused but for "fused"; HOW is one of
+`HOW`. `saved_bytes` in their details is what the forward pass leaves behind, and `again_bytes` what
+the backward pass computes again at once.
+"""
+
+import copy
+from collections.abc import Callable
+from functools import cached_property, partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.checkpoint import checkpoint
+
+from analysis.measured.networks import Decoder, Encoder
+from analysis.measured.profile import GUESS
+from analysis.measured.timing import Budget, Clock, Measurement, Sample, Task, measure_in_turn
+from analysis.predicted.activations import activations, policy_named, predicted_tokens
+from analysis.predicted.architectures import ARCHITECTURES, Architecture
+
+MODELS, LENGTHS = ("bert-base", "gpt2"), (128, 512)
+POLICIES = ("none", "attention", "every-2", "layers", "stretch-3")
+SECOND = "second-order"  # no policy: also the Hessian's product with a random vector
+HOW = (*POLICIES, "fused", SECOND)
+# The forward pass with gradients on: what their decorator, inference_mode, wraps.
+HIDDEN, LOGITS = Encoder.__call__.__wrapped__, Decoder.prefill.__wrapped__
+recompute = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+
+
+class Training:
+    """One network at one length, on random tokens; raises InputError for an unknown policy."""
+
+    def __init__(self, arch: Architecture, length: int, device="cpu", batch: int = 1, seed=0):
+        self.arch, self.device = arch, device
+        build = Encoder if arch.kind == "encoder" else Decoder
+        options = {} if build is Encoder else {"batch": batch}
+        self.network = build(arch, "unfused", max_length=length, device=device, **options)
+        self.network.pooler = None  # no loss asks for it
+        self.parameters = [each.requires_grad_() for each in parameters(self.network)]
+        self.layers, mask = self.network.layers, getattr(self.network, "mask", None)
+        self.constants = self.parameters + ([] if mask is None else [mask])
+        self.tokens, self.places, self.targets = data(arch, length, batch, device, seed)
+
+    def loss(self, how: str = "none") -> Tensor:
+        """The loss of one forward pass, ready for its backward pass."""
+        network = self.network
+        for layer in self.layers:
+            layer.q_k_v = layer.qkv.split(3)  # views of this step, that gradients flow through
+        network.layers = _layers(self.layers, how)
+        if self.arch.kind == "decoder":
+            network.layer_caches = (None,) * len(network.layers)  # nothing to decode after
+            logits = LOGITS(network, self.tokens).flatten(0, 1)
+        else:
+            hidden, _ = HIDDEN(network, self.tokens)
+            picked = hidden.flatten(0, 1).index_select(0, self.places)
+            logits = F.linear(picked, network.words)
+        return F.cross_entropy(logits, self.targets)
+
+    def gradients(self, how: str = "none", graph: bool = False) -> tuple[Tensor, ...]:
+        """Of one step, in the order of `parameters`."""
+        return torch.autograd.grad(self.loss(how), self.parameters, create_graph=graph)
+
+    def step(self, how: str = "none") -> tuple[Tensor, ...]:
+        """What a step computes and its optimizer needs: gradients, and for `SECOND` a random vector
+        of signs, the Hessian's product with it, and the averages of the gradients and of the
+        Hessian's diagonal (Yao et al. 2020)."""
+        if how != SECOND:
+            return self.gradients(how)
+        gradients = self.gradients(graph=True)
+        signs = [torch.randint_like(each, 2) * 2 - 1 for each in self.parameters]
+        products = torch.autograd.grad(gradients, self.parameters, signs)
+        gradients = [each.detach() for each in gradients]
+        for average, new in zip(self.averages[0], gradients, strict=True):
+            average.lerp_(new, 0.1)
+        for average, sign, product in zip(self.averages[1], signs, products, strict=True):
+            average.lerp_(sign * product, 0.001)
+        return *gradients, *signs, *products, *self.averages[0], *self.averages[1]
+
+    @cached_property
+    def averages(self) -> tuple[list[Tensor], list[Tensor]]:
+        return tuple([torch.zeros_like(each) for each in self.parameters] for _ in range(2))
+
+    def saved_bytes(self, how: str = "none") -> int:
+        """Bytes of the memory that autograd keeps until the backward pass, or for `SECOND` until
+        the second: each storage once; no parameter, and no causal mask, which stays."""
+        own, kept = {_memory(each) for each in self.constants}, {}
+
+        def pack(tensor: Tensor) -> Tensor:
+            if _memory(tensor) not in own:
+                kept[_memory(tensor)] = tensor.untyped_storage()  # held, so that it is not reused
+            return tensor.detach()
+
+        with saved_tensors_hooks(pack, lambda tensor: tensor):
+            alive = self.gradients(graph=True) if how == SECOND else self.loss(how)
+        del alive
+        return sum(storage.nbytes() for storage in kept.values())
+
+    def layer_bytes(self) -> int:
+        """Bytes that autograd keeps of one layer."""
+        whole, layers = self.saved_bytes(), self.layers
+        self.layers = []
+        try:
+            return (whole - self.saved_bytes()) // len(layers)
+        finally:
+            self.layers = layers
+
+    def kept_and_again(self) -> dict[str, tuple[int, int]]:
+        """For each of `HOW`: `saved_bytes`, and the most that a backward pass computes again at
+        once: what is kept of its layers elsewhere."""
+        kept, layer = {how: self.saved_bytes(how) for how in HOW}, self.layer_bytes()
+        n, entry = self.arch.n_layers, self.tokens.numel() * self.arch.d_model * 4
+        again = {}
+        for how in HOW:
+            policy = policy_named(_policy(how))
+            again[how] = min(policy.stretch, n) * layer - entry if policy.stretch else 0
+            if policy.attention:
+                again[how] = (kept["none"] - kept[how]) // n
+        return {how: (kept[how], again[how]) for how in HOW}
+
+
+def parameters(network: Encoder | Decoder) -> list[Tensor]:
+    """Every tensor that training changes, once; of a projection's parts, the whole."""
+    norms = [network.norm, *(norm for x in network.layers for norm in (x.norm1, x.norm2))]
+    tensors = [network.words, network.positions, getattr(network, "types", None)]
+    tensors += [each for norm in norms for each in (norm.gain, norm.bias)]
+    tensors += [each for linear in network.linears() for each in (linear.weight, linear.bias)]
+    return list({id(each): each for each in tensors if each is not None}.values())
+
+
+def data(arch: Architecture, length: int, batch: int, device, seed: int) -> tuple[Tensor, ...]:
+    """Random tokens (batch, length), the places whose tokens are predicted, and these tokens."""
+    options = {"device": device}
+    if torch.device(device).type != "meta":  # which has no numbers
+        options["generator"] = torch.Generator(device).manual_seed(seed)
+    n = predicted_tokens(arch, length, batch)
+    tokens = torch.randint(arch.vocab_size, (batch, length), **options)
+    places = torch.randperm(batch * length, **options)[:n].clone()
+    return tokens, places, torch.randint(arch.vocab_size, (n,), **options)
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """The most that CUDA's allocator holds during `work`, beyond what it held before."""
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
+
+
+def bytes_of(training: Training) -> dict[str, dict]:
+    """Details of each of `HOW`: what is kept, computed again at once, and held as state; on CUDA
+    the allocator's peak."""
+    found = {
+        how: {"dtype": "float32", "batch": 1, "saved_bytes": kept, "again_bytes": again}
+        for how, (kept, again) in training.kept_and_again().items()
+    }
+    for how in ("none", SECOND):
+        made = (*training.parameters, *training.step(how))
+        found[how]["state_bytes"] = sum(each.nbytes for each in made)
+        del made
+    for how in HOW if training.device == "cuda" else ():
+        found[how]["peak_bytes"] = peak_bytes(partial(training.step, how))
+    return found
+
+
+def training_tasks(device: str, budget: Budget, threads: int, length: int) -> list[Task]:
+    """One task a model; the ways of `HOW` are timed in turn, so that all see the same machine, but
+    for `SECOND`, which is timed once."""
+    return [_task(model, length, device, budget, threads) for model in MODELS]
+
+
+def _task(model: str, length: int, device: str, budget: Budget, threads: int) -> Task:
+    arch = ARCHITECTURES[model]
+    predicted = {how: activations(arch, length, policy=_policy(how)) for how in HOW}
+    # A second-order step goes back through the forward pass and through the backward pass.
+    flops = {how: (1 + 2 * (how == SECOND)) * (p.flops + p.extra) for how, p in predicted.items()}
+    key = f"train/{model}/{length}/{HOW[0]}"
+
+    known: dict[str, dict] = {}  # bytes, which another visit would find again
+
+    def run(seconds: float) -> Measurement:
+        torch.set_num_threads(threads)
+        training, clock, beside = Training(arch, length, device), Clock(device), {}
+        if not known:
+            known.update(bytes_of(training))
+            once = Sample((clock.time(partial(training.step, SECOND)),))
+            beside[SECOND] = Measurement(once, flops[SECOND], None, known[SECOND])
+        turns = [partial(training.step, how) for how in HOW if how != SECOND]
+        turns[0]()  # the step before may have left memory otherwise
+        times, _ = measure_in_turn(
+            lambda: [clock.time(each) for each in turns], lambda: None, clock, seconds, budget.least
+        )
+        for how, each in zip(HOW, zip(*times, strict=True), strict=False):  # `SECOND` is the last
+            beside[how] = Measurement(Sample(each), flops[how], None, known[how])
+        first = beside.pop(HOW[0])
+        named = {f"train/{model}/{length}/{how}": ("latency", beside[how]) for how in beside}
+        return Measurement(first.sample, first.flops, None, first.details, named)
+
+    # A forward pass of each to see what it keeps; one of the plain step and two of `SECOND`.
+    counted = sum(flops.values()) / 3 + flops["none"] + 2 * flops[SECOND]
+    counted += budget.least * (sum(flops.values()) - flops[SECOND])
+    seconds = counted / GUESS[device][0] / (threads if device == "cpu" else 1)
+    memory = 8 * 4 * arch.n_parameters + 3 * predicted["none"].bytes
+    return Task(key, "latency", memory, seconds, run)
+
+
+def _policy(how: str) -> str:
+    return how if how in POLICIES else "none"
+
+
+def _layers(layers: list, how: str) -> list[Callable]:
+    """What is called in place of `layers`: stretches, of which some are computed again."""
+    if how in ("fused", SECOND):
+        how, layers = "none", [_with(x, fused=x.fused or how == "fused") for x in layers]
+    policy = policy_named(how)
+    if policy.attention:
+        return [_with(x, attention=partial(recompute, x.attention)) for x in layers]
+    return [
+        partial(recompute, _through, layers[start:end])
+        if again
+        else partial(_through, layers[start:end])
+        for start, end, again in policy.stretches(len(layers))
+    ]
+
+
+def _with(layer, **changes):
+    """A copy of a layer, over the same weights."""
+    layer = copy.copy(layer)
+    vars(layer).update(changes)
+    return layer
+
+
+def _through(layers: list, x: Tensor, *others) -> Tensor:
+    for layer in layers:
+        x = layer(x, *others)
+    return x
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
