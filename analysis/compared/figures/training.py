@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis.compared.figures.machine import _nothing
-from analysis.compared.figures.style import COLOURS, HALO, axes
+from analysis.compared.figures.style import COLOURS, HALO, axes, nothing
 from analysis.compared.page import Plot, styled
 
 NAMES = {
@@ -23,7 +22,7 @@ def memory_against_time(rows: pd.DataFrame, claim: tuple[float, float]) -> Plot:
     of `training.curve`, at one length, measured (filled) and predicted (hollow); and `claim`, the
     paper's factor of memory and of compute."""
     if rows.empty:
-        return _nothing("this run has no training step")
+        return nothing("this run has no training step")
     with styled():
         models = rows["model"].unique()
         figure, panels = axes(3.1 * len(models) + 0.4, nrows=len(models), sharex=True, sharey=True)
