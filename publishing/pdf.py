@@ -23,7 +23,7 @@ STYLE = Path(__file__).with_name("print.css")
 # What only a screen can use, and inputs that a page hides.
 LEFT_OUT = (".headerlink, script, .downloads, details.cite, .run-again, button, .toggle-details, "
             ".tag_hide-input > details, .verdict-filter, summary")  # fmt: skip
-MANY_COLUMNS = 11  # from here on a table is printed across
+MANY_COLUMNS = 10  # from here on a table is printed across
 FOOTER = (
     '<div style="width:100%;font-size:8px;text-align:center"><span class="pageNumber"></span></div>'
 )
