@@ -103,6 +103,18 @@ def copy_formulas(app, exception):
             shutil.copytree(source / part, target / part)
 
 
+def drop_old_pages(app, exception):
+    """Delete what earlier builds wrote of documents that are no more."""
+    if exception or app.builder.format != "html":
+        return
+    sources = Path(app.outdir, "_sources")
+    for file in [*sources.rglob("*.md"), *sources.rglob("*.ipynb")]:
+        docname = file.relative_to(sources).with_suffix("").as_posix()
+        if docname not in app.env.found_docs:
+            file.unlink()
+            Path(app.builder.get_outfilename(docname)).unlink(missing_ok=True)
+
+
 def setup(app):
     app.connect("config-inited", key_the_cache, priority=900)
     app.connect("config-inited", reading.name_repository)
@@ -114,6 +126,7 @@ def setup(app):
     app.connect("html-page-context", reading.describe_page)
     app.connect("build-finished", reuse.copy_data)
     app.connect("build-finished", copy_formulas)
+    app.connect("build-finished", drop_old_pages)
     app.connect("build-finished", mend_pages)
     app.connect("build-finished", forget_after_warnings)
     listing.setup(app)

@@ -75,7 +75,7 @@ os.execv(sys.argv[1], sys.argv[1:])"""
 @pytest.fixture(scope="module")
 def book(site):
     """Return a site that was built once without fault."""
-    made = site(index=INDEX, chapter=CHAPTER)
+    made = site(index=INDEX, chapter=CHAPTER, gone="# Gone\n")
     code, output = made.build()
     assert code == 0, output
     return made
@@ -98,6 +98,16 @@ def test_changed_prose_executes_nothing_and_keeps_the_downloads(book):
     code, output = book.build()
     assert (code, executions(book)) == (0, before), output
     assert (book.root / "_build/html/_downloads/figures/fig-nothing.csv").read_text() == "a,b"
+
+
+def test_a_page_that_was_removed_is_removed_from_the_book(book):
+    html, toc = book.root / "_build" / "html", book.root / "_toc.yml"
+    assert (html / "gone.html").exists() and (html / "_sources" / "gone.md").exists()
+    (book.root / "gone.md").unlink()
+    toc.write_text(toc.read_text("utf-8").replace("- file: gone\n", ""), "utf-8")
+    code, output = book.build()
+    assert code == 0, output
+    assert not list(html.rglob("gone.*")) and (html / "chapter.html").exists()
 
 
 @pytest.mark.parametrize("file", ["analysis/errors.py", "data/more.csv", "requirements.lock"])
