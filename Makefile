@@ -56,7 +56,7 @@ check-binder:  ## build Binder's environment from nothing and run the launched n
 	PYTHON=$(PYTHON) binder/check
 
 test: book  ## build the book and run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check-book: book  ## read the built book in headless Chromium
 	$(BIN)/python -m pytest -rs tests/book/check_book.py tests/book/test_pages.py

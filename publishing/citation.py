@@ -12,7 +12,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def citation(root: Path = ROOT) -> dict:
-    """Return what CITATION.cff says."""
+    """Return CITATION.cff, the one place for title, authors, version and addresses.
+
+    `repository-code` is where the project is kept and `url` where the book is published. Without
+    them there is no button to edit a page, and nothing is invented.
+    """
     return yaml.safe_load((root / "CITATION.cff").read_text("utf-8"))
 
 

@@ -16,7 +16,13 @@ from pypdf import PdfReader
 from analysis.errors import InputError
 from publishing.citation import ROOT, citation, commit
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
 STYLE = Path(__file__).with_name("print.css")
@@ -39,8 +45,8 @@ def find_browser(playwright) -> str:
     found = next(filter(None, map(shutil.which, BROWSERS)), playwright.chromium.executable_path)
     if not Path(found).is_file():
         raise InputError(
-            "no browser to print with: install Chromium (on Debian: apt-get install chromium; "
-            "elsewhere: .venv/bin/playwright install chromium)"
+            "no Chromium was found: on Debian or Ubuntu say apt-get install chromium, "
+            "elsewhere .venv/bin/playwright install chromium"
         )
     return found
 

@@ -9,6 +9,7 @@ from analysis.measured.runs import Run
 from analysis.published.claims import load_claims
 from analysis.published.tables import load_table
 
+NO_POINTS = ["run", "model", "sequence_length", "intensity", "rate", "high", "low"]
 # Chapter of a claim -> its page, and there the table whose cell computes the verdict.
 COMPUTED_IN = {
     "scaling_disparity": ("01_scaling_disparity", "tab-scaling"),
@@ -117,5 +118,5 @@ def rooflines(runs: dict[str, Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows = [(name, r.bandwidth_bytes_per_s, r.peak_flop_per_s) for name, r in roofs.items()]
     return (
         pd.DataFrame(rows, columns=["run", "bandwidth", "peak"]),
-        pd.concat(points, ignore_index=True) if points else pd.DataFrame(columns=["run"]),
+        pd.concat(points or [pd.DataFrame(columns=NO_POINTS)], ignore_index=True),
     )

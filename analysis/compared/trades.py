@@ -1,6 +1,7 @@
 """Accelerators that give up peak: what that costs each kind of work, and what bandwidth buys."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -25,13 +26,15 @@ class Work:
     costs: dict[str, Cost]
 
 
-WORK = {
-    "encode": Work(f"BERT-Base, {TOKENS} tokens", encoder_pass(BERT_BASE, TOKENS, HALF)),
-    "decode_many": Work(
-        f"GPT-2 step, {SEQUENCES} sequences", decoder_step(GPT2, TOKENS, HALF, SEQUENCES)
-    ),
-    "decode": Work("GPT-2 step, one sequence", decoder_step(GPT2, TOKENS, HALF)),
-}
+@cache
+def work() -> dict[str, Work]:
+    """Return the passes and steps that are compared, by key."""
+    many = decoder_step(GPT2, TOKENS, HALF, SEQUENCES)
+    return {
+        "encode": Work(f"BERT-Base, {TOKENS} tokens", encoder_pass(BERT_BASE, TOKENS, HALF)),
+        "decode_many": Work(f"GPT-2 step, {SEQUENCES} sequences", many),
+        "decode": Work("GPT-2 step, one sequence", decoder_step(GPT2, TOKENS, HALF)),
+    }
 
 
 def accelerators(data: Path | None = None) -> pd.DataFrame:
@@ -53,12 +56,12 @@ def trades(data: Path | None = None) -> pd.DataFrame:
     """
     rows = []
     for chip in accelerators(data).itertuples():
-        for key, work in WORK.items():
-            alone = Ceilings(chip.bandwidth, chip.peak).time(work.costs)
+        for key, each in work().items():
+            alone = Ceilings(chip.bandwidth, chip.peak).time(each.costs)
             for change, gain in (("peak cut", 0), ("bandwidth for peak", 1)):
                 for factor in FACTORS:
                     roof = Ceilings(chip.bandwidth * factor**gain, chip.peak / factor)
-                    seconds = float(roof.time(work.costs))
+                    seconds = float(roof.time(each.costs))
                     rows.append(
                         (chip.name, chip.date, key, factor, change, seconds, seconds / alone)
                     )
@@ -77,11 +80,11 @@ def trade_table(rows: pd.DataFrame, name: str) -> Table:
     """Show what each change does to the time of each work, over all accelerators."""
     found = middle(rows)
     shown = []
-    for key, work in WORK.items():
+    for key, each in work().items():
         for change in found["change"].unique():
             part = found[(found["work"] == key) & (found["change"] == change)]
             part = part.set_index("factor")
-            row = {"Work": work.label, "Change": change}
+            row = {"Work": each.label, "Change": change}
             for factor in FACTORS[1:]:
                 ends = part.loc[factor, "min"], part.loc[factor, "max"]
                 row[f"By {factor}"] = f"{times(part.loc[factor, 'median'])} ({between(ends)})"
@@ -105,8 +108,8 @@ def accelerator_table(data: Path | None, name: str, most: int = 10) -> Table:
             "Date": chips["date"].dt.strftime("%Y-%m"),
             "Ridge (FLOP/byte)": (chips["peak"] / chips["bandwidth"]).map(number),
             **{
-                f"{work.label} (µs)": (1e6 * wide.loc[chips["name"], key]).map(number).to_numpy()
-                for key, work in WORK.items()
+                f"{each.label} (µs)": (1e6 * wide.loc[chips["name"], key]).map(number).to_numpy()
+                for key, each in work().items()
             },
         }
     )

@@ -26,7 +26,8 @@ ATTENTION = ("fused", "unfused")
 GELU = {"gelu": "none", "gelu_tanh": "tanh"}
 BUILT = dict(  # any other value of these fields is refused
     activation=tuple(GELU), norm=("layernorm",), positions=("learned",), gated_ffn=(False,),
-    qk_norm=(False,), qkv_bias=(True,), out_bias=(True,), ffn_bias=(True,),
+    qk_norm=(False,), qkv_bias=(True,), out_bias=(True,), ffn_bias=(True,), latent=(None,),
+    experts=(None,), window=(None,),
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ module tells the first of them in one line.
 import csv
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import pandas
@@ -45,10 +45,16 @@ def load_table(name: str, data: Path | None = None) -> pandas.DataFrame:
     """
     if name not in described():
         raise InputError(f"no table is named {name!r}; the tables are {', '.join(described())}")
+    cells = _read(DATA if data is None else Path(data), described()[name]["path"])
+    return _checked(name, cells).copy()
+
+
+@lru_cache(64)  # more than there are tables
+def _checked(name: str, cells: tuple[tuple[str, ...], ...]) -> pandas.DataFrame:
+    """Read the cells of a table: once, since checking takes a hundred times as long as reading."""
     path = described()[name]["path"]
     schema = Schema.from_descriptor(described()[name]["schema"])
-    cells = _read(DATA if data is None else Path(data), path)
-    with Resource(name=name, data=cells, schema=schema) as resource:
+    with Resource(name=name, data=[*map(list, cells)], schema=schema) as resource:
         faults = resource.header.errors
         if not faults:
             rows = list(resource.row_stream)
@@ -61,7 +67,7 @@ def load_table(name: str, data: Path | None = None) -> pandas.DataFrame:
     return frame.astype({field.name: DTYPES[field.type] for field in schema.fields})
 
 
-def _read(folder: Path, path: str) -> list[list[str]]:
+def _read(folder: Path, path: str) -> tuple[tuple[str, ...], ...]:
     """The cells of a CSV file, header first.
 
     Not left to frictionless, which guesses the dialect of every file: that takes minutes on a
@@ -69,7 +75,7 @@ def _read(folder: Path, path: str) -> list[list[str]]:
     """
     try:
         with open(folder / path, encoding="utf-8", newline="") as file:
-            cells = list(csv.reader(file, strict=True))
+            cells = tuple(map(tuple, csv.reader(file, strict=True)))
     except OSError as problem:
         raise InputError(f"{path}: cannot be read: {problem.strerror}") from None
     except UnicodeDecodeError:

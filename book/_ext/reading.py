@@ -4,16 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import yaml
-
-
-def citation(app) -> dict:
-    """Return CITATION.cff, the one place for title, authors, version and addresses.
-
-    `repository-code` is where the project is kept and `url` where the book is published. Without
-    them there is no button to edit a page, and nothing is invented.
-    """
-    return yaml.safe_load((Path(app.srcdir) / "CITATION.cff").read_text("utf-8"))
+from publishing.citation import citation
 
 
 def days_of_change(root: Path) -> dict[str, str]:
@@ -53,7 +44,7 @@ def has_notebook(app, docname) -> bool:
 def name_repository(app, config):
     """Show buttons to the repository and to edit a page, where CITATION.cff names one."""
     config.html_theme_options["navbar_persistent"] = []  # the sidebar has the search already
-    address = citation(app).get("repository-code")
+    address = citation(Path(app.srcdir)).get("repository-code")
     if address:
         config.html_theme_options |= {
             "repository_url": address,

@@ -6,6 +6,7 @@ Sphinx setting, so that a change also makes Sphinx read every chapter again.
 """
 
 import hashlib
+import importlib.util
 import os
 import platform
 import re
@@ -21,6 +22,7 @@ from jupyter_cache import get_cache
 from reading import executed_notebook
 
 REACHED = ("analysis", "data", "runs", "requirements.lock", "pyproject.toml")
+FORMULAS = "mathjax"  # where in _static
 SETTINGS = ("RUN", "BUDGET")  # environment variables that `make book` passes on to chapters
 
 
@@ -83,7 +85,34 @@ def mend_pages(app, exception):
 
 def lighten_formulas(app, config):
     """Start MathJax with the parts that _config.yml names."""
-    config.mathjax_path = "mathjax/startup.js"
+    config.mathjax_path = f"{FORMULAS}/startup.js"
+
+
+def copy_formulas(app, exception):
+    """Put MathJax into the book, without a CDN: what starts it, and the parts that it is to load
+    with what they load themselves (fonts, rarer TeX)."""
+    if exception or app.builder.format != "html":
+        return
+    package = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent
+    source, target = package / "static" / "mathjax", Path(app.outdir, "_static", FORMULAS)
+    shutil.rmtree(target, ignore_errors=True)
+    for part in ("startup", "core", *app.config.mathjax3_config["loader"]["load"]):
+        target.joinpath(part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / f"{part}.js", target / f"{part}.js")
+        if (source / part).is_dir():
+            shutil.copytree(source / part, target / part)
+
+
+def drop_old_pages(app, exception):
+    """Delete what earlier builds wrote of documents that are no more."""
+    if exception or app.builder.format != "html":
+        return
+    sources = Path(app.outdir, "_sources")
+    for file in [*sources.rglob("*.md"), *sources.rglob("*.ipynb")]:
+        docname = file.relative_to(sources).with_suffix("").as_posix()
+        if docname not in app.env.found_docs:
+            file.unlink()
+            Path(app.builder.get_outfilename(docname)).unlink(missing_ok=True)
 
 
 def setup(app):
@@ -96,6 +125,8 @@ def setup(app):
     app.connect("doctree-resolved", reuse.offer_downloads)
     app.connect("html-page-context", reading.describe_page)
     app.connect("build-finished", reuse.copy_data)
+    app.connect("build-finished", copy_formulas)
+    app.connect("build-finished", drop_old_pages)
     app.connect("build-finished", mend_pages)
     app.connect("build-finished", forget_after_warnings)
     listing.setup(app)

@@ -13,8 +13,10 @@ import zipfile
 from pathlib import Path
 
 from docutils import nodes
-from reading import citation, executed_notebook, has_notebook
+from reading import executed_notebook, has_notebook
 from sphinx.util import logging
+
+from publishing.citation import citation
 
 DOWNLOADS = "_downloads"
 ARCHIVE = f"{DOWNLOADS}/memory-wall-data.zip"
@@ -68,7 +70,7 @@ def figure_files(app, docname) -> dict[str, dict[str, str]]:
 
 def how_to_cite(app, docname, figure) -> nodes.raw:
     """Return a fold with the reference of one figure: report, version, number, anchor."""
-    about = citation(app)
+    about = citation(Path(app.srcdir))
     authors = ", ".join(
         a.get("name") or f"{a['given-names']} {a['family-names']}" for a in about["authors"]
     )

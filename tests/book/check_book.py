@@ -3,7 +3,6 @@
 import functools
 import http.server
 import os
-import shutil
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,30 +11,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
+from analysis.errors import InputError
+from publishing.pdf import QUIET, find_browser
+
 WIDTHS = (375, 768, 1440)
 MOST_BYTES = 2_500_000  # of a chapter, formulas included
 SMALLEST_FIGURE = 0.7  # of its natural size, in which the smallest letters have 8 points
-BROWSERS = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-)
-HOW_TO_GET_ONE = (
-    "no Chromium was found: on Debian or Ubuntu say apt-get install chromium, "
-    "elsewhere .venv/bin/playwright install chromium"
-)
 # Whatever is not on this machine does not exist; nothing runs beside the pages.
-SWITCHES = [
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
+SWITCHES = ["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", *QUIET]
 AXE = {"resultTypes": ["violations"], "preload": False}  # preloading asks for what is no page's own
 # What a reader of this width would stumble over, as a list of texts.
 STUMBLES = """() => {
@@ -103,11 +86,10 @@ class Visit:
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-        found = next(filter(None, map(shutil.which, (*BROWSERS, own))), None)
-        if found is None:
-            stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-            stop(HOW_TO_GET_ONE)
+        try:
+            found = find_browser(playwright)
+        except InputError as error:
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(str(error))
         browser = playwright.chromium.launch(executable_path=found, args=SWITCHES)
         yield browser
         browser.close()

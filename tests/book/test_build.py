@@ -1,13 +1,18 @@
 """The build stops at every fault, forgets nothing, executes what changed, and needs no network."""
 
+import functools
+import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 INDEX = "# Start\n\nNothing to see.\n"
 CHAPTER = """---
 jupytext:
@@ -64,6 +69,7 @@ LACKING = {  # page -> its text, and what the output must say of it
     "download": (CHAPTER.replace(', "text/csv": "a,b"', ""), "no SVG and CSV to download"),
     "table": ("# T\n\n| a | b |\n|---|---|\n| c | d |\n", "table without a name: no CSV"),
     "citation": ("# C\n\n{cite}`nobody2024`\n", "nobody2024"),
+    "entry": ("# C\n\n```{bibtex} nobody\n```\n", "nobody: no entry"),
 }
 # In a new network namespace even the loopback that kernels talk over is down.
 WITH_LOOPBACK = """import fcntl, os, socket, struct, sys
@@ -74,9 +80,9 @@ os.execv(sys.argv[1], sys.argv[1:])"""
 
 @pytest.fixture(scope="module")
 def book(site):
-    """Return a site that was built once without fault."""
-    made = site(index=INDEX, chapter=CHAPTER)
-    code, output = made.build()
+    """Return a site that was built once without fault, and without a network where it can be."""
+    made = site(index=INDEX, chapter=CHAPTER, gone="# Gone\n")
+    code, output = made.build(*(cut_network() or ()))
     assert code == 0, output
     return made
 
@@ -93,18 +99,33 @@ def test_nothing_changed_executes_nothing(book):
 
 def test_changed_prose_executes_nothing_and_keeps_the_downloads(book):
     before = executions(book)
-    shutil.rmtree(book.root / "_build" / "html" / "_downloads")
+    html = book.root / "_build" / "html"
+    shutil.rmtree(html / "_downloads")
     book.write(chapter=CHAPTER + "\nMore.\n")
     code, output = book.build()
     assert (code, executions(book)) == (0, before), output
-    assert (book.root / "_build/html/_downloads/figures/fig-nothing.csv").read_text() == "a,b"
+    assert (html / "_downloads/figures/fig-nothing.csv").read_text() == "a,b"
 
 
-@pytest.mark.parametrize("file", ["analysis/errors.py", "data/more.csv", "requirements.lock"])
-def test_a_change_that_chapters_can_reach_executes_them_again(book, file):
-    before = executions(book)
-    with open(book.root / file, "a") as changed:
-        changed.write("# changed\n")
+def test_a_page_that_was_removed_is_removed_from_the_book(book):
+    html, toc = book.root / "_build" / "html", book.root / "_toc.yml"
+    assert (html / "gone.html").exists() and (html / "_sources" / "gone.md").exists()
+    (book.root / "gone.md").unlink()
+    toc.write_text(toc.read_text("utf-8").replace("- file: gone\n", ""), "utf-8")
+    code, output = book.build()
+    assert code == 0, output
+    assert not list(html.rglob("gone.*")) and (html / "chapter.html").exists()
+
+
+def test_a_change_that_chapters_can_reach_executes_them_again(book, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    digest = importlib.import_module("report").reached_digest
+    before, digests = executions(book), {digest(book.root)}
+    for i, file in enumerate(("analysis/errors.py", "requirements.lock", "data/more.csv"), 2):
+        with open(book.root / file, "a") as changed:
+            changed.write("# changed\n")
+        digests.add(digest(book.root))
+        assert len(digests) == i, file
     code, output = book.build()
     assert (code, executions(book)) == (0, before + 1), output
 
@@ -154,8 +175,14 @@ def test_a_whole_page_lacks_nothing(book):
     assert "suggest edit" not in html.lower() and "Last updated" not in html
 
 
-def test_address_and_day_come_from_one_place_each(site):
+@pytest.fixture(scope="module")
+def published(site):
+    """Return a site whose repository and address are known, with a chapter, in git."""
     made = site(index=INDEX)
+    (made.root / "notebooks").mkdir()
+    made.write(**{"notebooks/01_one": CHAPTER})
+    with open(made.root / "_toc.yml", "a") as toc:
+        toc.write("chapters: [{file: notebooks/01_one}]\n")
     with open(made.root / "CITATION.cff", "a") as cff:
         cff.write("repository-code: https://github.com/planted/report\n")
         cff.write("url: https://planted.example/\n")
@@ -165,12 +192,26 @@ def test_address_and_day_come_from_one_place_each(site):
         subprocess.run(["git", *arguments], cwd=made.root, check=True, env={**os.environ, **day})
     code, output = made.build()
     assert code == 0, output
-    html = (made.root / "_build/html/index.html").read_text("utf-8")
+    return made
+
+
+def test_address_and_day_come_from_one_place_each(published):
+    html = (published.root / "_build/html/index.html").read_text("utf-8")
     assert 'href="https://github.com/planted/report/edit/main/index.md"' in html
     assert 'href="https://github.com/planted/report"' in html
     assert "Last updated on 2020-02-03" in html
 
 
+def test_launch_buttons_open_the_generated_notebook_of_the_published_repository(published):
+    html = (published.root / "_build/html/notebooks/01_one.html").read_text("utf-8")
+    path = "launch/notebooks/01_one.ipynb"
+    assert re.findall(r'href="(https://(?:mybinder|colab)[^"]*)"', html) == [
+        "https://mybinder.org/v2/gh/planted/report/launch?labpath=notebooks%2F01_one.ipynb",
+        f"https://colab.research.google.com/github/planted/report/blob/{path}",
+    ]
+
+
+@functools.cache
 def cut_network() -> list[str] | None:
     """Return a command that runs another without a network, or None where there is none."""
     for options in ("-rn", "-n"):
@@ -183,10 +224,8 @@ def cut_network() -> list[str] | None:
     return None
 
 
-def test_execution_needs_no_network(site):
-    command = cut_network()
-    if command is None:
+def test_execution_needs_no_network(book):
+    if cut_network() is None:  # the book was built under it
         stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         stop("this machine does not let unshare make a network namespace")
-    code, output = site(index=INDEX, chapter=CHAPTER).build(*command)
-    assert code == 0, output
+    assert executions(book)

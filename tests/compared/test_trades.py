@@ -18,12 +18,12 @@ def test_only_shipped_accelerators_with_both_ceilings_are_changed(rows):
     assert (chips["peak"] / chips["bandwidth"]).between(10, 2000).all()
     h100 = chips.set_index("name").loc["H100 SXM5 80GB"]
     assert (h100["peak"], h100["bandwidth"]) == (989.4e12, 3.35e12)
-    assert len(rows) == len(chips) * len(trades.WORK) * 2 * len(trades.FACTORS)
+    assert len(rows) == len(chips) * len(trades.work()) * 2 * len(trades.FACTORS)
 
 
 def test_time_is_the_sum_of_the_classes_each_at_its_slower_ceiling(rows):
     chip = trades.accelerators().iloc[-1]
-    costs = trades.WORK["encode"].costs
+    costs = trades.work()["encode"].costs
     by_hand = sum(
         max(costs[c].flops / (chip["peak"] / 4), costs[c].bytes / chip["bandwidth"])
         for c in CLASSES

@@ -6,6 +6,7 @@ import torch
 from analysis.errors import InputError
 from analysis.measured.networks import Decoder, Encoder
 from analysis.predicted.architectures import BERT_BASE, GPT2
+from analysis.predicted.variants import Experts, Latent, Window
 
 transformers = pytest.importorskip("transformers")
 
@@ -197,6 +198,9 @@ def test_low_precision_is_close_to_float32():
         (Decoder, GPT2.replace(activation="silu"), "activation"),
         (Decoder, GPT2.replace(ffn_bias=False), "ffn_bias"),
         (Decoder, GPT2.replace(tied_embeddings=False), "tied_embeddings"),
+        (Decoder, GPT2.replace(latent=Latent(64, 64, 8)), "latent"),
+        (Decoder, GPT2.replace(experts=Experts(8, 2, 64)), "experts"),
+        (Encoder, BERT_BASE.replace(window=Window(64, 6)), "window"),
         (Decoder, BERT_BASE, "kind"),
         (Encoder, GPT2, "kind"),
     ],

@@ -10,6 +10,7 @@ from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2
 from analysis.predicted.operations import FUSED, UNFUSED
 from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, generation
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SIZES = {"n_layers": 2, "d_model": 16, "n_heads": 2, "d_ff": 32, "vocab_size": 50}
 TINY = {
     name: arch.replace(n_positions=8, **SIZES)
@@ -27,15 +28,6 @@ class Ticks(Clock):
     def now(self):
         self.looks += 1
         return float(self.looks)
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    """One thread: more would wait for one another where processors are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -8,18 +8,10 @@ from analysis.predicted.architectures import BERT_BASE, GPT2
 from analysis.predicted.operations import UNFUSED
 from analysis.predicted.transformer import decoder_step, encoder_pass
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SIZES = {"n_layers": 2, "d_model": 16, "n_heads": 2, "d_ff": 32, "vocab_size": 50}
 SIZES |= {"n_positions": 8}
 BERT, GPT = BERT_BASE.replace(**SIZES), GPT2.replace(**SIZES)
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    """One thread: more would wait for one another where processors are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("heads", [True, False])

@@ -13,17 +13,9 @@ from analysis.predicted.activations import FUSED, UNFUSED, activations
 from analysis.predicted.architectures import BERT_BASE, GPT2
 from analysis.predicted.footprint import model_state
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SIZES = {"n_layers": 4, "d_model": 48, "n_heads": 4, "d_ff": 160, "vocab_size": 101}
 BERT, GPT = (arch.replace(n_positions=32, **SIZES) for arch in (BERT_BASE, GPT2))
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    """One thread: more would wait for one another where processors are busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -190,11 +190,11 @@ def test_importing_the_counts_imports_neither_torch_nor_pandas():
 
 def test_all_published_counts_take_under_20_ms():
     def once():
-        start = time.perf_counter()
+        start = time.process_time()
         for phase, arch in PAPER.values():
             for length in LENGTHS:
                 phase(arch, length, PUBLISHED)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     assert min(once() for _ in range(5)) < 0.020
 

@@ -22,7 +22,7 @@ def noisy(days, slope, seed=0):
     return 10 ** (slope * years + np.random.default_rng(seed).normal(0, 0.3, days.size))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(dates, slopes)
 def test_exact_on_an_exact_exponential(days, slope):
     years = (days - days.min()).astype(float) / 365.25
@@ -33,7 +33,7 @@ def test_exact_on_an_exact_exponential(days, slope):
     assert_allclose(growth.slope_without, slope, atol=1e-7)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(dates, slopes, st.floats(1e-6, 1e6))
 def test_invariant_to_the_unit_of_the_value(days, slope, unit):
     values = noisy(days, slope)
@@ -43,7 +43,7 @@ def test_invariant_to_the_unit_of_the_value(days, slope, unit):
     assert_allclose(other.bootstrap, one.bootstrap, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(dates, slopes, st.integers(-5_000, 5_000))
 def test_equivariant_to_a_shift_of_dates(days, slope, shift):
     values = noisy(days, slope)

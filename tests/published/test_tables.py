@@ -261,7 +261,7 @@ def test_description_beside_foreign_tables_is_ignored(copy):
     pandas.testing.assert_frame_equal(load_table("claims", copy), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_cell_is_read_or_refused_in_one_line(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("any")

@@ -73,8 +73,9 @@ def foretold(
             ax.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%Y"))
         figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center",
                       ncols=2, fontsize=9)  # fmt: skip
-    keep = ["trend", "points", "name", "label", "date", "value", "line", "low", "high", "source"]
-    return Plot(figure, pd.concat(drawn)[keep])
+    rows = pd.concat(drawn, ignore_index=True)
+    keep = "trend unit points name label date value line low high source".split()
+    return Plot(figure, rows.assign(unit=rows["trend"].map(UNITS))[keep])
 
 
 def rates_then_and_now(found: dict[str, Outcome]) -> Plot:
@@ -152,15 +153,18 @@ def ridge_points(rows: pd.DataFrame, lines: dict[str, tuple[Growth, str]]) -> Pl
                 ax.scatter(some["date"], some["value"], s=24, edgecolor=colour, zorder=4,
                            color=colour if shipped else "none",
                            label=f"{bits} bits" if shipped else None)  # fmt: skip
-        ends = rows["date"].agg(["min", "max"]).to_numpy()
+        ends, drawn = rows["date"].agg(["min", "max"]).to_numpy(), [rows]
         for label, (growth, colour) in lines.items():
             span = np.array([max(ends[0], growth.origin), ends[1]], "datetime64[D]")
             ax.plot(span, growth.at(span), color=colour, lw=1.4, ls="--",
                     label=f"{label}: {times(growth.over(2))} in 2 years")  # fmt: skip
+            line = {"name": f"line: {label}", "date": span.astype("datetime64[ns]")}
+            drawn.append(pd.DataFrame({**line, "value": growth.at(span)}))
         ax.set(yscale="log", xlabel="year", ylabel="ridge point (FLOP/byte)")
         plain_log_ticks(ax, "y")
         figure.legend(loc="outside upper center", ncols=2, fontsize=9)
-    return Plot(figure, rows)
+    units = {"memory": "memory_bytes", "value": "ridge_point_flop_per_byte"}
+    return Plot(figure, pd.concat(drawn, ignore_index=True).rename(columns=units))
 
 
 def by_context(rows: pd.DataFrame) -> Plot:
@@ -214,20 +218,21 @@ def largest_served(holders: pd.DataFrame, models: pd.DataFrame) -> Plot:
     models: columns name, date, parameters.
     """
     bits = list(PRECISIONS)[1:]
-    fits = {f"fits_at_{each}_bits": holders["memory"] / (each / 8) for each in bits}
-    holders = holders.assign(**fits)
-    last = max(models["date"].max(), holders["date"].max())
+    last = holders.iloc[[-1]].assign(date=max(models["date"].max(), holders["date"].max()))
+    holders = pd.concat([holders.assign(what="accelerator"), last.assign(what="its line's end")])
+    fits = {f"billions_at_{each}_bits": holders["memory"] / (each / 8) / 1e9 for each in bits}
+    holders = holders.assign(**fits).rename(columns={"memory": "memory_bytes"})
+    models = models.assign(what="open model", billions=models["parameters"] / 1e9)
     with styled():
         figure, ax = axes(5.0)
-        dates = [*holders["date"], last]
         for each, name in zip(bits, fits, strict=True):
-            ax.step(dates, [*holders[name], holders[name].iloc[-1]], where="post",
-                    color=PRECISIONS[each], label=f"fits at {each} bits")  # fmt: skip
-        ax.scatter(models["date"], models["parameters"], s=18, color="#5a5a5a", zorder=4,
+            ax.step(holders["date"], holders[name], where="post", color=PRECISIONS[each],
+                    label=f"fits at {each} bits")  # fmt: skip
+        ax.scatter(models["date"], models["billions"], s=18, color="#5a5a5a", zorder=4,
                    label="open models")  # fmt: skip
         ax.set(yscale="log", xlabel="year", ylabel="parameters (billions)")
-        ax.yaxis.set_major_formatter(lambda value, _: number(value / 1e9, 1))
+        ax.yaxis.set_major_formatter(lambda value, _: number(value, 1))
         ax.xaxis.set_major_locator(matplotlib.dates.YearLocator(2))
         figure.legend(loc="outside upper center", ncols=2)
-    rows = [holders.assign(what="accelerator"), models.assign(what="open model")]
-    return Plot(figure, pd.concat(rows, ignore_index=True))
+    rows = pd.concat([holders, models.drop(columns="parameters")], ignore_index=True)
+    return Plot(figure, rows)

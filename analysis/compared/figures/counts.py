@@ -12,6 +12,7 @@ QUANTITIES = {
     "mops": "bytes moved\n(GB)",
     "arithmetic_intensity": "arithmetic intensity\n(FLOP/byte)",
 }
+UNITS = {"flops": "1e9 FLOP", "mops": "GB", "arithmetic_intensity": "FLOP/byte"}
 
 
 def length_axis(ax, lengths) -> None:
@@ -36,25 +37,28 @@ def counts_by_length(ours: pd.DataFrame, printed: pd.DataFrame) -> Plot:
                 ax.scatter(rows["sequence_length"], rows["printed"], color=COLOURS[model], s=26)
             ax.set(yscale="log", ylabel=label)
         length_axis(panels[-1], printed["sequence_length"])
-        panels[0].legend(title="line: ours, dots: paper")
+        figure.legend(*panels[0].get_legend_handles_labels(), title="lines: ours, dots: the paper",
+                      loc="outside upper center", ncols=3)  # fmt: skip
     both = ours.merge(printed, on=["model", "quantity", "sequence_length"], how="outer")
-    return Plot(figure, both[["model", "quantity", "sequence_length", "value", "printed"]])
+    both = both.assign(unit=both["quantity"].map(UNITS))
+    return Plot(figure, both[["model", "quantity", "unit", "sequence_length", "value", "printed"]])
 
 
 def intensity_by_class(rows: pd.DataFrame, lengths) -> Plot:
     """Draw intensity and share of bytes of each operator class (`counts.class_curves`)."""
+    rows = rows.assign(share_of_bytes_percent=100 * rows["share_of_bytes"])
     with styled():
         figure, (top, bottom) = axes(6.4, nrows=2, sharex=True)
         for name, part in rows.groupby("operator_class", sort=False):
             style = {"color": COLOURS[name], "label": OPERATOR_CLASSES[name]}
             top.plot(part["sequence_length"], part["arithmetic_intensity"], **style)
             if name != "total":
-                bottom.plot(part["sequence_length"], 100 * part["share_of_bytes"], **style)
+                bottom.plot(part["sequence_length"], part["share_of_bytes_percent"], **style)
         top.set(yscale="log", ylabel="arithmetic intensity\n(FLOP/byte)")
         bottom.set(ylabel="share of the bytes moved\n(%)", ylim=(0, None))
         figure.legend(*top.get_legend_handles_labels(), loc="outside upper center", ncols=2)
         length_axis(bottom, lengths)
-    return Plot(figure, rows)
+    return Plot(figure, rows.drop(columns="share_of_bytes"))
 
 
 def intensity_by(rows: pd.DataFrame, lengths) -> Plot:

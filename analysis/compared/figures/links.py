@@ -15,12 +15,15 @@ def bus_bandwidths(rows: pd.DataFrame, memory: float | None) -> Plot:
     """
     if rows.empty:
         return nothing("this run has no links")
+    rates = {f"{rate}_gb_per_s": rows[rate] / 1e9 for rate in ("bandwidth", "low", "high")}
+    rows = rows[rows["operation"].isin(LOOKS)].drop(columns=["bandwidth", "low", "high"])
+    rows = rows.assign(**rates, memory_gb_per_s=memory and memory / 1e9)
     with styled():
         figure, ax = axes(4.4)
         for operation, (marker, colour, label) in LOOKS.items():
             part = rows[rows["operation"] == operation]
-            rate = part["bandwidth"] / 1e9
-            errors = [rate - part["low"] / 1e9, part["high"] / 1e9 - rate]
+            rate = part["bandwidth_gb_per_s"]
+            errors = [rate - part["low_gb_per_s"], part["high_gb_per_s"] - rate]
             ax.errorbar(part["bytes"], rate, yerr=errors, marker=marker, color=colour, label=label)
         if memory:
             ax.axhline(memory / 1e9, color="black", ls=":", lw=1.2, label="memory, read")

@@ -52,6 +52,10 @@ def latency_breakdown(shares: dict[str, pd.DataFrame]) -> Plot:
     """
     if not shares:
         return nothing("this run has no breakdown")
+    shares = {
+        model: rows.assign(model=model, share_percent=100 * rows["share"]).drop(columns="share")
+        for model, rows in shares.items()
+    }
     with styled():
         figure, panels = axes(6.0, nrows=len(shares))
         for ax, (model, rows) in zip(np.atleast_1d(panels), shares.items(), strict=True):
@@ -59,7 +63,7 @@ def latency_breakdown(shares: dict[str, pd.DataFrame]) -> Plot:
             bottom = np.zeros(len(lengths))
             for name in list(OPERATOR_CLASSES)[:-1]:
                 part = rows[rows["operator_class"] == name].sort_values("sequence_length")
-                height = 100 * part["share"].to_numpy()
+                height = part["share_percent"].to_numpy()
                 x = np.arange(len(lengths))
                 ax.bar(x, height, bottom=bottom, color=COLOURS[name], width=0.7,
                        label=OPERATOR_CLASSES[name])  # fmt: skip
@@ -71,7 +75,22 @@ def latency_breakdown(shares: dict[str, pd.DataFrame]) -> Plot:
         ax.set_xlabel("sequence length, or a step's context (tokens)")
         handles = np.atleast_1d(panels)[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside upper center", ncols=2)
-    return Plot(figure, pd.concat([r.assign(model=m) for m, r in shares.items()]))
+    return Plot(figure, pd.concat(shares.values(), ignore_index=True))
+
+
+def roof_corners(bandwidth: float, peak: float, least: float, most: float) -> pd.DataFrame:
+    """Return the corners of a roof between two intensities (FLOP/byte), in the units of a roofline:
+    where it starts, the ridge point, and where it ends."""
+    at = np.array([least, peak / bandwidth, most])
+    rates = np.minimum(peak, at * bandwidth) / 1e9
+    return pd.DataFrame({"what": "roof", "intensity_flop_per_byte": at, "rate_gflop_per_s": rates})
+
+
+def in_drawn_units(points: pd.DataFrame) -> pd.DataFrame:
+    """Return points of a roofline (FLOP/s) in the units in which they are drawn."""
+    rates = {f"{rate}_gflop_per_s": points[rate] / 1e9 for rate in ("rate", "low", "high")}
+    shown = points.drop(columns=["rate", "low", "high"]).assign(what="measured", **rates)
+    return shown.rename(columns={"intensity": "intensity_flop_per_byte"})
 
 
 def roofline(points: pd.DataFrame, bandwidth: float, peak: float) -> Plot:
@@ -80,20 +99,22 @@ def roofline(points: pd.DataFrame, bandwidth: float, peak: float) -> Plot:
     points: columns model, sequence_length, intensity (FLOP/byte), rate, low, high (FLOP/s);
     bandwidth in bytes/s, peak in FLOP/s.
     """
+    ridge, points = peak / bandwidth, in_drawn_units(points)
+    least, most = points["intensity_flop_per_byte"].agg(["min", "max"])
+    roof = roof_corners(bandwidth, peak, min(least / 3, ridge / 10), max(5 * max(most, 1),
+                                                                         ridge * 10))  # fmt: skip
     with styled():
         figure, ax = axes(5.0)
-        ends = np.array([points["intensity"].min() / 3, max(points["intensity"].max(), 1) * 5])
-        ridge = peak / bandwidth
-        x = np.geomspace(min(ends[0], ridge / 10), max(ends[1], ridge * 10), 200)
-        ax.plot(x, np.minimum(peak, x * bandwidth) / 1e9, color="black", lw=2)
+        ax.plot(roof["intensity_flop_per_byte"], roof["rate_gflop_per_s"], color="black", lw=2)
         ax.axvline(ridge, color="#8a8a8a", ls=":", lw=1)
         ax.text(ridge, 0.02, " ridge point", color="#5a5a5a", fontsize=9,
                 transform=ax.get_xaxis_transform())  # fmt: skip
         for model, rows in points.groupby("model", sort=False):
+            rate = rows["rate_gflop_per_s"]
             ax.errorbar(
-                rows["intensity"],
-                rows["rate"] / 1e9,
-                yerr=[(rows["rate"] - rows["low"]) / 1e9, (rows["high"] - rows["rate"]) / 1e9],
+                rows["intensity_flop_per_byte"],
+                rate,
+                yerr=[rate - rows["low_gflop_per_s"], rows["high_gflop_per_s"] - rate],
                 color=COLOURS[model],
                 marker=MARKERS[model],
                 ls="none",
@@ -101,14 +122,14 @@ def roofline(points: pd.DataFrame, bandwidth: float, peak: float) -> Plot:
             )
             edge = rows.sort_values("sequence_length").iloc[[0, -1]]
             for row in edge.itertuples():
-                ax.annotate(str(row.sequence_length), (row.intensity, row.rate / 1e9),
-                            LENGTH_AT[model],
+                at = row.intensity_flop_per_byte, row.rate_gflop_per_s
+                ax.annotate(str(row.sequence_length), at, LENGTH_AT[model],
                             textcoords="offset points", fontsize=8, color=COLOURS[model],
                             path_effects=HALO)  # fmt: skip
         ax.set(xscale="log", yscale="log", xlabel="arithmetic intensity (FLOP/byte)",
                ylabel="rate (GFLOP/s)")  # fmt: skip
         ax.legend(loc="lower right")
-    return Plot(figure, points)
+    return Plot(figure, pd.concat([points, roof], ignore_index=True))
 
 
 def machine_among(rows: pd.DataFrame, here: pd.DataFrame) -> Plot:
@@ -127,8 +148,9 @@ def machine_among(rows: pd.DataFrame, here: pd.DataFrame) -> Plot:
                         parse_math=False)  # fmt: skip
         ax.set(xscale="log", yscale="log", xlabel="memory bandwidth (GB/s)",
                ylabel="FP32 peak (GFLOP/s)")  # fmt: skip
-    both = [rows.assign(measured=False), here.assign(measured=True)]
-    return Plot(figure, pd.concat(both, ignore_index=True))
+    both = pd.concat([rows.assign(measured=False), here.assign(measured=True)], ignore_index=True)
+    units = {"bandwidth": "bandwidth_gb_per_s", "peak": "fp32_peak_gflop_per_s"}
+    return Plot(figure, both.rename(columns=units))
 
 
 def predicted_against_measured(points: pd.DataFrame) -> Plot:

@@ -1,9 +1,8 @@
 """Figures of the whole report: every claim, and every measured machine."""
 
-import numpy as np
 import pandas as pd
 
-from analysis.compared.figures.machine import MARKERS
+from analysis.compared.figures.machine import MARKERS, in_drawn_units, roof_corners
 from analysis.compared.figures.style import HALO, axes
 from analysis.compared.page import Plot, styled
 
@@ -23,13 +22,13 @@ def claims(frame: pd.DataFrame) -> Plot:
 
     frame: `overview.claims_frame`. What lies beyond the axis is drawn at its end.
     """
+    ratio = (frame["ours"].astype(float) / frame["published"]).clip(LEAST, MOST)
+    low, high = 1 - frame["tolerance"], 1 + frame["tolerance"]
     with styled():
         figure, ax = axes(0.24 * len(frame) + 1.6)
         ax.axvline(1, color="black", lw=1)
-        ratio = (frame["ours"].astype(float) / frame["published"]).clip(LEAST, MOST)
-        for y, tolerance in zip(frame["number"], frame["tolerance"], strict=True):
-            ax.plot([1 - tolerance, 1 + tolerance], [y, y], color="#cfcfcf", lw=6, zorder=1,
-                    solid_capstyle="butt")  # fmt: skip
+        for y, *ends in zip(frame["number"], low, high, strict=True):
+            ax.plot(ends, [y, y], color="#cfcfcf", lw=6, zorder=1, solid_capstyle="butt")
         for verdict, (marker, colour) in LOOKS.items():
             rows = frame["verdict"] == verdict
             if marker:
@@ -48,27 +47,30 @@ def claims(frame: pd.DataFrame) -> Plot:
         ax.set_ylim(len(frame) + 0.7, 0.3)
         ax.grid(axis="y", visible=False)
         figure.legend(loc="outside upper center", ncols=3)
-    return Plot(figure, frame)
+    return Plot(figure, frame.assign(drawn_ratio=ratio, drawn_low=low, drawn_high=high))
 
 
 def rooflines(roofs: pd.DataFrame, points: pd.DataFrame) -> Plot:
     """Draw the roofs of all runs, and the models' rates under them (`overview.rooflines`)."""
+    drawn, points = [], in_drawn_units(points)
     with styled():
         figure, ax = axes(5.2)
         ax.set(xscale="log", yscale="log", xlabel="arithmetic intensity (FLOP/byte)",
                ylabel="rate (GFLOP/s)")  # fmt: skip
         for i, roof in enumerate(roofs.itertuples()):
             colour, ridge = RUNS[i % len(RUNS)], roof.peak / roof.bandwidth
-            x = np.array([0.1, ridge, max(1000, 3 * ridge)])
-            ax.plot(x, np.minimum(roof.peak, x * roof.bandwidth) / 1e9, color=colour,
-                    ls=("-", "--", "-.", ":")[i % 4])  # fmt: skip
-            ax.annotate(roof.run, (x[-1], roof.peak / 1e9), (0, 4), textcoords="offset points",
+            corners = roof_corners(roof.bandwidth, roof.peak, 0.1, max(1000, 3 * ridge))
+            x, y = corners["intensity_flop_per_byte"], corners["rate_gflop_per_s"]
+            ax.plot(x, y, color=colour, ls=("-", "--", "-.", ":")[i % 4])
+            ax.annotate(roof.run, (x.iloc[-1], y.iloc[-1]), (0, 4), textcoords="offset points",
                         ha="right", fontsize=9, color=colour, path_effects=HALO,
                         parse_math=False)  # fmt: skip
-            for model, rows in points[points["run"] == roof.run].groupby("model", sort=False):
-                ax.scatter(rows["intensity"], rows["rate"] / 1e9, color=colour, s=16,
-                           marker=MARKERS[model])  # fmt: skip
+            here = points[points["run"] == roof.run]
+            for model, rows in here.groupby("model", sort=False):
+                ax.scatter(rows["intensity_flop_per_byte"], rows["rate_gflop_per_s"],
+                           color=colour, s=16, marker=MARKERS[model])  # fmt: skip
+            drawn += [corners.assign(run=roof.run), here]
         for model, marker in MARKERS.items():
             ax.scatter([], [], marker=marker, color="#6b6b6b", label=model)
         ax.legend(loc="lower right")
-    return Plot(figure, points.merge(roofs, on="run", how="right"))
+    return Plot(figure, pd.concat(drawn, ignore_index=True) if drawn else points)

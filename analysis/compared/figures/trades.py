@@ -5,7 +5,7 @@ import pandas as pd
 
 from analysis.compared.figures.style import axes
 from analysis.compared.page import Plot, styled
-from analysis.compared.trades import FACTORS, WORK, middle
+from analysis.compared.trades import FACTORS, middle, work
 
 LOOKS = {"encode": ("#12436d", "s", "-"), "decode_many": ("#e1a100", "D", "-."),
          "decode": ("#b3401b", "^", "--")}  # fmt: skip
@@ -23,7 +23,7 @@ def traded(rows: pd.DataFrame) -> Plot:
                 ax.fill_between(part["factor"], part["min"], part["max"], color=colour, alpha=0.15,
                                 lw=0)  # fmt: skip
                 ax.plot(part["factor"], part["median"], color=colour, marker=marker, ls=line,
-                        label=WORK[key].label)  # fmt: skip
+                        label=work()[key].label)  # fmt: skip
             ax.axhline(1, color="black", lw=0.8)
             ax.set(xscale="log", yscale="log", ylabel="time after\nover before (1)")
             ax.set_xticks(FACTORS, [str(each) for each in FACTORS])

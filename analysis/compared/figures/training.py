@@ -23,16 +23,22 @@ def memory_against_time(rows: pd.DataFrame, claim: tuple[float, float]) -> Plot:
     paper's factor of memory and of compute."""
     if rows.empty:
         return nothing("this run has no training step")
+    rows = rows.assign(
+        activations_percent=100 / rows["factor"],
+        predicted_activations_percent=100 / rows["predicted_factor"],
+        paper_activations_percent=100 / claim[0],
+        paper_time=claim[1],
+    )
     with styled():
         models = rows["model"].unique()
         figure, panels = axes(3.1 * len(models) + 0.4, nrows=len(models), sharex=True, sharey=True)
         for ax, model in zip(np.atleast_1d(panels), models, strict=True):
             part, colour = rows[rows["model"] == model], COLOURS[model]
             errors = [part["time"] - part["low"], part["high"] - part["time"]]
-            share = 100 / part["factor"]
+            share = part["activations_percent"]
             ax.errorbar(part["time"], share, xerr=errors, fmt="o", color=colour, label="measured")
-            ax.plot(part["predicted_compute"], 100 / part["predicted_factor"], "o", mfc="none",
-                    color=colour, label="predicted")  # fmt: skip
+            ax.plot(part["predicted_compute"], part["predicted_activations_percent"], "o",
+                    mfc="none", color=colour, label="predicted")  # fmt: skip
             ax.plot(claim[1], 100 / claim[0], "*", ms=13, color="#000000", label="the paper")
             for how, x, y in zip(part["how"], part["time"], share, strict=True):
                 ax.annotate(NAMES[how], (x, y), OFFSETS.get(how, (8, 6)), fontsize=9,

@@ -20,9 +20,10 @@ from analysis.compared.training_memory import PARTS
 from analysis.predicted.trends import Growth, years_since
 
 
-def _line(ax, growth: Growth, dates, scale: float, colour: str, label: str, **style) -> None:
+def _line(ax, growth: Growth, dates, scale: float, colour: str, label: str, **style):
     ends = np.array([np.min(dates), np.max(dates)], "datetime64[D]")
     ax.plot(ends, growth.at(ends) / scale, color=colour, label=label, **style)
+    return ends, growth.at(ends) / scale
 
 
 def scaling_disparity(points: pd.DataFrame, growths: dict[str, Growth]) -> Plot:
@@ -190,7 +191,8 @@ def labelled_growth(
     """
     with styled():
         figure, ax = axes(5.4)
-        texts = []
+        texts, drawn = [], [points.assign(what="point")]
+        unit = {"value": "unit", "plotted_value": "plotted_unit"}[y]
         for series, rows in points.groupby("series", sort=False):
             ax.scatter(rows["date"], rows[y], s=18, color=COLOURS[series], zorder=4)
             texts += label_points(ax, rows, y, COLOURS[series])
@@ -198,7 +200,7 @@ def labelled_growth(
             overall = series == "all_training_compute"
             rows = points if overall else points[points["series"] == series]
             scale = rows["value"].iloc[0] / rows[y].iloc[0]
-            _line(
+            ends, at = _line(
                 ax,
                 growth,
                 rows["date"].to_numpy(),
@@ -207,20 +209,24 @@ def labelled_growth(
                 f"{NAMES[series]}: {times(growth.over(years))} in {years} years",
                 ls="--" if overall else "-",
             )
+            fit = {"series": series, "what": "fit", "date": ends, y: at, unit: rows[unit].iloc[0]}
+            drawn.append(pd.DataFrame(fit))
         if reference:
             label, factor = reference
             first = points.sort_values("date").iloc[0]
             ends = points["date"].agg(["min", "max"]).to_numpy()
             span = years_since(ends[0], ends)
-            ax.plot(ends, first[y] * factor ** (span / 2), color="#8a8a8a", ls=":", label=label)
+            at = first[y] * factor ** (span / 2)
+            ax.plot(ends, at, color="#8a8a8a", ls=":", label=label)
+            line = {"series": label, "what": "line", "date": ends, y: at, unit: first[unit]}
+            drawn.append(pd.DataFrame(line))
         ax.set(yscale="log", ylabel=ylabel, xlabel="year")
         ax.margins(y=0.12)
         figure.legend(loc="outside upper left", fontsize=9.5)
         spread(ax, texts)
-    return Plot(
-        figure,
-        points[["series", "label", "date", "value", "unit", "plotted_value", "plotted_unit"]],
-    )
+    rows = pd.concat(drawn, ignore_index=True)
+    keep = "what series label date value unit plotted_value plotted_unit".split()
+    return Plot(figure, rows[keep])
 
 
 def training_memory(rows: pd.DataFrame) -> Plot:
@@ -252,4 +258,5 @@ def training_memory(rows: pd.DataFrame) -> Plot:
         ax.grid(axis="y", visible=False)
         ax.set(xlabel="memory of one training step (GB)")
         figure.legend(loc="outside upper center", ncols=2, fontsize=9.5)
-    return Plot(figure, rows)
+    units = {part: f"{part}_gb" for part in (*PARTS, "gpu_limit")}
+    return Plot(figure, rows.rename(columns=units))
