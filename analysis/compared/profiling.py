@@ -14,11 +14,13 @@ from analysis.errors import InputError
 from analysis.measured.driver import measure_machine
 from analysis.measured.runs import Run, archived, find_run, load_run
 from analysis.measured.sampling import integrate_generation
+from analysis.measured.timing import Sample
 from analysis.predicted.transformer import CLASSES
 from analysis.published.tables import load_table
 
 KEYS = {"BERT-Base": "bert-base", "BERT-Large": "bert-large", "GPT-2": "gpt2"}
 ENCODERS = ("BERT-Base", "BERT-Large")
+ADDS_UP = 0.05  # how far the parts of a whole may be from it
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def lengths_in_order(run: Run) -> float | None:
 def breakdown(run: Run, model: str) -> pd.DataFrame:
     """Return the share of the time by operator class: sequence_length, operator_class, seconds,
     share (of the four parts), sum_over_whole (the median of the sums of parts over the passes
-    without stamps that were timed before them)."""
+    without stamps that were timed before them), and the ends of its interval, low and high."""
     rows = []
     for length in sorted({tokens_in(p.key) for p in run.points if p.kind == "breakdown"}):
         points = [run.point(f"breakdown/{KEYS[model]}/{length}/{name}") for name in CLASSES]
@@ -135,14 +137,16 @@ def breakdown(run: Run, model: str) -> pd.DataFrame:
         seconds = [point.sample.median for point in points]
         whole = run.sample(str(points[0].details.get("whole")))
         together = [whole, *(point.sample for point in points)]
-        over = None
+        over = (None, None, None)
         if whole and len({sample.n for sample in together}) == 1:
-            over = float(np.median(np.sum([s.times for s in together[1:]], axis=0) / whole.times))
+            ratios = np.sum([s.times for s in together[1:]], axis=0) / whole.times
+            ratio = Sample(tuple(ratios), whole.sizes)
+            over = (ratio.median, *ratio.interval)
         rows += [
-            (length, name, each, each / sum(seconds), over)
+            (length, name, each, each / sum(seconds), *over)
             for name, each in zip(CLASSES, seconds, strict=True)
         ]
-    columns = ["sequence_length", "operator_class", "seconds", "share", "sum_over_whole"]
+    columns = "sequence_length operator_class seconds share sum_over_whole low high".split()
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -162,14 +166,16 @@ def distance_in_words(run: Run) -> str:
 
 def sums_in_words(parts: dict[str, pd.DataFrame]) -> str:
     """Say how far the parts of the breakdowns add up to the passes without stamps."""
-    sums = pd.concat(
-        [rows["sum_over_whole"] for rows in parts.values()] or [pd.Series(dtype=float)]
-    )
+    each = [rows.groupby("sequence_length").first() for rows in parts.values()]
+    sums = pd.concat(each or [pd.DataFrame(columns=["sum_over_whole", "low", "high"])])
     if sums.empty:
         return "No breakdown was measured in this run; a larger budget has it."
+    least, most = sums["sum_over_whole"].min(), sums["sum_over_whole"].max()
+    beyond = (sums["low"] > 1 + ADDS_UP) | (sums["high"] < 1 - ADDS_UP)
     return (
-        f"The parts add up to {percent(sums.min(), 3)} to {percent(sums.max(), 3)} of the passes "
-        "that carry no stamps."
+        f"The parts add up to {percent(least, 3)} to {percent(most, 3)} of the passes that carry "
+        f"no stamps; further than {percent(ADDS_UP)} from them, interval and all, at "
+        f"{beyond.sum() or 'none'} of {len(sums)} lengths."
     )
 
 

@@ -162,7 +162,10 @@ def test_breakdown_shares_and_sum(run):
     assert set(shares["sequence_length"]) == {128} and len(shares) == len(CLASSES)
     assert shares["share"].sum() == pytest.approx(1)
     assert shares["sum_over_whole"].iloc[0] == pytest.approx(1 / 1.02)
-    assert "98.0 %" in profiling.sums_in_words({"BERT-Base": shares})
+    said = profiling.sums_in_words({"BERT-Base": shares})
+    assert "98.0 %" in said and "at none of 1 lengths" in said
+    assert "at 1 of 1 lengths" in profiling.sums_in_words({"": shares.assign(low=1.06, high=1.1)})
+    assert "at 1 of 1 lengths" in profiling.sums_in_words({"": shares.assign(low=0.9, high=0.94)})
 
 
 def test_measured_verdicts(run):
