@@ -50,12 +50,15 @@ PLAN = {"query": "column", "key": "column", "value": "column", "out": "row", "up
         "down": "row"}  # fmt: skip
 
 
-def stack(arch: Architecture, length: int, mesh=None) -> tuple[nn.Module, Tensor]:
-    """The layers of `arch`, split over `mesh` if there is one, and an input: `length` tokens for
-    an encoder, one row with a cache of `length` for a decoder."""
+def stack(
+    arch: Architecture, length: int, mesh=None, device: torch.device | str = "cpu"
+) -> tuple[nn.Module, Tensor]:
+    """The layers of `arch` on `device`, split over `mesh` if there is one, and an input: `length`
+    tokens for an encoder, one row with a cache of `length` for a decoder."""
     torch.manual_seed(0)
-    layers = nn.Sequential(*(Layer(arch, length) for _ in range(arch.n_layers))).eval()
-    x = torch.randn(1 if arch.kind == "decoder" else length, arch.d_model)
+    with torch.device(device):
+        layers = nn.Sequential(*(Layer(arch, length) for _ in range(arch.n_layers))).eval()
+        x = torch.randn(1 if arch.kind == "decoder" else length, arch.d_model)
     if mesh is not None:
         from torch.distributed.tensor import parallel
 

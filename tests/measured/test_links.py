@@ -22,23 +22,26 @@ PROGRAM = textwrap.dedent(
     from analysis.predicted.architectures import BERT_BASE, GPT2
 
     tiny = {"n_layers": 2, "d_model": 16, "n_heads": 2, "d_ff": 32, "vocab_size": 50}
-    links.SIZES, links.SECONDS, links.SHARE = (8, 4096), 0.01, 2**20
+    links.SIZES, links.SECONDS, links.VISITS = (8, 4096), 0.01, 2
+    links.array_bytes = lambda *_: (2**20, False)
     links.ARCHITECTURES = {"bert-base": BERT_BASE.replace(**tiny), "gpt2": GPT2.replace(**tiny)}
     links.SPLIT = (("bert-base", 8), ("gpt2", 8))
     links.square_tasks = lambda *_: []
     planted, rank = sys.argv.pop(1), os.environ.get("RANK")
     measured = links.send_recv
 
-    def after_all_reduce(size):
+    def after_all_reduce(*of):
         if rank == "1":
             {"lost": lambda: os.kill(os.getpid(), 9), "hangs": lambda: time.sleep(600),
              "nothing": lambda: None}[planted]()
-        return measured(size)
+        return measured(*of)
 
     links.send_recv = after_all_reduce
     links.main()
     """
 )
+
+MESSAGES = ("all_reduce", "ring_copy", "send_recv")
 
 
 def program(planted="nothing"):
@@ -49,15 +52,18 @@ def test_two_processes_measure_everything(tmp_path):
     out = tmp_path / "run.json"
     launch(2, out, 60, program())
     run = load_run(out)
-    links = {f"link/{name}/2/{size}" for name in ("all_reduce", "send_recv") for size in (8, 4096)}
+    links = {f"link/{name}/2/{size}" for name in MESSAGES for size in (8, 4096)}
     split = {f"tensor/{model}/8/{n}" for model in ("bert-base", "gpt2") for n in (1, 2)}
-    ranks = {f"ranks/{rank}/bandwidth/sum" for rank in (0, 1)}
+    ranks = {f"ranks/{rank}/bandwidth/sum" for rank in ("alone", 0, 1)}
     assert {point.key for point in run.points} == links | split | ranks
     assert run.finished and run.budget == "links"
-    assert run.point("link/all_reduce/2/4096").bytes == 4096
+    for name in MESSAGES:
+        point = run.point(f"link/{name}/2/4096")
+        assert point.bytes == 4096 and len(point.seconds) == 2
+        assert (point.details["backend"], point.details["device"]) == ("gloo", "cpu")
     before = run.point("ranks/0/bandwidth/sum").bytes
     launch(2, out, 60, program())  # measures anew what is between processes
-    assert all(len(point.seconds) == 1 for point in load_run(out).points)
+    assert run.visits("link/ring_copy/2/8") == load_run(out).visits("link/ring_copy/2/8")
     assert load_run(out).point("ranks/0/bandwidth/sum").bytes == before
 
 
@@ -71,7 +77,9 @@ def test_a_process_that_is_lost_or_hangs_ends_all_and_loses_nothing(planted, say
     assert time.monotonic() - start < 60
     assert "\n" not in str(caught.value) and str(out) in str(caught.value)
     run = load_run(out)
-    assert {p.key for p in run.points} == {"link/all_reduce/2/8", "link/all_reduce/2/4096"}
+    assert {p.key for p in run.points} == {
+        f"link/{name}/2/{size}" for name in ("all_reduce", "ring_copy") for size in (8, 4096)
+    }
     assert run.finished is None
 
 
