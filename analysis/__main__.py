@@ -258,6 +258,7 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
 )
 def links(processes: int, out: Path | None, timeout: float, device: str) -> None:
     """Measure the links between processes, and models split over them."""
+    from analysis.compared.link_checks import check_in_words
     from analysis.compared.links import links_in_words, splits
     from analysis.compared.page import times
     from analysis.measured.launch import launch
@@ -267,6 +268,7 @@ def links(processes: int, out: Path | None, timeout: float, device: str) -> None
     launch(processes, out, timeout, device=device)
     run = load_run(out)
     click.echo(links_in_words(run))
+    click.echo(f"Against plain copies: {check_in_words(run)}")
     for each in splits(run):
         click.echo(
             f"{each.model} at {each.length}, {each.processes} processes: "
