@@ -31,6 +31,8 @@ def launch(
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     shared |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(processes))
     command = [*program, "--out", str(out), "--timeout", str(timeout), "--device", device]
+    # Whoever ends this one by a signal ends them all.
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     said = [tempfile.TemporaryFile("w+") for _ in range(processes)]
     ranks = [
         subprocess.Popen(
@@ -51,6 +53,7 @@ def launch(
         for rank in ranks:
             rank.kill()
             rank.wait()
+        signal.signal(signal.SIGTERM, before)
     for rank, code in enumerate(codes):
         if code is not None and code < 0:
             raise InputError(

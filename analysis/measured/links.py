@@ -34,7 +34,7 @@ from pathlib import Path
 import click
 import torch
 import torch.distributed as dist
-from torch.utils.benchmark import Timer
+from torch.utils.benchmark import timer
 
 from analysis.errors import InputError
 from analysis.measured import machine, parallel
@@ -47,6 +47,7 @@ from analysis.predicted.architectures import ARCHITECTURES
 SIZES = tuple(2**power for power in range(3, 27, 2)) + (2**26,)  # bytes, 8 B to 64 MiB
 SECONDS, LEAST, MOST = 0.4, 5, 50  # of a point's visit; repetitions
 DEVICES = ("auto", "cpu", "cuda")
+CHECK_SECONDS = 1.2  # of a visit of two that are timed in turn
 VISITS = 2  # of each message, the second after all others
 SPLIT = (("bert-large", 128), ("bert-large", 512), ("gpt2", 128), ("gpt2", 512))
 
@@ -93,13 +94,19 @@ def all_reduce(size: int, device: torch.device) -> Measurement:
     """Sum `size` bytes over all processes, in turn with plain copies; the sum is verified."""
     x, n = torch.ones(max(1, size // 4), device=device), dist.get_world_size()
     reduce = partial(Clock(device.type).time, lambda: dist.all_reduce(x))
-    copy = Timer("copy()", globals={"copy": ring_copy(x)})
-    reduced, copied = times_of(reduce, lambda: copy.timeit(1).mean)
+    copy = ring_copy(x)
+
+    def copied() -> float:
+        start = timer()
+        copy()
+        return timer() - start
+
+    reduced, check = times_of(reduce, copied, seconds=CHECK_SECONDS)
     x.fill_(1)
     dist.all_reduce(x)
     if not (x == n).all():
         raise RuntimeError("all_reduce: wrong result after timing")
-    check = Measurement(copied, None, size, state(device, clock="torch.utils.benchmark"))
+    check = Measurement(check, None, size, state(device, clock="torch.utils.benchmark"))
     beside = {f"link/ring_copy/{n}/{size}": ("check", check)}
     return Measurement(reduced, None, size, state(device), beside)
 

@@ -26,6 +26,7 @@ PROGRAM = textwrap.dedent(
 
     tiny = {"n_layers": 2, "d_model": 16, "n_heads": 2, "d_ff": 32, "vocab_size": 50}
     links.SIZES, links.SECONDS, links.VISITS = (8, 4096), 0.01, 2
+    links.CHECK_SECONDS = 0.01
     links.array_bytes = lambda *_: (2**20, False)
     links.ARCHITECTURES = {"bert-base": BERT_BASE.replace(**tiny), "gpt2": GPT2.replace(**tiny)}
     links.SPLIT = (("bert-base", 8), ("gpt2", 8))
@@ -130,18 +131,20 @@ def test_without_a_launcher_the_command_is_named(tmp_path):
     assert "torchrun --standalone" in said(done)
 
 
-def test_interrupted_processes_end_with_their_launcher(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_processes_end_with_their_launcher(sent, tmp_path):
     script = "import sys; from analysis.measured.launch import launch; from pathlib import Path;" \
              "launch(2, Path(sys.argv[1]), 60, tuple(sys.argv[2:]))"  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path / "run.json"), *program("hangs")],
-        stderr=subprocess.DEVNULL, start_new_session=True,
+        stderr=(tmp_path / "said").open("w"), start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (tmp_path / "run.json").exists():
-        assert time.monotonic() < deadline and process.poll() is None
+        assert process.poll() is None, (tmp_path / "said").read_text()
+        assert time.monotonic() < deadline
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     process.wait(timeout=30)
     left = subprocess.run(
         ["ps", "-o", "pid=", "-s", str(process.pid)], capture_output=True, text=True
