@@ -148,10 +148,12 @@ def state(device: torch.device, **more: str | int) -> dict[str, str | int]:
     return {"backend": dist.get_backend(), "device": device.type} | more
 
 
-@torch.inference_mode()
+@torch.no_grad()  # in inference mode torch would gather the weights at every projection
 def split(model: str, length: int, processes: int, device: torch.device) -> Measurement:
-    """A pass or step of the layers over all processes or, while the others wait, on one."""
+    """A pass or step of the layers over all processes or, while the others wait, on one. It is
+    verified that two sums a layer are all that is sent."""
     from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor.debug import CommDebugMode
 
     arch = ARCHITECTURES[model]
     mesh = init_device_mesh(device.type, (processes,)) if processes > 1 else None
@@ -159,6 +161,12 @@ def split(model: str, length: int, processes: int, device: torch.device) -> Meas
     layers, x = parallel.stack(arch, length, mesh, device) if works else (None, None)
     work = (lambda: layers(x)) if works else (lambda: None)
     (sample,) = times_of(partial(Clock(device.type).time, work))
+    if mesh is not None:
+        with CommDebugMode() as sent:
+            layers(x)
+        counts = {str(operation): n for operation, n in sent.get_comm_counts().items()}
+        if counts != {"c10d_functional.all_reduce": 2 * arch.n_layers}:
+            raise RuntimeError(f"{model}: split otherwise than by two sums a layer: {counts}")
     threads = torch.get_num_threads()
     details = state(device, threads=threads, attention="fused", parts="layers")
     return Measurement(sample, details=details)

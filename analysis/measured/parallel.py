@@ -38,10 +38,9 @@ class Layer(nn.Module):
 
         q, k, v = (split(part(x)) for part in (self.query, self.key, self.value))
         if self.decodes:
-            heads = slice(q.shape[1])
-            self.cache[0, :, heads, -1:].copy_(k)
-            self.cache[1, :, heads, -1:].copy_(v)
-            k, v = self.cache[:, :, heads].unbind(0)
+            self.cache[0, ..., -1:, :].copy_(k)
+            self.cache[1, ..., -1:, :].copy_(v)
+            k, v = self.cache.unbind(0)
         y = F.scaled_dot_product_attention(q, k, v)
         return self.out(y.transpose(1, 2).reshape(len(x), -1))
 
@@ -66,4 +65,8 @@ def stack(
         for layer in layers:
             plan = {name: styles[style]() for name, style in PLAN.items()}
             parallel.parallelize_module(layer, mesh, plan)
+            if layer.decodes:
+                share = layer.heads // mesh.size()
+                own = slice(mesh.get_rank() * share, (mesh.get_rank() + 1) * share)
+                layer.cache = layer.cache[:, :, own].contiguous()
     return layers, x

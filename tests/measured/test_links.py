@@ -21,7 +21,8 @@ from analysis.predicted.architectures import BERT_BASE, GPT2
 PROGRAM = textwrap.dedent(
     """
     import os, sys, time
-    from analysis.measured import links
+    import torch
+    from analysis.measured import links, parallel
     from analysis.predicted.architectures import BERT_BASE, GPT2
 
     tiny = {"n_layers": 2, "d_model": 16, "n_heads": 2, "d_ff": 32, "vocab_size": 50}
@@ -33,7 +34,19 @@ PROGRAM = textwrap.dedent(
     planted, rank = sys.argv.pop(1), os.environ.get("RANK")
     # What splits a model takes seconds to import.
     links.SPLIT = () if planted == "no split" else (("bert-base", 8), ("gpt2", 8))
-    measured = links.send_recv
+    measured, split = links.send_recv, links.split
+
+    def compared_split(model, length, processes, device):
+        found = split(model, length, processes, device)
+        if processes > 1:
+            mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (processes,))
+            with torch.no_grad():
+                layers, x = parallel.stack(links.ARCHITECTURES[model], length, mesh)
+                whole, same = parallel.stack(links.ARCHITECTURES[model], length)
+                assert (x == same).all() and torch.allclose(layers(x), whole(x), atol=1e-5)
+        return found
+
+    links.split = compared_split
 
     def after_all_reduce(*of):
         if rank == "1":
