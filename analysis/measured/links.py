@@ -8,7 +8,7 @@ Keys of the points, all of them in one run, which the first process saves after 
 
     link/all_reduce/PROCESSES/BYTES   the sum over all
     link/ring_copy/PROCESSES/BYTES    plain copies of what a ring moves for that sum, in turn with
-                                      it and timed by torch.utils.benchmark: an independent check
+                                      it, by the clock of torch.utils.benchmark: a check
     link/send_recv/2/BYTES            half a round trip between the first two
     tensor/MODEL/LENGTH/PROCESSES     layers split by tensor parallelism (`measured.parallel`)
     ranks/RANK/bandwidth/sum          a ceiling of every process, all at the same time, and, with
@@ -26,7 +26,7 @@ may say more than a line. Until all processes have met, torchrun's own timeouts 
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -34,20 +34,18 @@ from pathlib import Path
 import click
 import torch
 import torch.distributed as dist
-from torch.utils.benchmark import timer
 
 from analysis.errors import InputError
 from analysis.measured import machine, parallel
 from analysis.measured.ceilings import KERNELS, array_bytes, bandwidth_task
+from analysis.measured.messages import all_reduce, send_recv, state, times_of
 from analysis.measured.products import square_tasks
 from analysis.measured.runs import Run, load_run, now, save_run
-from analysis.measured.timing import BUDGETS, Clock, Measurement, Sample
+from analysis.measured.timing import BUDGETS, Clock, Measurement
 from analysis.predicted.architectures import ARCHITECTURES
 
 SIZES = tuple(2**power for power in range(3, 27, 2)) + (2**26,)  # bytes, 8 B to 64 MiB
-SECONDS, LEAST, MOST = 0.4, 5, 50  # of a point's visit; repetitions
 DEVICES = ("auto", "cpu", "cuda")
-CHECK_SECONDS = 1.2  # of a visit of two that are timed in turn
 VISITS = 2  # of each message, the second after all others
 SPLIT = (("bert-large", 128), ("bert-large", 512), ("gpt2", 128), ("gpt2", 512))
 
@@ -64,88 +62,6 @@ def place(device: str = "auto") -> torch.device:
     if gpus < here:
         raise InputError(f"{here} processes on this machine and {gpus} GPUs; each needs its own")
     return torch.device("cuda", local)
-
-
-def times_of(*timed: Callable[[], float], seconds: float = SECONDS) -> list[Sample]:
-    """Repetitions of each of `timed`, which return their seconds, in turn. All processes begin
-    each together, and it is as long as the slowest takes."""
-    # Where the backend wants them: NCCL has no others than those on its GPU.
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    taken, agreed = [], torch.zeros(1, device=device)
-    for once in timed:
-        once()
-    start = time.perf_counter()
-    while True:
-        taken.append([])
-        for once in timed:
-            dist.barrier()
-            taken[-1].append(once())
-        # The first process decides when it is enough, so that all stop together.
-        agreed.fill_(len(taken) >= LEAST and time.perf_counter() - start > seconds)
-        dist.broadcast(agreed, 0)
-        if agreed.item() or len(taken) == MOST:
-            break
-    slowest = torch.tensor(taken, dtype=torch.float64, device=device)
-    dist.all_reduce(slowest, dist.ReduceOp.MAX)
-    return [Sample(tuple(times)) for times in slowest.T.tolist()]
-
-
-def all_reduce(size: int, device: torch.device) -> Measurement:
-    """Sum `size` bytes over all processes, in turn with plain copies; the sum is verified."""
-    x, n = torch.ones(max(1, size // 4), device=device), dist.get_world_size()
-    reduce = partial(Clock(device.type).time, lambda: dist.all_reduce(x))
-    copy = ring_copy(x)
-
-    def copied() -> float:
-        start = timer()
-        copy()
-        return timer() - start
-
-    reduced, check = times_of(reduce, copied, seconds=CHECK_SECONDS)
-    x.fill_(1)
-    dist.all_reduce(x)
-    if not (x == n).all():
-        raise RuntimeError("all_reduce: wrong result after timing")
-    check = Measurement(check, None, size, state(device, clock="torch.utils.benchmark"))
-    beside = {f"link/ring_copy/{n}/{size}": ("check", check)}
-    return Measurement(reduced, None, size, state(device), beside)
-
-
-def ring_copy(x: torch.Tensor) -> Callable[[], None]:
-    """Copies of what a ring moves to sum x: 2 (n - 1) times an n-th of it to the next process."""
-    n, rank = dist.get_world_size(), dist.get_rank()
-    part = x.new_ones(max(1, len(x) // n))
-    got = torch.empty_like(part)
-
-    def copy() -> None:
-        for _ in range(2 * (n - 1)):
-            send = dist.P2POp(dist.isend, part, (rank + 1) % n)
-            receive = dist.P2POp(dist.irecv, got, (rank - 1) % n)
-            for work in dist.batch_isend_irecv([send, receive]):
-                work.wait()
-
-    return copy
-
-
-def send_recv(size: int, device: torch.device) -> Measurement:
-    """Half a round trip of `size` bytes between the first two processes."""
-    x, rank = torch.ones(max(1, size // 4), device=device), dist.get_rank()
-
-    def trip() -> None:
-        for sender in (0, 1):
-            if rank == sender:
-                dist.send(x, 1 - sender)
-            elif rank == 1 - sender:
-                dist.recv(x, sender)
-
-    (sample,) = times_of(partial(Clock(device.type).time, trip))
-    half = Sample(tuple(seconds / 2 for seconds in sample.times))
-    return Measurement(half, None, size, state(device))
-
-
-def state(device: torch.device, **more: str | int) -> dict[str, str | int]:
-    """How a point was measured."""
-    return {"backend": dist.get_backend(), "device": device.type} | more
 
 
 @torch.no_grad()  # in inference mode torch would gather the weights at every projection
@@ -185,10 +101,10 @@ def ceilings(device: torch.device) -> Iterator[tuple[str, Measurement]]:
     for task in tasks:
         dist.barrier()
         if first:
-            yield f"ranks/alone/{task.key}", task.run(SECONDS)
+            yield f"ranks/alone/{task.key}", task.run(budget.seconds_per_point)
         dist.barrier()
         gathered = [None] * dist.get_world_size()
-        dist.all_gather_object(gathered, task.run(SECONDS))
+        dist.all_gather_object(gathered, task.run(budget.seconds_per_point))
         for rank, measurement in enumerate(gathered):
             yield f"ranks/{rank}/{task.key}", measurement
 

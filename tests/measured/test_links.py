@@ -22,12 +22,11 @@ PROGRAM = textwrap.dedent(
     """
     import os, sys, time
     import torch
-    from analysis.measured import links, parallel
+    from analysis.measured import links, messages, parallel
     from analysis.predicted.architectures import BERT_BASE, GPT2
 
     tiny = {"n_layers": 2, "d_model": 16, "n_heads": 2, "d_ff": 32, "vocab_size": 50}
-    links.SIZES, links.SECONDS, links.VISITS = (8, 4096), 0.01, 2
-    links.CHECK_SECONDS = 0.01
+    links.SIZES, messages.SECONDS, messages.CHECK_SECONDS = (8, 4096), 0.01, 0.01
     links.array_bytes = lambda *_: (2**20, False)
     links.ARCHITECTURES = {"bert-base": BERT_BASE.replace(**tiny), "gpt2": GPT2.replace(**tiny)}
     links.square_tasks = lambda *_: []
