@@ -249,17 +249,26 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
     show_default=True,
     help="Seconds after which a process that is silent is given up.",
 )
-def links(processes: int, out: Path | None, timeout: float) -> None:
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where messages are; auto is a GPU for each process if there are enough.",
+)
+def links(processes: int, out: Path | None, timeout: float, device: str) -> None:
     """Measure the links between processes, and models split over them."""
+    from analysis.compared.link_checks import check_in_words
     from analysis.compared.links import links_in_words, splits
     from analysis.compared.page import times
     from analysis.measured.launch import launch
     from analysis.measured.runs import LOCAL, load_run
 
     out = out or LOCAL / "links.json"
-    launch(processes, out, timeout)
+    launch(processes, out, timeout, device=device)
     run = load_run(out)
     click.echo(links_in_words(run))
+    click.echo(f"Against plain copies: {check_in_words(run)}")
     for each in splits(run):
         click.echo(
             f"{each.model} at {each.length}, {each.processes} processes: "

@@ -106,23 +106,22 @@ def split_table(run: Run, name: str) -> Table:
         arch = ARCHITECTURES[each.model]
         rows.append(
             {
-                "Model": arch.name,
-                "Length or context": each.length,
+                "Model": f"{arch.name} at {each.length}",
                 "Processes": each.processes,
                 "On one (ms)": number(1e3 * each.alone),
                 "Split (ms)": number(1e3 * each.measured),
                 "95 % interval": between((1e3 * each.low, 1e3 * each.high)),
                 "Speed-up": times(each.alone / each.measured),
                 "Predicted (ms)": number(1e3 * each.predicted),
-                "Communication": percent(each.communication / each.measured),
+                "Messages": percent(each.communication / each.measured),
                 "Most useful": most_useful(arch, each.rows, each.alone, *link),
             }
         )
-    columns = ["Model", "Length or context", "Processes", "On one (ms)", "Split (ms)"]
+    columns = ["Model", "Processes", "On one (ms)", "Split (ms)"]
     frame = pd.DataFrame(rows, columns=None if rows else columns)
     caption = (
         "Layers split over processes of one thread each: BERT's pass over that many tokens, a step "
-        "of GPT-2 at that context. Communication is what its all-reduces take alone, over the "
+        "of GPT-2 at that context. Messages are what its all-reduces take alone, over the "
         "measured time. Last, beyond how many processes it would take longer again."
     )
     return Table(frame, name, caption)
@@ -161,6 +160,6 @@ def splits_in_words(run: Run) -> str:
     extra = (last.measured - last.predicted) / (PROJECTIONS * ARCHITECTURES[last.model].n_layers)
     return (
         f"On {n} processes {best} is {times(gains[best])} as fast as on one, and {worst} "
-        f"{times(gains[worst])}. What is measured beyond the prediction is the bookkeeping of "
-        f"torch's distributed tensors: up to {number(1e3 * extra, 2)} ms for each projection."
+        f"is {times(gains[worst])} as fast. Beyond the prediction, torch's bookkeeping of split "
+        f"tensors and waiting take up to {number(1e3 * extra, 2)} ms for each projection."
     )

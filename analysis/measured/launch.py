@@ -15,20 +15,29 @@ POLL = 0.1  # seconds
 PROGRAM = (sys.executable, "-m", "analysis.measured.links")
 
 
-def launch(processes: int, out: Path, timeout: float, program: tuple[str, ...] = PROGRAM) -> None:
+def launch(
+    processes: int,
+    out: Path,
+    timeout: float,
+    program: tuple[str, ...] = PROGRAM,
+    device: str = "auto",
+) -> None:
     """Run `program` in that many processes until all have ended.
 
     The first that fails ends the others; InputError says in one line which and why."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
-    command = [*program, "--out", str(out), "--timeout", str(timeout)]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(processes))
+    command = [*program, "--out", str(out), "--timeout", str(timeout), "--device", device]
+    # Whoever ends this one by a signal ends them all.
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     said = [tempfile.TemporaryFile("w+") for _ in range(processes)]
     ranks = [
         subprocess.Popen(
             command,
-            env={**os.environ, **shared, "LOCAL_WORLD_SIZE": str(processes), "RANK": str(rank)},
+            env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stderr=said[rank],
         )
         for rank in range(processes)
@@ -44,6 +53,7 @@ def launch(processes: int, out: Path, timeout: float, program: tuple[str, ...] =
         for rank in ranks:
             rank.kill()
             rank.wait()
+        signal.signal(signal.SIGTERM, before)
     for rank, code in enumerate(codes):
         if code is not None and code < 0:
             raise InputError(

@@ -2,24 +2,33 @@
 
     torchrun --standalone --nproc-per-node 2 -m analysis.measured.links --out FILE
     torchrun --nnodes 4 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:PORT \\
-        -m analysis.measured.links --out FILE
+        --rdzv-conf join_timeout=60,read_timeout=60 -m analysis.measured.links --out FILE
 
 Keys of the points, all of them in one run, which the first process saves after each:
 
-    link/OPERATION/PROCESSES/BYTES    all_reduce of all, send_recv of two: half a round trip
+    link/all_reduce/PROCESSES/BYTES   the sum over all
+    link/ring_copy/PROCESSES/BYTES    plain copies of what a ring moves for that sum, in turn with
+                                      it, by the clock of torch.utils.benchmark: a check
+    link/send_recv/2/BYTES            half a round trip between the first two
     tensor/MODEL/LENGTH/PROCESSES     layers split by tensor parallelism (`measured.parallel`)
-    ranks/RANK/bandwidth/sum          a ceiling of every process, all at the same time
-    ranks/RANK/matmul/float32/MxKxN
+    ranks/RANK/bandwidth/sum          a ceiling of every process, all at the same time, and, with
+    ranks/RANK/matmul/float32/MxKxN   `alone` for RANK, of the first while the others wait
 
-Times are those of the slowest process. Whatever goes wrong between processes ends each of them
-within `--timeout` seconds and in one line; what was measured before is in the file.
+Times are those of the slowest process. On the CPU processes talk through gloo; with a GPU for each
+(`--device cuda`) through NCCL, timed by events on each GPU's stream. That half has been tried with
+stand-ins only, not on GPUs.
+
+Whatever goes wrong between processes ends each of them within `--timeout` seconds and in one line,
+below which torchrun adds its own report; what was measured before is in the file. NCCL's watchdog
+may say more than a line. Until all processes have met, torchrun's own timeouts rule, `--rdzv-conf`.
 """
 
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import click
@@ -28,117 +37,109 @@ import torch.distributed as dist
 
 from analysis.errors import InputError
 from analysis.measured import machine, parallel
-from analysis.measured.ceilings import KERNELS, bandwidth_task
+from analysis.measured.ceilings import KERNELS, array_bytes, bandwidth_task
+from analysis.measured.messages import all_reduce, send_recv, state, times_of
 from analysis.measured.products import square_tasks
 from analysis.measured.runs import Run, load_run, now, save_run
-from analysis.measured.timing import BUDGETS, Measurement, Sample
+from analysis.measured.timing import BUDGETS, Clock, Measurement
 from analysis.predicted.architectures import ARCHITECTURES
 
 SIZES = tuple(2**power for power in range(3, 27, 2)) + (2**26,)  # bytes, 8 B to 64 MiB
-SECONDS, LEAST, MOST = 0.4, 5, 50  # of a point; repetitions
+DEVICES = ("auto", "cpu", "cuda")
+VISITS = 2  # of each message, the second after all others
 SPLIT = (("bert-large", 128), ("bert-large", 512), ("gpt2", 128), ("gpt2", 512))
-SHARE = 2**26  # bytes of the array that each process sums
 
 
-def times_of(work: Callable[[], object], seconds: float = SECONDS) -> Sample:
-    """Repetitions that all processes begin together, each as long as the slowest takes."""
-    taken, agreed = [], torch.zeros(1)
-    work()
-    start = time.perf_counter()
-    while True:
-        dist.barrier()
-        begun = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - begun)
-        # The first process decides when it is enough, so that all stop together.
-        agreed[0] = len(taken) >= LEAST and time.perf_counter() - start > seconds
-        dist.broadcast(agreed, 0)
-        if agreed.item() or len(taken) == MOST:
-            break
-    slowest = torch.tensor(taken, dtype=torch.float64)
-    dist.all_reduce(slowest, dist.ReduceOp.MAX)
-    return Sample(tuple(slowest.tolist()))
+def place(device: str = "auto") -> torch.device:
+    """Where the tensors of this process are: with "auto" a GPU of its own, if every process on this
+    machine can have one, or else the CPU. InputError for a device that cannot be had."""
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    gpus = torch.cuda.device_count() if "cuda" in machine.available_devices() else 0
+    if device == "cpu" or (device == "auto" and gpus < here):
+        return torch.device("cpu")
+    machine.choose_device("cuda")
+    if gpus < here:
+        raise InputError(f"{here} processes on this machine and {gpus} GPUs; each needs its own")
+    return torch.device("cuda", local)
 
 
-def all_reduce(size: int) -> Measurement:
-    """Sum `size` bytes over all processes; the result is verified."""
-    x = torch.ones(max(1, size // 4))
-    sample = times_of(lambda: dist.all_reduce(x))
-    x.fill_(1)
-    dist.all_reduce(x)
-    if not (x == dist.get_world_size()).all():
-        raise RuntimeError("all_reduce: wrong result after timing")
-    return Measurement(sample, None, size, {"backend": dist.get_backend()})
-
-
-def send_recv(size: int) -> Measurement:
-    """Half a round trip of `size` bytes between the first two processes."""
-    x, rank = torch.ones(max(1, size // 4)), dist.get_rank()
-
-    def trip() -> None:
-        for sender in (0, 1):
-            if rank == sender:
-                dist.send(x, 1 - sender)
-            elif rank == 1 - sender:
-                dist.recv(x, sender)
-
-    sample = Sample(tuple(seconds / 2 for seconds in times_of(trip).times))
-    return Measurement(sample, None, size, {"backend": dist.get_backend()})
-
-
-@torch.inference_mode()
-def split(model: str, length: int, processes: int) -> Measurement:
-    """A pass or step of the layers over all processes or, while the others wait, on one."""
+@torch.no_grad()  # in inference mode torch would gather the weights at every projection
+def split(model: str, length: int, processes: int, device: torch.device) -> Measurement:
+    """A pass or step of the layers over all processes or, while the others wait, on one. It is
+    verified that two sums a layer are all that is sent."""
     from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor.debug import CommDebugMode
 
     arch = ARCHITECTURES[model]
-    mesh = init_device_mesh("cpu", (processes,)) if processes > 1 else None
+    mesh = init_device_mesh(device.type, (processes,)) if processes > 1 else None
     works = mesh is not None or dist.get_rank() == 0
-    layers, x = parallel.stack(arch, length, mesh) if works else (None, None)
-    sample = times_of((lambda: layers(x)) if works else (lambda: None))
-    state = {"threads": torch.get_num_threads(), "attention": "fused", "parts": "layers"}
-    return Measurement(sample, details=state)
+    layers, x = parallel.stack(arch, length, mesh, device) if works else (None, None)
+    work = (lambda: layers(x)) if works else (lambda: None)
+    (sample,) = times_of(partial(Clock(device.type).time, work))
+    if mesh is not None:
+        with CommDebugMode() as sent:
+            layers(x)
+        counts = {str(operation): n for operation, n in sent.get_comm_counts().items()}
+        if counts != {"c10d_functional.all_reduce": 2 * arch.n_layers}:
+            raise RuntimeError(f"{model}: split otherwise than by two sums a layer: {counts}")
+    threads = torch.get_num_threads()
+    details = state(device, threads=threads, attention="fused", parts="layers")
+    return Measurement(sample, details=details)
 
 
-def ceilings() -> Iterator[tuple[str, Measurement]]:
-    """A bandwidth and a product of every process, measured by all at the same time."""
+def ceilings(device: torch.device) -> Iterator[tuple[str, Measurement]]:
+    """A bandwidth and a product of the first process alone and then of every process, measured by
+    all at the same time, which the first gathers."""
     kernel = next(kernel for kernel in KERNELS if kernel.name == "sum")
-    tasks = [bandwidth_task(kernel, "cpu", BUDGETS["quick"], SHARE, True)]
-    tasks += square_tasks("float32", [1024], "cpu", BUDGETS["quick"], {})
+    budget = BUDGETS["quick"]
+    sharers = int(os.environ["LOCAL_WORLD_SIZE"]) if device.type == "cpu" else 1
+    size, large = array_bytes(device.type, sharers, budget)
+    tasks = [bandwidth_task(kernel, device.type, budget, size, large)]
+    tasks += square_tasks("float32", [1024], device.type, budget, {})
+    first = dist.get_rank() == 0
     for task in tasks:
         dist.barrier()
+        if first:
+            yield f"ranks/alone/{task.key}", task.run(budget.seconds_per_point)
+        dist.barrier()
         gathered = [None] * dist.get_world_size()
-        dist.all_gather_object(gathered, task.run(SECONDS))
+        dist.all_gather_object(gathered, task.run(budget.seconds_per_point))
         for rank, measurement in enumerate(gathered):
             yield f"ranks/{rank}/{task.key}", measurement
 
 
-def points() -> Iterator[tuple[str, str, Measurement]]:
+def points(device: torch.device) -> Iterator[tuple[str, str, Measurement]]:
     """(key, kind, measurement) of everything, in the order of its value."""
     n = dist.get_world_size()
-    for operation, of, run in (("all_reduce", n, all_reduce), ("send_recv", 2, send_recv)):
-        for size in SIZES:
-            yield f"link/{operation}/{of}/{size}", "ceiling", run(size)
-    for key, measurement in ceilings():
+    for _ in range(VISITS):
+        for operation, of, run in (("all_reduce", n, all_reduce), ("send_recv", 2, send_recv)):
+            for size in SIZES:
+                yield f"link/{operation}/{of}/{size}", "ceiling", run(size, device)
+    for key, measurement in ceilings(device):
         yield key, "ceiling", measurement
     for model, length in SPLIT:
         if ARCHITECTURES[model].n_heads % n == 0:
             for processes in (1, n):
                 key = f"tensor/{model}/{length}/{processes}"
-                yield key, "latency", split(model, length, processes)
+                yield key, "latency", split(model, length, processes, device)
 
 
-def open_run(out: Path) -> Run:
+def open_run(out: Path, device: torch.device) -> Run:
     """The run of `out`, whose points between processes are measured anew, or a new one."""
+    here = machine.describe(device.type, torch.get_num_threads())
     if not out.exists():
-        return Run.new(machine.describe("cpu", torch.get_num_threads()), "links")
+        return Run.new(here, "links")
     run = load_run(out)
+    if (run.machine.device_name, run.machine.device) != (here.device_name, here.device):
+        raise InputError(f"{out}: a run of another machine or device: {run.machine.device_name}")
     run.points = [p for p in run.points if p.key.split("/")[0] not in ("link", "tensor", "ranks")]
     return run
 
 
-def measure_links(out: Path, timeout: float) -> None:
-    """Measure everything that is between processes; the first of them saves it in `out`.
+def measure_links(out: Path, timeout: float, asked: str = "auto") -> None:
+    """Measure everything that is between processes, on the device that is `asked` for; the first
+    of them saves it in `out`.
 
     Raises InputError, in one line, where processes are missing, lost or hang, or where this is
     not one of several."""
@@ -149,14 +150,19 @@ def measure_links(out: Path, timeout: float) -> None:
         )
     if int(os.environ["WORLD_SIZE"]) < 2:
         raise InputError("one process has no link: start two or more")
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
+    here = int(os.environ.setdefault("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // here))
+    device = place(asked)
+    own = {"device_id": device} if device.type == "cuda" else {}
     run, start = None, time.monotonic()
     try:
-        dist.init_process_group("gloo", timeout=timedelta(seconds=timeout))
-        run = open_run(out) if dist.get_rank() == 0 else None
+        if own:
+            torch.cuda.set_device(device)
+        backend = "nccl" if own else "gloo"
+        dist.init_process_group(backend, timeout=timedelta(seconds=timeout), **own)
+        run = open_run(out, device) if dist.get_rank() == 0 else None
         before = run.wall_seconds if run else 0
-        for key, kind, measurement in points():
+        for key, kind, measurement in points(device):
             if run is not None:
                 run.add(key, kind, measurement)
                 run.wall_seconds = round(before + time.monotonic() - start, 3)
@@ -175,10 +181,11 @@ def measure_links(out: Path, timeout: float) -> None:
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE")
 @click.option("--timeout", type=click.FloatRange(1, 3600), default=60, show_default=True)
-def main(out: Path, timeout: float) -> None:
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+def main(out: Path, timeout: float, device: str) -> None:
     """One of the processes that measure the links between them."""
     try:
-        measure_links(out, timeout)
+        measure_links(out, timeout, device)
     except InputError as error:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         # Not sys.exit: a process group that lost a member may hang when it is taken down.

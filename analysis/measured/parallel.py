@@ -38,10 +38,9 @@ class Layer(nn.Module):
 
         q, k, v = (split(part(x)) for part in (self.query, self.key, self.value))
         if self.decodes:
-            heads = slice(q.shape[1])
-            self.cache[0, :, heads, -1:].copy_(k)
-            self.cache[1, :, heads, -1:].copy_(v)
-            k, v = self.cache[:, :, heads].unbind(0)
+            self.cache[0, ..., -1:, :].copy_(k)
+            self.cache[1, ..., -1:, :].copy_(v)
+            k, v = self.cache.unbind(0)
         y = F.scaled_dot_product_attention(q, k, v)
         return self.out(y.transpose(1, 2).reshape(len(x), -1))
 
@@ -50,12 +49,15 @@ PLAN = {"query": "column", "key": "column", "value": "column", "out": "row", "up
         "down": "row"}  # fmt: skip
 
 
-def stack(arch: Architecture, length: int, mesh=None) -> tuple[nn.Module, Tensor]:
-    """The layers of `arch`, split over `mesh` if there is one, and an input: `length` tokens for
-    an encoder, one row with a cache of `length` for a decoder."""
+def stack(
+    arch: Architecture, length: int, mesh=None, device: torch.device | str = "cpu"
+) -> tuple[nn.Module, Tensor]:
+    """The layers of `arch` on `device`, split over `mesh` if there is one, and an input: `length`
+    tokens for an encoder, one row with a cache of `length` for a decoder."""
     torch.manual_seed(0)
-    layers = nn.Sequential(*(Layer(arch, length) for _ in range(arch.n_layers))).eval()
-    x = torch.randn(1 if arch.kind == "decoder" else length, arch.d_model)
+    with torch.device(device):
+        layers = nn.Sequential(*(Layer(arch, length) for _ in range(arch.n_layers))).eval()
+        x = torch.randn(1 if arch.kind == "decoder" else length, arch.d_model)
     if mesh is not None:
         from torch.distributed.tensor import parallel
 
@@ -63,4 +65,8 @@ def stack(arch: Architecture, length: int, mesh=None) -> tuple[nn.Module, Tensor
         for layer in layers:
             plan = {name: styles[style]() for name, style in PLAN.items()}
             parallel.parallelize_module(layer, mesh, plan)
+            if layer.decodes:
+                share = layer.heads // mesh.size()
+                own = slice(mesh.get_rank() * share, (mesh.get_rank() + 1) * share)
+                layer.cache = layer.cache[:, :, own].contiguous()
     return layers, x

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.compared import figures, links
+from analysis.compared import figures, link_checks, links, ranks
 from analysis.errors import InputError
 from analysis.measured.runs import Machine, Point, Run, now
 
@@ -78,3 +78,72 @@ def test_a_link_from_elsewhere_that_is_none_is_one_line(run, key):
 def test_the_figure_shows_each_message(run):
     plot = figures.bus_bandwidths(links.messages(run), 30e9)
     assert len(plot.data) == 10 and plot.svg().count("<svg") == 1
+
+
+def checked(run, ratios):
+    """The run with plain copies that take `ratios` times as long as the all-reduces."""
+    more = [
+        point(f"link/ring_copy/2/{p.bytes}", p.seconds[0][0] * ratio, p.bytes)
+        for p, ratio in zip(
+            (p for p in run.points if p.key.startswith("link/all_reduce")), ratios, strict=True
+        )
+    ]
+    return run.model_copy(update={"points": [*run.points, *more]})
+
+
+def test_plain_copies_are_compared_by_hand(run):
+    found = checked(run, [3.0, 0.5, 1.05, 0.95, 1.2])
+    rows = link_checks.checks(found).set_index("bytes")
+    assert rows["ratio"].tolist() == pytest.approx([3.0, 0.5, 1.05, 0.95, 1.2])
+    assert (rows["low"] == rows["high"]).all()
+    assert rows.loc[2**26, "ring_copy"] == pytest.approx(rows.loc[2**26, "all_reduce"] / 1.2)
+    text = link_checks.check_in_words(found)
+    assert "2 of 3 long messages (ratios 0.950 to 1.20) and 0 of 2 short ones" in text
+    assert text.startswith("Within 10 % of the copies lie")
+    frame = link_checks.check_table(found, "tab").frame
+    assert frame["Ratio"].tolist() == ["3.00", "0.500", "1.05", "0.950", "1.20"]
+    assert frame["All-reduce (MB/s)"].iloc[-1] == "2,000"
+
+
+def test_the_ratio_is_of_neighbours(run):
+    """The machine slows tenfold half way; neighbours still agree, medians of unequal halves not."""
+    both = {
+        "all_reduce": [[1.0, 1.0, 10.0]],
+        "ring_copy": [[1.0, 10.0, 10.0]],
+    }
+    points = [point(f"link/{name}/2/8", 1.0, 8) for name in both]
+    for each, seconds in zip(points, both.values(), strict=True):
+        each.seconds = seconds
+    (row,) = link_checks.checks(run.model_copy(update={"points": points})).itertuples()
+    assert row.ratio == 1.0 and row.high == 10.0
+
+
+def test_a_send_is_compared_with_what_goes_both_ways(run):
+    text = link_checks.one_way_in_words(checked(run, [2.0] * 5))
+    assert "1.00× the best all-reduce and 2.00× the best plain copies" in text
+
+
+def test_all_processes_at_once_beside_one_alone(run):
+    points = [
+        point(f"ranks/{rank}/bandwidth/sum", seconds, 8 * 10**9)
+        for rank, seconds in (("alone", 1.0), ("0", 1.6), ("1", 2.0))
+    ]
+    found = run.model_copy(update={"points": points})
+    row = ranks.ranks_table(found, "tab").frame.iloc[0]
+    assert row["Processes"] == 2 and row["One alone"] == "8.00"
+    assert (row["Slowest"], row["Fastest"], row["Sum"]) == ("4.00", "5.00", "9.00")
+    assert row["Sum over one"] == "1.12×"
+    assert ranks.ranks_in_words(found) == "Together 2 processes read 1.12× as fast as one alone."
+    older = run.model_copy(update={"points": points[1:]})
+    assert ranks.ranks_table(older, "tab").frame["Sum over one"].tolist() == ["–"]
+    assert "does not have" in ranks.ranks_in_words(older)
+
+
+def test_a_run_without_checks_or_ranks_says_so(run):
+    empty = run.model_copy(update={"points": []})
+    assert "no plain copies" in link_checks.check_in_words(run)
+    assert "no sends" in link_checks.one_way_in_words(empty)
+    for table in (link_checks.check_table(empty, "tab"), ranks.ranks_table(empty, "tab")):
+        assert ":name: tab" in table._repr_mimebundle_()["text/markdown"]
+    odd = [point("ranks/x/bandwidth/sum", 1.0, 8), point("ranks/0/matmul/y", 1.0)]
+    assert ranks.ranks(run.model_copy(update={"points": odd})) == {}

@@ -9,36 +9,56 @@ import textwrap
 import time
 
 import pytest
+import torch
 
 from analysis.errors import InputError
+from analysis.measured import links, machine, parallel
 from analysis.measured.launch import launch
 from analysis.measured.runs import load_run
+from analysis.predicted.architectures import BERT_BASE, GPT2
 
 # The program with messages and models that take no time; what is planted happens in one process.
 PROGRAM = textwrap.dedent(
     """
     import os, sys, time
-    from analysis.measured import links
+    import torch
+    from analysis.measured import links, messages, parallel
     from analysis.predicted.architectures import BERT_BASE, GPT2
 
     tiny = {"n_layers": 2, "d_model": 16, "n_heads": 2, "d_ff": 32, "vocab_size": 50}
-    links.SIZES, links.SECONDS, links.SHARE = (8, 4096), 0.01, 2**20
+    links.SIZES, messages.SECONDS, messages.CHECK_SECONDS = (8, 4096), 0.01, 0.01
+    links.array_bytes = lambda *_: (2**20, False)
     links.ARCHITECTURES = {"bert-base": BERT_BASE.replace(**tiny), "gpt2": GPT2.replace(**tiny)}
-    links.SPLIT = (("bert-base", 8), ("gpt2", 8))
     links.square_tasks = lambda *_: []
     planted, rank = sys.argv.pop(1), os.environ.get("RANK")
-    measured = links.send_recv
+    # What splits a model takes seconds to import.
+    links.SPLIT = () if planted == "no split" else (("bert-base", 8), ("gpt2", 8))
+    measured, split = links.send_recv, links.split
 
-    def after_all_reduce(size):
+    def compared_split(model, length, processes, device):
+        found = split(model, length, processes, device)
+        if processes > 1:
+            mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (processes,))
+            with torch.no_grad():
+                layers, x = parallel.stack(links.ARCHITECTURES[model], length, mesh)
+                whole, same = parallel.stack(links.ARCHITECTURES[model], length)
+                assert (x == same).all() and torch.allclose(layers(x), whole(x), atol=1e-5)
+        return found
+
+    links.split = compared_split
+
+    def after_all_reduce(*of):
         if rank == "1":
             {"lost": lambda: os.kill(os.getpid(), 9), "hangs": lambda: time.sleep(600),
-             "nothing": lambda: None}[planted]()
-        return measured(size)
+             "nothing": lambda: None, "no split": lambda: None}[planted]()
+        return measured(*of)
 
     links.send_recv = after_all_reduce
     links.main()
     """
 )
+
+MESSAGES = ("all_reduce", "ring_copy", "send_recv")
 
 
 def program(planted="nothing"):
@@ -49,16 +69,19 @@ def test_two_processes_measure_everything(tmp_path):
     out = tmp_path / "run.json"
     launch(2, out, 60, program())
     run = load_run(out)
-    links = {f"link/{name}/2/{size}" for name in ("all_reduce", "send_recv") for size in (8, 4096)}
+    sent = {f"link/{name}/2/{size}" for name in MESSAGES for size in (8, 4096)}
     split = {f"tensor/{model}/8/{n}" for model in ("bert-base", "gpt2") for n in (1, 2)}
-    ranks = {f"ranks/{rank}/bandwidth/sum" for rank in (0, 1)}
-    assert {point.key for point in run.points} == links | split | ranks
+    ranks = {f"ranks/{rank}/bandwidth/sum" for rank in ("alone", 0, 1)}
+    assert {point.key for point in run.points} == sent | split | ranks
     assert run.finished and run.budget == "links"
-    assert run.point("link/all_reduce/2/4096").bytes == 4096
-    before = run.point("ranks/0/bandwidth/sum").bytes
-    launch(2, out, 60, program())  # measures anew what is between processes
-    assert all(len(point.seconds) == 1 for point in load_run(out).points)
-    assert load_run(out).point("ranks/0/bandwidth/sum").bytes == before
+    for name in MESSAGES:
+        point = run.point(f"link/{name}/2/4096")
+        assert point.bytes == 4096 and len(point.seconds) == 2
+        assert (point.details["backend"], point.details["device"]) == ("gloo", "cpu")
+    launch(2, out, 60, program("no split"))  # measures anew what is between processes
+    again = load_run(out)
+    assert {point.key for point in again.points} == sent | ranks
+    assert again.visits("link/ring_copy/2/8") == 2 and again.started == run.started
 
 
 @pytest.mark.parametrize(
@@ -71,7 +94,9 @@ def test_a_process_that_is_lost_or_hangs_ends_all_and_loses_nothing(planted, say
     assert time.monotonic() - start < 60
     assert "\n" not in str(caught.value) and str(out) in str(caught.value)
     run = load_run(out)
-    assert {p.key for p in run.points} == {"link/all_reduce/2/8", "link/all_reduce/2/4096"}
+    assert {p.key for p in run.points} == {
+        f"link/{name}/2/{size}" for name in ("all_reduce", "ring_copy") for size in (8, 4096)
+    }
     assert run.finished is None
 
 
@@ -119,20 +144,133 @@ def test_without_a_launcher_the_command_is_named(tmp_path):
     assert "torchrun --standalone" in said(done)
 
 
-def test_interrupted_processes_end_with_their_launcher(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_processes_end_with_their_launcher(sent, tmp_path):
     script = "import sys; from analysis.measured.launch import launch; from pathlib import Path;" \
              "launch(2, Path(sys.argv[1]), 60, tuple(sys.argv[2:]))"  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path / "run.json"), *program("hangs")],
-        stderr=subprocess.DEVNULL, start_new_session=True,
+        stderr=(tmp_path / "said").open("w"), start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (tmp_path / "run.json").exists():
-        assert time.monotonic() < deadline and process.poll() is None
+        assert process.poll() is None, (tmp_path / "said").read_text()
+        assert time.monotonic() < deadline
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     process.wait(timeout=30)
     left = subprocess.run(
         ["ps", "-o", "pid=", "-s", str(process.pid)], capture_output=True, text=True
     )
     assert left.stdout.strip() == ""
+
+
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
+
+
+def torchrun(tmp_path, planted, *options):
+    """A started torchrun of the program, with two processes on this machine or one of two."""
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+    return subprocess.Popen(
+        [*TORCHRUN, *options, str(script), planted, "--out", str(tmp_path / "run.json"),
+         "--timeout", "5", "--device", "cpu"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_two_torchruns_find_each_other_and_save_one_run(tmp_path):
+    """As on two machines: each starts one process, and they meet at a port of the first."""
+    meet = f"--rdzv-endpoint=127.0.0.1:{free_port()}"
+    options = ("--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=1", meet)
+    both = [torchrun(tmp_path, "no split", *options, "--local-addr=127.0.0.1") for _ in range(2)]
+    for each in both:
+        said = each.communicate(timeout=120)[1]
+        assert each.returncode == 0, said
+    run = load_run(tmp_path / "run.json")
+    assert run.finished and run.point("ranks/1/bandwidth/sum") and run.point("link/ring_copy/2/8")
+
+
+@pytest.mark.parametrize("planted", ["lost", "hangs"])
+def test_torchrun_ends_when_a_process_does_or_hangs(planted, tmp_path):
+    process = torchrun(tmp_path, planted, "--standalone", "--nproc-per-node=2")
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode != 0
+    # Of a lost process torchrun may end the other before it can say so.
+    lines = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert len(lines) <= 1 and (lines or planted == "lost")
+    assert all("points are in" in line for line in lines)
+    run = load_run(tmp_path / "run.json")
+    assert run.point("link/all_reduce/2/4096") and run.finished is None
+
+
+def test_a_machine_that_does_not_come_ends_torchrun(tmp_path):
+    process = torchrun(
+        tmp_path, "nothing", "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d",
+        f"--rdzv-endpoint=127.0.0.1:{free_port()}", "--rdzv-conf=join_timeout=2",
+    )  # fmt: skip
+    assert "RendezvousTimeoutError" in process.communicate(timeout=60)[1]
+    assert process.returncode != 0 and not (tmp_path / "run.json").exists()
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """A machine that seems to have that many GPUs, and this the second of two processes on it."""
+
+    def pretend(count):
+        there = ["cpu", "cuda"] if count else ["cpu"]
+        monkeypatch.setattr(machine, "available_devices", lambda: there)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("count", "asked", "where"),
+    [(2, "auto", "cuda:1"), (2, "cuda", "cuda:1"), (2, "cpu", "cpu"), (1, "auto", "cpu"),
+     (0, "auto", "cpu")],
+)  # fmt: skip
+def test_each_process_has_a_gpu_of_its_own_or_all_use_the_cpu(count, asked, where, gpus):
+    gpus(count)
+    assert links.place(asked) == torch.device(where)
+
+
+@pytest.mark.parametrize(("count", "says"), [(1, "2 processes .* 1 GPUs"), (0, "is not there")])
+def test_too_few_gpus_are_one_line(count, says, gpus):
+    gpus(count)
+    with pytest.raises(InputError, match=says) as caught:
+        links.place("cuda")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("arch", [BERT_BASE, GPT2])
+def test_a_split_model_is_all_where_it_should_be(arch):
+    """ "meta" stands in for a GPU: torch keeps shapes there and computes nothing."""
+    layers, x = parallel.stack(arch.replace(n_layers=1), 8, device="meta")
+    caches = [layer.cache for layer in layers if layer.decodes]
+    assert {t.device.type for t in (x, *layers.parameters(), *caches)} == {"meta"}
+    with torch.inference_mode():
+        assert layers(x).device.type == "meta"
+
+
+@pytest.mark.skipif(
+    torch.cuda.device_count() < 2, reason="needs 2 GPUs: NCCL gives each process its own"
+)
+def test_two_gpus_measure_everything(tmp_path):
+    out = tmp_path / "run.json"
+    launch(2, out, 60, program(), "cuda")
+    run = load_run(out)
+    details = run.point("link/all_reduce/2/4096").details
+    assert run.finished and (details["backend"], details["device"]) == ("nccl", "cuda")
+
+
+def test_a_run_of_another_machine_is_not_mixed(tmp_path):
+    out = tmp_path / "run.json"
+    device = torch.device("cpu")
+    run = links.open_run(out, device)
+    run.machine.device_name = "another"
+    links.save_run(run, out)
+    with pytest.raises(InputError, match="another machine or device: another"):
+        links.open_run(out, device)
