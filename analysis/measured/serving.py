@@ -110,7 +110,9 @@ class Steps:
         return Measurement(first.sample, first.flops, first.bytes, first.details, beside)
 
 
-def _task(key: str, works: list[Cost], memory: float, made: float, prepare, device, budget, threads):
+def _task(
+    key: str, works: list[Cost], memory: float, made: float, prepare, device, budget, threads
+):
     """A task whose `prepare(steps)` adds its works; `works` are costs to plan with, `made` the
     numbers that are drawn."""
     flops, moved = GUESS[device]

@@ -43,7 +43,9 @@ def test_zeros_stay_zeros_and_bytes_are_those_of_the_bits():
     [(8, None, False, 0.01), (8, None, True, 0.03), (4, 32, False, 0.01), (4, 64, False, 0.01),
      (6, 32, False, 1e-5), (4, None, False, 0.01)],
 )  # fmt: skip
-def test_a_kernel_multiplies_by_what_its_integers_stand_for(bits, group, dynamic, within, n_out, rows):
+def test_a_kernel_multiplies_by_what_its_integers_stand_for(
+    bits, group, dynamic, within, n_out, rows
+):
     found = quantise(weight(n_out), bits, group)
     bias, x = torch.randn(n_out), weight(rows, seed=1)
     linear = found.linear(bias, "other", dynamic)

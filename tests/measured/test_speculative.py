@@ -17,7 +17,9 @@ def decoder(seed=0, noise=0.0):
     others = torch.Generator().manual_seed(9)
     for linear in made.linears():
         linear.weight.mul_(8)
-        linear.weight.add_(torch.empty_like(linear.weight).normal_(0, 1, generator=others), alpha=noise)
+        linear.weight.add_(
+            torch.empty_like(linear.weight).normal_(0, 1, generator=others), alpha=noise
+        )
     return made
 
 
