@@ -154,7 +154,8 @@ def test_what_a_run_lacks_is_said():
                   tables.size_table):  # fmt: skip
         assert table(empty, "t").frame.empty
     assert tables.draft_table(empty, 0.5, "t").frame.empty
-    nothing = [speed_by_format(serving.formats(empty)), tokens_by_batch({64: serving.batches(empty, 64)}),
+    none = {64: serving.batches(empty, 64)}
+    nothing = [speed_by_format(serving.formats(empty)), tokens_by_batch(none),
                gain_of_fusing(serving.attention(empty))]  # fmt: skip
     assert all(isinstance(plot, Plot) for plot in nothing)
     judged = {v.id: v.verdict for v in verdicts.all_verdicts(run=empty)}
