@@ -25,8 +25,6 @@ from analysis.predicted.operations import FUSED, UNFUSED
 from analysis.predicted.roofline import compulsory_bytes
 from analysis.predicted.serving import (
     batch_to_reach,
-    draft_speed_up,
-    expected_tokens,
     knee,
     projection_bytes,
     step_bytes,
@@ -207,31 +205,3 @@ def in_proportion(run: Run, tolerance: float = 0.15) -> float | None:
         return None
     rates = rows["rate"] / rows.loc["gpt2", "rate"]
     return float((rates - 1).abs().max() <= tolerance)
-
-
-def checks(run: Run) -> pd.DataFrame:
-    """Return what checking several tokens at once costs over a step: tokens, time, low, high."""
-    rows = []
-    for point in run.points:
-        match = re.fullmatch(r"serve/check/gpt2/([1-9][0-9]{0,2})", point.key)
-        slower = match and paired(run, "serve/check/gpt2/1", point.key)
-        if slower:
-            rows.append((int(match[1]), slower.median, *slower.interval))
-    frame = pd.DataFrame(rows, columns="tokens time low high".split())
-    return frame.sort_values("tokens", ignore_index=True)
-
-
-def foreseen(run: Run, acceptance: float) -> pd.DataFrame:
-    """Return the speed-up that a draft would have at GPT-2's size, at an `acceptance` measured
-    elsewhere: drafted, tokens (expected of a check), gain (checks as long as steps), gain_here
-    (with the times of checks and of the draft measured here)."""
-    small, step = run.sample("serve/draft/gpt2/step"), run.sample("serve/check/gpt2/1")
-    if small is None or step is None:
-        return pd.DataFrame(columns="drafted tokens gain gain_here".split())
-    ratio = small.median / step.median
-    rows = [
-        (n - 1, expected_tokens(acceptance, n - 1), draft_speed_up(acceptance, n - 1, ratio),
-         draft_speed_up(acceptance, n - 1, ratio, time))
-        for n, time in checks(run)[["tokens", "time"]].itertuples(index=False) if n > 1
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns="drafted tokens gain gain_here".split())

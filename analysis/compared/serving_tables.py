@@ -17,7 +17,7 @@ NAMES = {
 NONE = "not measured"
 
 
-def _span(row) -> str:
+def span(row) -> str:
     return f"{times(row.gain)} ({between((row.low, row.high))})"
 
 
@@ -36,7 +36,7 @@ def format_table(run: Run, name: str) -> Table:
                 "Tokens/s": number(1 / row["median"]),
                 "MB a token": number(row["bytes"] / 1e6),
                 "Predicted": times(row["predicted"]),
-                "Measured": _span(row),
+                "Measured": span(row),
                 "Read ceiling": percent(row["share"]),
                 "Products alone": percent(row["products_share"]),
                 "Error of logits": percent(row["error"]),
@@ -57,7 +57,7 @@ def formats_in_words(run: Run) -> str:
     if not {"float32", "int8", "int4"} <= set(rows.index):
         return "The steps in int8 and int4 were not measured in this run."
     text = "; ".join(
-        f"{NAMES[key]}: {_span(rows.loc[key])} as fast per token as float32"
+        f"{NAMES[key]}: {span(rows.loc[key])} as fast per token as float32"
         for key in ("int8", "int4")
     )
     four, whole = rows.loc["int4"], rows.loc["float32"]
@@ -133,7 +133,7 @@ def heads_table(run: Run, name: str) -> Table:
             "Cache (MB)": (rows["cache_bytes"] / 1e6).map(number),
             "Step (ms)": (rows["median"] * 1e3).map(number),
             "Predicted": rows["predicted"].map(times),
-            "Measured": [_span(row) for row in rows.itertuples()],
+            "Measured": [span(row) for row in rows.itertuples()],
         }
     )
     caption = (
@@ -152,7 +152,7 @@ def attention_table(run: Run, name: str) -> Table:
             "Length": rows["sequence_length"],
             "Bytes saved": [percent(each) for each in rows["saved"]],
             "Predicted": rows["predicted"].map(times),
-            "Measured": [_span(row) for row in rows.itertuples()],
+            "Measured": [span(row) for row in rows.itertuples()],
         }
     )
     caption = "Encoder passes with fused over those with unfused attention: bytes and speed."
@@ -177,25 +177,5 @@ def size_table(run: Run, name: str) -> Table:
     caption = (
         f"Steps at {serving.SIZE_CONTEXT} tokens by size: predicted from bytes at the read rate "
         "between the steps, and measured."
-    )
-    return Table(frame, name, caption)
-
-
-def draft_table(run: Run, acceptance: float, name: str) -> Table:
-    """Show what a draft would gain at GPT-2's size."""
-    rows = serving.foreseen(run, acceptance)
-    cost = serving.checks(run).set_index("tokens")["time"]
-    frame = pd.DataFrame(
-        {
-            "Drafted": rows["drafted"],
-            "Tokens a check": rows["tokens"].map(number),
-            "Check over step": [times(cost[n + 1]) for n in rows["drafted"]],
-            "Speed-up, checks as steps": rows["gain"].map(times),
-            "Speed-up, checks as here": rows["gain_here"].map(times),
-        }
-    )
-    caption = (
-        f"What a small draft would gain at GPT-2's size if {percent(acceptance)} of its tokens "
-        "were accepted: expected, with times measured here."
     )
     return Table(frame, name, caption)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.compared import serving, verdicts
+from analysis.compared import drafts, serving, verdicts
 from analysis.compared import serving_tables as tables
 from analysis.compared.figures import gain_of_fusing, speed_by_format, tokens_by_batch
 from analysis.compared.page import Plot
@@ -121,7 +121,7 @@ def test_fused_attention_saves_what_the_conventions_say(run):
 
 
 def test_a_draft_with_the_times_of_this_machine(run):
-    rows = serving.foreseen(run, 0.5).set_index("drafted")
+    rows = drafts.foreseen(run, 0.5).set_index("drafted")
     assert list(rows.index) == [1, 4]
     assert rows.loc[1, "tokens"] == 1.5
     assert rows.loc[1, "gain"] == pytest.approx(1.5 / 1.1)
@@ -136,7 +136,7 @@ def test_sentences_tables_and_figures_say_the_numbers(run):
     frame = tables.format_table(run, "t").frame.set_index("Weights")
     assert frame.loc["int4, weights only", "Measured"] == "4.00× (4.00 to 4.00)"
     for table in (tables.heads_table(run, "t"), tables.attention_table(run, "t"),
-                  tables.size_table(run, "t"), tables.draft_table(run, 0.5, "t")):  # fmt: skip
+                  tables.size_table(run, "t"), drafts.draft_table(run, 0.5, "t")):  # fmt: skip
         assert len(table.frame) and not table.frame.isna().any().any()
     frames = {n: serving.batches(run, n) for n in serving.BATCH_CONTEXTS}
     plots = [speed_by_format(serving.formats(run)), tokens_by_batch(frames),
@@ -153,7 +153,7 @@ def test_what_a_run_lacks_is_said():
     for table in (tables.crossing_table, tables.heads_table, tables.attention_table,
                   tables.size_table):  # fmt: skip
         assert table(empty, "t").frame.empty
-    assert tables.draft_table(empty, 0.5, "t").frame.empty
+    assert drafts.draft_table(empty, 0.5, "t").frame.empty
     none = {64: serving.batches(empty, 64)}
     nothing = [speed_by_format(serving.formats(empty)), tokens_by_batch(none),
                gain_of_fusing(serving.attention(empty))]  # fmt: skip
@@ -173,7 +173,7 @@ def test_a_format_without_a_kernel_has_its_reason_in_the_table(run):
                                  "serve/check/gpt2/-1", "serve/check/gpt2/" + "9" * 9])  # fmt: skip
 def test_points_that_do_not_belong_there_are_left_out(odd):
     run = made(point("serve/check/gpt2/1", 1.0), point(odd, 1.0))
-    assert serving.batches(run, 64).empty and len(serving.checks(run)) == 1
+    assert serving.batches(run, 64).empty and len(drafts.checks(run)) == 1
 
 
 def test_details_that_are_no_numbers_are_not_used(run):
@@ -183,3 +183,56 @@ def test_details_that_are_no_numbers_are_not_used(run):
 
 def test_the_heads_measured_are_those_of_gpt2():
     assert serving.HEADS[0] == GPT2.n_heads
+
+
+BYTES = "serve/speculative/byte-decoder"
+
+
+def drafted(n, time, accepted, examined, checks, equal=1):
+    counts = {"accepted": accepted, "examined": examined, "checks": checks}
+    return [
+        point(f"{BYTES}/{n}", time, drafted=n, equal=equal, **counts),
+        point(f"{BYTES}/check-{n}", 0.015),
+    ]
+
+
+def test_drafts_by_hand():
+    same = {"agreement": 0.7, "agreement_low": 0.65, "agreement_high": 0.75}
+    run = made(
+        point(f"{BYTES}/greedy", 1.0, **same),
+        *drafted(2, 0.8, accepted=90, examined=150, checks=100),
+        *drafted(1, 0.9, accepted=60, examined=100, checks=100),
+        point(f"{BYTES}/step", 0.01),
+        point(f"{BYTES}/draft-step", 0.004),
+    )
+    rows = drafts.drafts(run).set_index("drafted")
+    assert rows["gain"].to_list() == pytest.approx([1 / 0.9, 1 / 0.8])
+    assert rows["acceptance"].to_list() == pytest.approx([0.6, 0.6])
+    assert rows["tokens"].to_list() == pytest.approx([1.6, 1.9])
+    assert rows["expected"].to_list() == pytest.approx([1.6, 1.96])
+    assert rows["predicted"].to_list() == pytest.approx([1.6 / 1.9, 1.96 / 2.3])
+    assert rows["equal"].all() and drafts.agreement(run) == (0.7, 0.65, 0.75)
+    text = drafts.drafts_in_words(run)
+    assert "With 2 drafted" in text and "1.25×" in text and "the same" in text
+    assert len(drafts.byte_draft_table(run, "t").frame) == 2
+    run.point(f"{BYTES}/2").details["equal"] = 0
+    assert "not always the same" in drafts.drafts_in_words(run)
+
+
+def test_drafts_that_were_not_timed_or_are_garbled_are_left_out():
+    empty = made()
+    assert "not timed" in drafts.drafts_in_words(empty) and drafts.agreement(empty) is None
+    assert "not timed" in drafts.foreseen_in_words(empty, 0.5)
+    assert drafts.byte_draft_table(empty, "t").frame.empty
+    greedy = point(f"{BYTES}/greedy", 1.0, agreement="high")
+    steps = [point(f"{BYTES}/{name}", 0.01) for name in ("step", "draft-step")]
+    for counts in ((5, 4, 1), (0, 0, 1), (1, 2, 0), (-1, 2, 1)):
+        run = made(greedy, *steps, *drafted(1, 0.9, *counts))
+        assert drafts.drafts(run).empty
+    assert drafts.agreement(run) is None
+
+
+def test_foreseen_in_words(run):
+    """The best here drafts one token: 1.5 / 1.3; checks as steps would allow 1.9375 / 1.4."""
+    text = drafts.foreseen_in_words(run, 0.5)
+    assert "1.15× as fast with 1 drafted" in text and "1.38× at best" in text
