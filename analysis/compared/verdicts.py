@@ -12,6 +12,7 @@ from analysis.compared.profiling import gpt2_over_bert, lengths_in_order
 from analysis.compared.ridges import since_the_paper
 from analysis.compared.roofs import holds
 from analysis.compared.scaling import TRENDS, fit, trend_points
+from analysis.compared.serving import gain, in_proportion
 from analysis.compared.since import FEWEST, SERIES, later_points, refit
 from analysis.compared.training import every_layer, second_order, zero_factor
 from analysis.compared.training_memory import activations_over_parameters
@@ -115,6 +116,8 @@ MEASURED: dict[str, Callable[[Run], float | None]] = {
     "rematerialisation_memory": lambda run: _again(run, "factor"),
     "rematerialisation_compute": lambda run: _again(run, "time"),
     "second_order_memory": second_order,
+    "int4_decoding_speed": lambda run: gain(run, "int4"),
+    "smaller_models_decode_faster": in_proportion,
 }
 # Claims that an erratum corrects (see compared/errata.py), when our number is not the printed one.
 CORRECTED = {"bert_large_flops_512"}

@@ -19,6 +19,7 @@ from analysis.compared.figures.machine import (
     roofline,
 )
 from analysis.compared.figures.overview import claims, rooflines
+from analysis.compared.figures.serving import gain_of_fusing, speed_by_format, tokens_by_batch
 from analysis.compared.figures.trades import traded
 from analysis.compared.figures.training import memory_against_time
 from analysis.compared.figures.trends import (
@@ -37,6 +38,7 @@ __all__ = [
     "claims",
     "counts_by_length",
     "foretold",
+    "gain_of_fusing",
     "gap",
     "growth_choices",
     "growth_sensitivity",
@@ -55,6 +57,8 @@ __all__ = [
     "roofline",
     "rooflines",
     "scaling_disparity",
+    "speed_by_format",
+    "tokens_by_batch",
     "traded",
     "training_memory",
 ]
