@@ -34,6 +34,7 @@ CONTEXT = 128
 SHARES = tuple(range(0, 100, 10))  # per cent
 SPARSE = (30, 50, 60, 70, 80, 90, 95)  # per cent, in compressed sparse rows
 ZEROS = (0, 50, 90)
+SLOWER, PREPARING = 3.0, 0.5  # to plan with: what sparse rows take, and seconds to make a network
 
 
 def mask(weight: Tensor, share: float) -> Tensor:
@@ -136,19 +137,23 @@ def pruning_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
 
     weights, _ = layer_weights(GPT2)
     dense = decoder_step(GPT2, CONTEXT, FUSED)["total"]
-    smalls = [decoder_step(pruned(GPT2, s / 100), CONTEXT, FUSED)["total"].bytes for s in SHARES]
-    sparses = [dense.bytes - 4 * weights + sparse_bytes(GPT2, s / 100) for s in SPARSE]
-    zeros = [dense.bytes] * len(ZEROS) + [4 * each for each in sparses]  # at a slower pace
+    smalls = [4 * layer_weights(pruned(GPT2, share / 100))[0] for share in SHARES]
+    sparses = [sparse_bytes(GPT2, share / 100) for share in SPARSE]
+    zeros = [4 * weights] * len(ZEROS)
     plans = (
-        (f"{base}/structured-{SHARES[0]}", structured, smalls, 0.5 * len(SHARES)),
-        (f"{base}/zeros-{ZEROS[0]}", unstructured, zeros, 2.0 * (len(ZEROS) + len(SPARSE))),
+        (f"{base}/structured-{SHARES[0]}", structured, smalls, 1.0),
+        (f"{base}/zeros-{ZEROS[0]}", unstructured, zeros + sparses, SLOWER),
     )
     return [_task(*plan, device, budget, threads) for plan in plans]
 
 
-def _task(key, prepare, moved: list[int], made: float, device: str, budget: Budget, threads: int):
-    """`moved`: bytes of each step; `made`: seconds that preparing takes."""
-    once, least = sum(moved) / GUESS[device][1], max(budget.least, 3)
+def _task(
+    key: str, prepare, held: list[int], slower: float, device: str, budget: Budget, threads: int
+) -> Task:
+    """`held`: bytes of each network's layers; `slower`: how many times their bytes say so."""
+    head = 4 * GPT2.n_parameters - 4 * layer_weights(GPT2)[0]
+    once = slower * sum(each + head for each in held) / GUESS[device][1]
+    least = max(budget.least, 3)
 
     @torch.inference_mode()
     def run(seconds: float) -> Measurement:
@@ -157,6 +162,6 @@ def _task(key, prepare, moved: list[int], made: float, device: str, budget: Budg
         prepare(steps)
         return steps.measure(seconds, least)
 
-    memory = sum(moved) + 4 * GPT2.n_parameters + READ_BYTES
-    seconds = max(least * once, budget.seconds_per_point * len(moved)) + 2 * once + made
-    return Task(key, "serving", memory, seconds, run)
+    memory = sum(held) + 4 * GPT2.n_parameters + READ_BYTES
+    seconds = max(least * once, budget.seconds_per_point * len(held)) + 2 * once
+    return Task(key, "serving", memory, seconds + slower * PREPARING * len(held), run)

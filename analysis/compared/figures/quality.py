@@ -35,7 +35,6 @@ def quality_by_bits(rows: pd.DataFrame) -> Plot:
             _line(ax, part["amount"], part["difference"], part["difference_low"],
                   part["difference_high"], name)  # fmt: skip
         ax.set_yscale("symlog", linthresh=0.001)
-        ax.axhline(0, color="black", lw=0.8)
         ax.set(xlabel="bits of a weight", ylabel="bits per byte, more than before")
         ax.set_xticks(sorted(set(rows["amount"])))
         ax.invert_xaxis()
