@@ -72,7 +72,7 @@ def agreement(run: Run) -> tuple[float, float, float] | None:
     interval; None where it was not measured."""
     point = run.point("serve/speculative/byte-decoder/greedy")
     found = [detail(point, f"agreement{end}") for end in ("", "_low", "_high")] if point else []
-    return tuple(found) if found and max(found) <= 1 else None
+    return tuple(found) if found and all(0 <= each <= 1 for each in found) else None
 
 
 def draft_table(run: Run, acceptance: float, name: str) -> Table:
