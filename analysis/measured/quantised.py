@@ -131,8 +131,12 @@ def bfloat16(linear: Linear) -> Packed:
     def multiply(x: Tensor) -> Tensor:
         if len(x) > 1 or x.device.type != "cpu":
             return F.linear(x, weight)
-        with torch.backends.mkldnn.flags(enabled=False):
+        onednn, before = torch.backends.mkldnn, torch.backends.mkldnn.enabled
+        onednn.enabled = False
+        try:
             return F.linear(x, weight)
+        finally:
+            onednn.enabled = before
 
     return Packed(multiply, torch.bfloat16, weight.nbytes, linear.bias, linear.operator_class)
 

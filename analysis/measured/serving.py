@@ -11,6 +11,7 @@ Points, each task's timed in turn, so that all of them see the same machine:
     serve/check/gpt2/N              a step over N tokens of one sequence, as a check of drafts
     serve/draft/gpt2/MODEL          a step of a small model with GPT-2's vocabulary
     serve/.../read                  the read ceiling between them
+    serve/speculative/...           see `analysis.measured.drafting`
 
 Weights are random, float32, attention is fused, and every step ends with the greedy choice of its
 token, but for checks, which choose as many.
@@ -62,8 +63,10 @@ WARM, WARM_CALLS = 2, 16  # the latter in a row of a model that a cache holds
 
 def serving_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
     """One task a remedy, the most valuable first."""
+    from analysis.measured.drafting import byte_task  # which needs this module
+
     makers = [weights_task, *(partial(batch_task, context=n) for n in BATCH_CONTEXTS)]
-    makers += [heads_task, size_task, draft_task]
+    makers += [heads_task, draft_task, byte_task, size_task]
     return [make(device, budget, threads) for make in makers]
 
 
@@ -74,11 +77,14 @@ class Steps:
         torch.set_num_threads(threads)
         self.device, self.works, self.about, self.calls = device, {}, {}, {}
 
-    def add(self, key: str, work: Callable[[], object], cost: Cost, calls: int = 1, **details):
-        """`calls` of `work` in a row are timed together; on CUDA it is replayed from a graph."""
+    def add(
+        self, key: str, work: Callable[[], object], cost: Cost, calls=1, eager=False, **details
+    ) -> None:
+        """`calls` of `work` in a row are timed together; on CUDA it is replayed from a graph,
+        unless it is to be `eager`: it looks at its numbers."""
         for _ in range(WARM):
             work()
-        self.works[key] = capture(work).replay if self.device == "cuda" else work
+        self.works[key] = work if eager or self.device != "cuda" else capture(work).replay
         self.calls[key] = calls
         about = {"dtype": "float32", "batch": 1, "attention": "fused"} | details
         self.about[key] = (cost.flops or None, cost.bytes, about)

@@ -4,13 +4,15 @@ import pytest
 import torch
 
 from analysis.errors import InputError
-from analysis.measured import serving
+from analysis.measured import drafting, serving
 from analysis.measured.driver import run_tasks
+from analysis.measured.networks import Decoder
 from analysis.measured.runs import Machine, Run
 from analysis.measured.serving import serving_tasks
 from analysis.measured.timing import BUDGETS, Budget
 from analysis.predicted.architectures import GPT2
 
+BYTES = GPT2.replace(n_layers=1, d_model=32, n_heads=2, d_ff=64, vocab_size=96, n_positions=16)
 SMALL = GPT2.replace(n_layers=2, d_model=64, n_heads=4, d_ff=128, vocab_size=96, n_positions=32)
 MACHINE = Machine(
     device="cpu", device_name="a CPU", cpu="a CPU", cores=1, threads=1, caches={},
@@ -30,6 +32,11 @@ def tiny(monkeypatch):
         last_level_cache_bytes=lambda device: 4 * SMALL.n_parameters,
     ).items():  # fmt: skip
         monkeypatch.setattr(serving, name, value)
+    monkeypatch.setattr(drafting, "BYTE_DECODER", BYTES)
+    monkeypatch.setattr(drafting, "PROMPT", 12)
+    monkeypatch.setattr(drafting, "DRAFTED", (1, 3))
+    monkeypatch.setattr(drafting, "held_out", lambda: torch.arange(4 * 2 * 17).view(4, 2, 17) % 96)
+    monkeypatch.setattr(drafting, "load", lambda name, **options: Decoder(BYTES, **options))
     yield
     torch.set_num_threads(before)
 
@@ -58,6 +65,8 @@ def test_the_points():
         | {"serve/size/in-cache/step", "serve/size/in-cache/warm", "serve/size/gpt2/step"}
         | {"serve/weights/gpt2/read", "serve/size/read", "serve/draft/gpt2/read"}
         | {"serve/draft/gpt2/step"}
+        | {f"{drafting.KEY}/{name}" for name in ("greedy", "step", "draft-step", 1, 3)}
+        | {f"{drafting.KEY}/check-{n}" for n in (1, 3)}
     )
     assert {point.kind for point in run.points} == {"serving"}
     assert all(point.sample.n >= 3 for point in run.points)
@@ -96,6 +105,22 @@ def test_a_format_without_a_kernel_is_said_and_the_others_are_measured(monkeypat
     assert run.point("serve/weights/gpt2/int4") is None
     assert run.point("serve/weights/gpt2/float32").details["no int4"] == "no 4-bit kernel here"
     assert run.point("serve/weights/gpt2/int8")
+
+
+def test_a_draft_that_is_the_model_is_always_accepted():
+    run = measured(only="speculative")
+    assert run.point(f"{drafting.KEY}/greedy").details["agreement"] == 1
+    details = run.point(f"{drafting.KEY}/3").details
+    assert details["equal"] == 1 and details["accepted"] == details["examined"] > 0
+
+
+def test_a_missing_checkpoint_is_said(monkeypatch):
+    def missing(name, **options):
+        raise InputError(f"{name}: cannot be read: No such file")
+
+    monkeypatch.setattr(drafting, "load", missing)
+    run = measured(only="speculative")
+    assert run.points == [] and "No such file" in run.reason(f"{drafting.KEY}/greedy")
 
 
 def test_too_little_memory_is_said():
