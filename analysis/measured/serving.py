@@ -47,7 +47,7 @@ FORMATS: dict[str, Callable[[Decoder], Decoder]] = {
     "int4": lambda network: quantised(network, 4, GROUP),
 }
 BATCHES, BATCH_CONTEXTS = (1, 2, 4, 8, 16, 32, 64), (64, 512)
-HEADS, HEADS_CONTEXT, HEADS_BATCH = (12, 4, 1), 2048, 8
+HEADS, HEADS_CONTEXT, HEADS_BATCH = (12, 4, 1), 4096, 4
 SIZES: dict[str, Architecture] = {
     "in-cache": GPT2.replace(n_layers=6, d_model=256, n_heads=4, d_ff=1024, vocab_size=256),
     "half-depth": GPT2.replace(n_layers=6),
