@@ -22,12 +22,19 @@ from analysis.measured.byte_text import held_out
 from analysis.measured.networks import Decoder
 from analysis.measured.runs import ROOT
 from analysis.predicted.architectures import BYTE_DECODER, BYTE_DRAFT, Architecture
+from analysis.predicted.pruning import pruned
 
 MODELS = ROOT / "data" / "models"
 TRAINED = {"byte-decoder": BYTE_DECODER, "byte-draft": BYTE_DRAFT}  # checkpoint -> architecture
+STRUCTURED, UNSTRUCTURED = 30, 80  # per cent that the paper says can be pruned
+TUNED = {  # the decoder trained some more, once pruned or, to compare with, whole
+    "byte-tuned": BYTE_DECODER,
+    f"byte-tuned-structured-{STRUCTURED}": pruned(BYTE_DECODER, STRUCTURED / 100),
+    f"byte-tuned-unstructured-{UNSTRUCTURED}": BYTE_DECODER,
+}
 MOST_BYTES = 10**7
 TYPES = (torch.float32, torch.float16)
-BATCH = 16  # windows scored at once
+BATCH = 24  # windows scored at once: three modules
 RESAMPLES = 2000
 
 
@@ -51,6 +58,7 @@ def save(network: Decoder, path: Path, about: dict[str, str], dtype=torch.float3
     stored = {name: each.detach().to(dtype) for name, each in tensors(network).items()}
     try:
         save_file(stored, path, about)
+        path.chmod(0o644)  # it is made for its owner alone
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be written: {error}") from None
 
@@ -60,7 +68,7 @@ def load(name: str = "byte-decoder", batch: int = 1, folder: Path = MODELS, **op
 
     Raises InputError, in one line, for a checkpoint that is missing, cut or of another shape.
     """
-    return restore(folder / f"{name}.safetensors", TRAINED[name], batch, **options)
+    return restore(folder / f"{name}.safetensors", (TRAINED | TUNED)[name], batch, **options)
 
 
 def restore(path: Path, arch: Architecture, batch: int = 1, **options) -> Decoder:

@@ -27,7 +27,7 @@ LEFT_OUT = set(
     "pydoc_data ensurepip turtledemo __pycache__".split()
 )
 START = 0  # the byte between modules; no source has it
-WINDOW, WINDOWS = 256, 16  # bytes, and how many of them are scored of each held-out module
+WINDOW, WINDOWS = 256, 8  # bytes, and how many of them are scored of each held-out module
 
 
 @dataclass(frozen=True)

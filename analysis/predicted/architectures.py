@@ -237,7 +237,7 @@ ARCHITECTURES = {
     "gpt2-xl": GPT2_XL,
 }
 
-# Decoders of bytes, small enough to be trained in minutes: what becomes of quality is asked of them.
+# Decoders of bytes, small enough to be trained in minutes, so that they have a quality to lose.
 BYTE_DECODER = Architecture(
     "byte decoder", "decoder", n_layers=4, d_model=128, n_heads=8, d_ff=512, vocab_size=256,
     n_positions=256, activation="gelu_tanh", lm_head=True,
