@@ -11,6 +11,7 @@ NAMES = {
     "float32": "float32",
     "bfloat16": "bfloat16",
     "int8": "int8, weights only",
+    "int8-planes": "int8, in two planes",
     "int8-dynamic": "int8, activations too",
     "int4": "int4, weights only",
 }
@@ -23,8 +24,8 @@ def span(row) -> str:
 
 def format_table(run: Run, name: str) -> Table:
     """Show what weights in each format gain and lose."""
-    rows, missing = serving.formats(run).set_index("format"), serving.no_kernel(run)
-    shown = []
+    rows, later = (serving.formats(run, n).set_index("format") for n in serving.CONTEXTS)
+    missing, shown = serving.no_kernel(run), []
     for key, label in NAMES.items():
         if key not in rows.index:
             shown.append({"Weights": label, "Tokens/s": missing.get(key, NONE)})
@@ -37,14 +38,17 @@ def format_table(run: Run, name: str) -> Table:
                 "MB a token": number(row["bytes"] / 1e6),
                 "Predicted": times(row["predicted"]),
                 "Measured": span(row),
+                f"At {max(serving.CONTEXTS)} tokens": times(later.loc[key, "gain"])
+                if key in later.index
+                else "–",
                 "Read ceiling": percent(row["share"]),
                 "Products alone": percent(row["products_share"]),
                 "Error of logits": percent(row["error"]),
             }
         )
     caption = (
-        "Decoder steps of GPT-2 by the format of the weights: bytes of weights, scales and cache; "
-        "speed over float32, predicted from bytes and measured with 95 % interval; bytes/s over "
+        f"Decoder steps of GPT-2 at {min(serving.CONTEXTS)} tokens by the format of the weights: "
+        "bytes of weights, scales and cache; speed over float32, predicted from bytes and measured with 95 % interval; bytes/s over "
         "those of a plain sum, of the step and of its products with weights; error of the logits, "
         "relative to float32's, with random weights."
     )
@@ -52,38 +56,47 @@ def format_table(run: Run, name: str) -> Table:
 
 
 def formats_in_words(run: Run) -> str:
-    """Say what int8 and int4 gain and where the rest of the time goes."""
+    """Say what int8 and int4 gain, and what stands between them and their bytes."""
     rows = serving.formats(run).set_index("format")
-    if not {"float32", "int8", "int4"} <= set(rows.index):
+    if not {"float32", "int8", "int8-planes", "int4"} <= set(rows.index):
         return "The steps in int8 and int4 were not measured in this run."
-    text = "; ".join(
-        f"{NAMES[key]}: {span(rows.loc[key])} as fast per token as float32"
-        for key in ("int8", "int4")
+    four, whole, eight = (rows.loc[name] for name in ("int4", "float32", "int8"))
+    best = rows.loc[["int8", "int8-planes"], "gain"].idxmax()
+    later = serving.formats(run, max(serving.CONTEXTS)).set_index("format")
+    text = (
+        f"at {min(serving.CONTEXTS)} tokens weights of 8 bits are {span(rows.loc[best])} as fast "
+        f"per token as float32 and those of 4 bits {span(four)}, where bytes would allow "
+        f"{times(eight['predicted'])} and {times(four['predicted'])}. The kernels must widen each "
+        f"integer before they multiply it: their products with weights read at "
+        f"{percent(eight['products_share'])} of the read ceiling in int8 and at "
+        f"{percent(four['products_share'])} in int4, where float32 reads at "
+        f"{percent(whole['products_share'])}. The same 8-bit integers as two planes "
+        "of 4 bits, through the kernel of int4, are "
+        f"{times(rows.loc['int8-planes', 'gain'] / eight['gain'])} as fast as through their own."
     )
-    four, whole = rows.loc["int4"], rows.loc["float32"]
-    rest = [1 - row["products"] / row["median"] for row in (whole, four)]
-    return (
-        f"{text}. Bytes would allow {times(rows.loc['int8', 'predicted'])} and "
-        f"{times(four['predicted'])}. Two things stand between. The kernels widen each integer "
-        f"before they multiply, so that their products read at "
-        f"{percent(rows.loc['int8', 'products_share'])} and {percent(four['products_share'])} of "
-        f"the read ceiling where those of float32 reach {percent(whole['products_share'])}. And "
-        f"what is no product with weights, {percent(rest[0])} of a step in float32, stays as it "
-        f"was and becomes {percent(rest[1])} of one in int4."
-    )
+    if "int4" in later.index:
+        other = later.loc["int4"]
+        text += (
+            f" What is no product stays as it was: attention to a cache in float32 and small "
+            f"operators take {percent(1 - other['products'] / other['median'])} of a step in int4 "
+            f"at {max(serving.CONTEXTS)} tokens, attention alone "
+            f"{percent(other['attention'] / other['median'])}, so that there int4 gains only "
+            f"{span(other)}."
+        )
+    return text
 
 
 def dynamic_in_words(run: Run) -> str:
-    """Say what rounding activations too gains."""
+    """Say what rounding activations too gains, and what bfloat16 does."""
     rows = serving.formats(run).set_index("format")
-    if not {"int8", "int8-dynamic"} <= set(rows.index):
+    if not {"bfloat16", "int8", "int8-dynamic"} <= set(rows.index):
         return "Products of integers with integers were not measured in this run."
-    eight, both = rows.loc["int8"], rows.loc["int8-dynamic"]
+    both, half = rows.loc["int8-dynamic"], rows.loc["bfloat16"]
     return (
-        f"Where activations are rounded to 8 bits too, the processor multiplies integers as they "
-        f"are and a step is {times(both['gain'])} as fast as in float32, instead of "
-        f"{times(eight['gain'])}: the price is {percent(both['error'])} of error in the logits "
-        f"instead of {percent(eight['error'])}."
+        "Where activations are rounded to 8 bits too, the processor multiplies integers as they "
+        f"are: {times(both['gain'])} as fast as float32, for {percent(both['error'])} of error in "
+        f"the logits instead of {percent(rows.loc['int8', 'error'])}. bfloat16 halves the bytes "
+        f"and is {times(half['gain'])} as fast."
     )
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from analysis.measured.byte_model import load
 from analysis.measured.byte_text import held_out
 from analysis.measured.networks import Decoder
-from analysis.measured.serving import KIND, Steps
+from analysis.measured.serving_steps import KIND, Steps
 from analysis.measured.speculative import Generated, greedy, speculate
 from analysis.measured.timing import Budget, Measurement, Task
 from analysis.predicted.architectures import BYTE_DECODER

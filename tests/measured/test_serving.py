@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from analysis.errors import InputError
-from analysis.measured import drafting, serving
+from analysis.measured import drafting, formats, serving, serving_steps
 from analysis.measured.driver import run_tasks
 from analysis.measured.networks import Decoder
 from analysis.measured.runs import Machine, Run
@@ -27,11 +27,15 @@ def tiny(monkeypatch):
     for name, value in dict(
         GPT2=SMALL, CONTEXT=16, BATCHES=(1, 2, 9), BATCH_CONTEXTS=(8, 16), HEADS=(4, 2, 1),
         HEADS_CONTEXT=16, HEADS_BATCH=2, SIZE_CONTEXT=8, DRAFT=SMALL.replace(n_layers=1),
-        SIZES={"in-cache": SMALL.replace(n_layers=1), "gpt2": SMALL}, ERRORS=2, WARM_CALLS=2,
-        READ_BYTES=800, read_kernel=lambda device: torch.ones(100).sum,
+        SIZES={"in-cache": SMALL.replace(n_layers=1), "gpt2": SMALL}, WARM_CALLS=2,
         last_level_cache_bytes=lambda device: 4 * SMALL.n_parameters,
     ).items():  # fmt: skip
         monkeypatch.setattr(serving, name, value)
+    for name, value in dict(GPT2=SMALL, CONTEXTS=(8, 16), ERRORS=2).items():
+        monkeypatch.setattr(formats, name, value)
+    monkeypatch.setattr(serving_steps, "GPT2", SMALL)
+    monkeypatch.setattr(serving_steps, "READ_BYTES", 800)
+    monkeypatch.setattr(serving_steps, "read_kernel", lambda device: torch.ones(100).sum)
     monkeypatch.setattr(drafting, "BYTE_DECODER", BYTES)
     monkeypatch.setattr(drafting, "PROMPT", 12)
     monkeypatch.setattr(drafting, "DRAFTED", (1, 3))
@@ -57,7 +61,7 @@ def test_the_points():
         {
             f"serve/{part}/gpt2/{name}"
             for part in ("weights", "products")
-            for name in serving.FORMATS
+            for name in formats.FORMATS
         }
         | {f"serve/batch/gpt2/{context}/{n}" for context in (8, 16) for n in (1, 2, 9, "read")}
         | {f"serve/heads/gpt2/{n}" for n in (4, 2, 1, "read")}
@@ -74,7 +78,7 @@ def test_the_points():
 
 def test_each_format_stores_fewer_bytes_and_is_further_off():
     run = measured(only="weights")
-    details = {name: run.point(f"serve/weights/gpt2/{name}").details for name in serving.FORMATS}
+    details = {name: run.point(f"serve/weights/gpt2/8/{name}").details for name in formats.FORMATS}
     sizes = [details[name]["weight_bytes"] for name in ("float32", "bfloat16", "int8", "int4")]
     assert sizes[0] == 2 * sizes[1] and sizes[1] > sizes[2] > sizes[3]
     errors = [details[name]["error"] for name in ("float32", "bfloat16", "int8", "int4")]
@@ -100,11 +104,11 @@ def test_a_format_without_a_kernel_is_said_and_the_others_are_measured(monkeypat
     def refuse(network):
         raise InputError("no 4-bit kernel here")
 
-    monkeypatch.setitem(serving.FORMATS, "int4", refuse)
+    monkeypatch.setitem(formats.FORMATS, "int4", refuse)
     run = measured(only="weights")
-    assert run.point("serve/weights/gpt2/int4") is None
-    assert run.point("serve/weights/gpt2/float32").details["no int4"] == "no 4-bit kernel here"
-    assert run.point("serve/weights/gpt2/int8")
+    assert run.point("serve/weights/gpt2/8/int4") is None
+    assert run.point("serve/weights/gpt2/8/float32").details["no int4"] == "no 4-bit kernel here"
+    assert run.point("serve/weights/gpt2/8/int8")
 
 
 def test_a_draft_that_is_the_model_is_always_accepted():
@@ -126,4 +130,4 @@ def test_a_missing_checkpoint_is_said(monkeypatch):
 def test_too_little_memory_is_said():
     run = measured(Budget("small", 60, 10**4, 0, 0, least=2))
     assert run.points == []
-    assert "of memory; budget small allows" in run.reason("serve/weights/gpt2/float32")
+    assert "of memory; budget small allows" in run.reason("serve/weights/gpt2/8/float32")
