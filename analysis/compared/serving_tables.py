@@ -49,8 +49,8 @@ def format_table(run: Run, name: str) -> Table:
     caption = (
         f"Decoder steps of GPT-2 at {min(serving.CONTEXTS)} tokens by the format of the weights: "
         "bytes of weights, scales and cache; speed over float32, predicted from bytes and measured "
-        "with 95 % interval; bytes/s over those of a plain sum, of the step and of its products with weights; error of the logits, "
-        "relative to float32's, with random weights."
+        "with 95 % interval; bytes/s over those of a plain sum, of the step and of its products "
+        "with weights; error of the logits, relative to float32's, with random weights."
     )
     return Table(pd.DataFrame(shown).fillna("–"), name, caption)
 
