@@ -156,6 +156,21 @@ def heads_table(run: Run, name: str) -> Table:
     return Table(frame, name, caption)
 
 
+def heads_in_words(run: Run) -> str:
+    """Say what fewer heads of keys and values gain."""
+    rows = serving.heads(run)
+    if len(rows) < 2:
+        return "no steps with fewer heads were measured in this run."
+    least = rows.iloc[-1]
+    return (
+        f"with {least['kv_heads']:.0f} instead of {rows['kv_heads'].iloc[0]:.0f} heads of keys and "
+        f"values the cache of {serving.HEADS_BATCH} sequences takes "
+        f"{number(least['cache_bytes'] / 1e6)} MB instead of "
+        f"{number(rows['cache_bytes'].iloc[0] / 1e6)}, and a step is {span(least)} as fast, where "
+        f"bytes say {times(least['predicted'])}."
+    )
+
+
 def attention_table(run: Run, name: str) -> Table:
     """Show what fused attention gains."""
     rows = serving.attention(run)
@@ -170,6 +185,20 @@ def attention_table(run: Run, name: str) -> Table:
     )
     caption = "Encoder passes with fused over those with unfused attention: bytes and speed."
     return Table(frame, name, caption)
+
+
+def attention_in_words(run: Run) -> str:
+    """Say what fusing attention gains at the longest length."""
+    rows = serving.attention(run)
+    if rows.empty:
+        return "no pass with both kinds of attention was measured in this run."
+    each = [
+        f"{model} over {part['sequence_length'].iloc[-1]} tokens is {span(part.iloc[-1])} as fast, "
+        f"with {percent(part['saved'].iloc[-1])} of its bytes saved "
+        f"(predicted {times(part['predicted'].iloc[-1])})"
+        for model, part in rows.groupby("model")
+    ]
+    return "; ".join(each) + "."
 
 
 def size_table(run: Run, name: str) -> Table:
@@ -192,3 +221,27 @@ def size_table(run: Run, name: str) -> Table:
         "between the steps, and measured."
     )
     return Table(frame, name, caption)
+
+
+def sizes_in_words(run: Run) -> str:
+    """Say how a step's time goes with a model's size."""
+    rows = serving.sizes(run)
+    memory, warm = (rows[rows["resides_in"] == where] for where in ("memory", "cache"))
+    if len(memory) < 2:
+        return "no models of other sizes were measured in this run."
+    large, rate = memory[memory["parameters"] > 5e7], memory.iloc[-1]["rate"]
+    text = (
+        f"from {number(large['parameters'].min() / 1e6)} to "
+        f"{number(large['parameters'].max() / 1e6)} million parameters a step reads at "
+        f"{between((large['rate'].min() / 1e9, large['rate'].max() / 1e9))} GB/s, so that its time "
+        "goes with the bytes."
+    )
+    if len(warm):
+        this = warm.iloc[0]
+        text += (
+            f" A model of {number(this['parameters'] / 1e6)} million fits into a cache; again and "
+            f"again it reads at {number(this['rate'] / 1e9)} GB/s, "
+            f"{times(this['rate'] / rate)} that of the largest: its many small operators hide what "
+            "a cache would give."
+        )
+    return text

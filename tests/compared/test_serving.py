@@ -137,6 +137,10 @@ def test_sentences_tables_and_figures_say_the_numbers(run):
     for part in ("2.40× (2.40 to 2.40)", "4.00× (4.00 to 4.00)", "are 1.20× as fast", "3.25×"):
         assert part in text
     assert "3.00×" in tables.dynamic_in_words(run)
+    assert "1 instead of 12 heads" in tables.heads_in_words(run)
+    assert "3.00× (3.00 to 3.00)" in tables.heads_in_words(run)
+    assert "1.50× (1.50 to 1.50)" in tables.attention_in_words(run)
+    assert "million fits into a cache" in tables.sizes_in_words(run)
     assert "as one" in tables.crossings_in_words(run)
     frame = tables.format_table(run, "t").frame.set_index("Weights")
     assert frame.loc["int4, weights only", "Measured"] == "4.00× (4.00 to 4.00)"
@@ -154,6 +158,8 @@ def test_what_a_run_lacks_is_said():
     assert "not measured" in tables.formats_in_words(empty)
     assert "not measured" in tables.dynamic_in_words(empty)
     assert "no batch" in tables.crossings_in_words(empty)
+    for words in (tables.heads_in_words, tables.attention_in_words, tables.sizes_in_words):
+        assert "measured in this run" in words(empty)
     assert (tables.format_table(empty, "t").frame["Tokens/s"] == "not measured").all()
     for table in (tables.crossing_table, tables.heads_table, tables.attention_table,
                   tables.size_table):  # fmt: skip
