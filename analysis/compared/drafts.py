@@ -142,7 +142,8 @@ def foreseen_in_words(run: Run, acceptance: float) -> str:
     best = rows.loc[rows["gain_here"].idxmax()]
     return (
         f"At GPT-2's size, where weights come from memory, an acceptance of {percent(acceptance)} "
-        f"would make decoding {times(best['gain_here'])} as fast with {best['drafted']:.0f} drafted "
-        f"at a time, and {times(rows['gain'].max())} at best if checking several tokens took no "
-        "longer than a step. This is predicted from measured times; no trained model of that size is here."
+        f"would make decoding {times(best['gain_here'])} as fast with {best['drafted']:.0f} "
+        f"drafted at a time, and {times(rows['gain'].max())} at best if checking several tokens "
+        "took no longer than a step. This is predicted from measured times; no trained model of "
+        "that size is here."
     )
