@@ -200,7 +200,7 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
     def progress(key: str, done: int, of: int, left: float) -> None:
         if not bars:
             bars.append(tqdm(total=of, leave=False, bar_format="{n}/{total} {bar:20} {desc}"))
-        bars[0].n = done
+        bars[0].n, bars[0].total = done, of
         bars[0].set_description_str(f"{key}, at most {left:.0f} s left" if key else "done")
 
     try:

@@ -26,7 +26,7 @@ def ran(monkeypatch):
     def task(key):
         return Task(key, "ceiling", 0, 0.0, lambda seconds: keys.append(key) or DONE)
 
-    monkeypatch.setattr(driver, "all_tasks", lambda *arguments: [task(key) for key in "abc"])
+    monkeypatch.setattr(driver, "all_tasks", lambda *arguments: ([task(key) for key in "abc"], []))
     return keys
 
 
@@ -128,10 +128,10 @@ SLOW = textwrap.dedent(
         return Measurement(Sample((3.0,)))
 
     fast = lambda seconds: Measurement(Sample((float(sys.argv[3]),)))
-    driver.all_tasks = lambda *arguments: [
+    driver.all_tasks = lambda *arguments: ([
         Task("a", "ceiling", 0, 0.0, fast), Task("b", "ceiling", 0, 0.0, slow),
         Task("c", "ceiling", 0, 0.0, fast),
-    ]
+    ], [])
     sys.exit(main(["measure", "--budget", "smoke", "--device", "cpu", "--out", sys.argv[1]]))
     """
 )

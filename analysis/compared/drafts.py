@@ -72,7 +72,7 @@ def agreement(run: Run) -> tuple[float, float, float] | None:
     interval; None where it was not measured."""
     point = run.point("serve/speculative/byte-decoder/greedy")
     found = [detail(point, f"agreement{end}") for end in ("", "_low", "_high")] if point else []
-    return tuple(found) if found and max(found) <= 1 else None
+    return tuple(found) if found and all(0 <= each <= 1 for each in found) else None
 
 
 def draft_table(run: Run, acceptance: float, name: str) -> Table:
@@ -141,8 +141,9 @@ def foreseen_in_words(run: Run, acceptance: float) -> str:
         return "The steps of GPT-2's size were not timed in this run."
     best = rows.loc[rows["gain_here"].idxmax()]
     return (
-        f"At GPT-2's size, where weights come from memory, the same acceptance would make decoding "
-        f"{times(best['gain_here'])} as fast with {best['drafted']:.0f} drafted at a time, and "
-        f"{times(rows['gain'].max())} at best if checking several tokens took no longer than a "
-        "step. This is predicted from measured times; no trained model of that size is here."
+        f"At GPT-2's size, where weights come from memory, an acceptance of {percent(acceptance)} "
+        f"would make decoding {times(best['gain_here'])} as fast with {best['drafted']:.0f} "
+        f"drafted at a time, and {times(rows['gain'].max())} at best if checking several tokens "
+        "took no longer than a step. This is predicted from measured times; no trained model of "
+        "that size is here."
     )

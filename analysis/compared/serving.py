@@ -7,12 +7,11 @@ import pandas as pd
 
 from analysis.compared.profiling import Spread
 from analysis.compared.roofs import ceilings
+from analysis.measured.formats import CONTEXTS, FORMATS, GROUP
+from analysis.measured.quantised import GROUPS
 from analysis.measured.runs import Point, Run
 from analysis.measured.serving import (
     BATCH_CONTEXTS,
-    CONTEXT,
-    FORMATS,
-    GROUP,
     HEADS,
     HEADS_BATCH,
     HEADS_CONTEXT,
@@ -36,6 +35,7 @@ STORED = {
     "float32": (32, None, 0),
     "bfloat16": (16, None, 0),
     "int8": (8, None, 2),
+    "int8-planes": (8, max(GROUPS), 8),
     "int8-dynamic": (8, None, 4),
     "int4": (4, GROUP, 4),
 }
@@ -62,22 +62,25 @@ def detail(point: Point, name: str) -> float:
     return float(value) if isinstance(value, int | float) and value >= 0 else np.nan
 
 
-def formats(run: Run) -> pd.DataFrame:
+def formats(run: Run, context: int = CONTEXTS[0]) -> pd.DataFrame:
     """Return what weights in each format gain, by format.
 
     Columns: format, weight_bytes (as stored), bytes (of a step: weights and cache), median (s),
     gain, low, high (times as fast as float32), predicted (gain, by the bytes), share (of the read
-    ceiling between the steps), products (seconds), products_share, error (of the logits).
+    ceiling between the steps), products (seconds), products_share, attention (seconds), error (of
+    the logits).
     """
-    base, rows = "serve/weights/gpt2/float32", []
-    whole = step_bytes(GPT2, CONTEXT, projection_bytes(GPT2))
+    prefix, rows = f"serve/weights/gpt2/{context}", []
+    whole = step_bytes(GPT2, context, projection_bytes(GPT2))
+    attention = run.sample(f"serve/attention/gpt2/{context}")
+    read = run.point("serve/weights/gpt2/read")
     for name, stored in STORED.items():
-        key, read = f"serve/weights/gpt2/{name}", run.point("serve/weights/gpt2/read")
-        point, gain = run.point(key), paired(run, key, base)
+        key = f"{prefix}/{name}"
+        point, gain = run.point(key), paired(run, key, f"{prefix}/float32")
         products = run.point(f"serve/products/gpt2/{name}")
-        if None in (point, gain, products, read):
+        if None in (point, gain, products, read, attention):
             continue
-        moved = step_bytes(GPT2, CONTEXT, projection_bytes(GPT2, *stored))
+        moved = step_bytes(GPT2, context, projection_bytes(GPT2, *stored))
         size = detail(point, "weight_bytes")
         rate = read.bytes / read.sample.median
         taken = products.sample.median
@@ -85,16 +88,16 @@ def formats(run: Run) -> pd.DataFrame:
             (
                 name, size, moved, point.sample.median, gain.median, *gain.interval, whole / moved,
                 moved / point.sample.median / rate, taken, size / taken / rate,
-                detail(point, "error"),
+                attention.median, detail(point, "error"),
             )
         )  # fmt: skip
     columns = "format weight_bytes bytes median gain low high predicted share products"
-    return pd.DataFrame(rows, columns=f"{columns} products_share error".split())
+    return pd.DataFrame(rows, columns=f"{columns} products_share attention error".split())
 
 
 def no_kernel(run: Run) -> dict[str, str]:
     """Return the formats that the machine has no kernel for, and what it said."""
-    point = run.point("serve/weights/gpt2/float32")
+    point = run.point(f"serve/weights/gpt2/{CONTEXTS[0]}/float32")
     details = point.details if point else {}
     return {name: str(details[f"no {name}"]) for name in FORMATS if f"no {name}" in details}
 

@@ -11,6 +11,7 @@ NAMES = {
     "float32": "float32",
     "bfloat16": "bfloat16",
     "int8": "int8, weights only",
+    "int8-planes": "int8, in two planes",
     "int8-dynamic": "int8, activations too",
     "int4": "int4, weights only",
 }
@@ -23,8 +24,8 @@ def span(row) -> str:
 
 def format_table(run: Run, name: str) -> Table:
     """Show what weights in each format gain and lose."""
-    rows, missing = serving.formats(run).set_index("format"), serving.no_kernel(run)
-    shown = []
+    rows, later = (serving.formats(run, n).set_index("format") for n in serving.CONTEXTS)
+    missing, shown = serving.no_kernel(run), []
     for key, label in NAMES.items():
         if key not in rows.index:
             shown.append({"Weights": label, "Tokens/s": missing.get(key, NONE)})
@@ -37,53 +38,65 @@ def format_table(run: Run, name: str) -> Table:
                 "MB a token": number(row["bytes"] / 1e6),
                 "Predicted": times(row["predicted"]),
                 "Measured": span(row),
+                f"At {max(serving.CONTEXTS)} tokens": times(later.loc[key, "gain"])
+                if key in later.index
+                else "–",
                 "Read ceiling": percent(row["share"]),
                 "Products alone": percent(row["products_share"]),
                 "Error of logits": percent(row["error"]),
             }
         )
     caption = (
-        "Decoder steps of GPT-2 by the format of the weights: bytes of weights, scales and cache; "
-        "speed over float32, predicted from bytes and measured with 95 % interval; bytes/s over "
-        "those of a plain sum, of the step and of its products with weights; error of the logits, "
-        "relative to float32's, with random weights."
+        f"Decoder steps of GPT-2 at {min(serving.CONTEXTS)} tokens by the format of the weights: "
+        "bytes of weights, scales and cache; speed over float32, predicted from bytes and measured "
+        "with 95 % interval; bytes/s over those of a plain sum, of the step and of its products "
+        "with weights; error of the logits, relative to float32's, with random weights."
     )
     return Table(pd.DataFrame(shown).fillna("–"), name, caption)
 
 
 def formats_in_words(run: Run) -> str:
-    """Say what int8 and int4 gain and where the rest of the time goes."""
+    """Say what int8 and int4 gain, and what stands between them and their bytes."""
     rows = serving.formats(run).set_index("format")
-    if not {"float32", "int8", "int4"} <= set(rows.index):
+    if not {"float32", "int8", "int8-planes", "int4"} <= set(rows.index):
         return "The steps in int8 and int4 were not measured in this run."
-    text = "; ".join(
-        f"{NAMES[key]}: {span(rows.loc[key])} as fast per token as float32"
-        for key in ("int8", "int4")
+    four, whole, eight = (rows.loc[name] for name in ("int4", "float32", "int8"))
+    best = rows.loc[["int8", "int8-planes"], "gain"].idxmax()
+    later = serving.formats(run, max(serving.CONTEXTS)).set_index("format")
+    text = (
+        f"at {min(serving.CONTEXTS)} tokens weights of 8 bits are {span(rows.loc[best])} as fast "
+        f"per token as float32 and those of 4 bits {span(four)}, where bytes would allow "
+        f"{times(eight['predicted'])} and {times(four['predicted'])}. The kernels must widen each "
+        f"integer before they multiply it: their products with weights read at "
+        f"{percent(eight['products_share'])} of the read ceiling in int8 and at "
+        f"{percent(four['products_share'])} in int4, where float32 reads at "
+        f"{percent(whole['products_share'])}. The same 8-bit integers as two planes "
+        "of 4 bits, through the kernel of int4, are "
+        f"{times(rows.loc['int8-planes', 'gain'] / eight['gain'])} as fast as through their own."
     )
-    four, whole = rows.loc["int4"], rows.loc["float32"]
-    rest = [1 - row["products"] / row["median"] for row in (whole, four)]
-    return (
-        f"{text}. Bytes would allow {times(rows.loc['int8', 'predicted'])} and "
-        f"{times(four['predicted'])}. Two things stand between. The kernels widen each integer "
-        f"before they multiply, so that their products read at "
-        f"{percent(rows.loc['int8', 'products_share'])} and {percent(four['products_share'])} of "
-        f"the read ceiling where those of float32 reach {percent(whole['products_share'])}. And "
-        f"what is no product with weights, {percent(rest[0])} of a step in float32, stays as it "
-        f"was and becomes {percent(rest[1])} of one in int4."
-    )
+    if "int4" in later.index:
+        other = later.loc["int4"]
+        text += (
+            f" What is no product stays as it was: attention to a cache in float32 and small "
+            f"operators take {percent(1 - other['products'] / other['median'])} of a step in int4 "
+            f"at {max(serving.CONTEXTS)} tokens, attention alone "
+            f"{percent(other['attention'] / other['median'])}, so that there int4 gains only "
+            f"{span(other)}."
+        )
+    return text
 
 
 def dynamic_in_words(run: Run) -> str:
-    """Say what rounding activations too gains."""
+    """Say what rounding activations too gains, and what bfloat16 does."""
     rows = serving.formats(run).set_index("format")
-    if not {"int8", "int8-dynamic"} <= set(rows.index):
+    if not {"bfloat16", "int8", "int8-dynamic"} <= set(rows.index):
         return "Products of integers with integers were not measured in this run."
-    eight, both = rows.loc["int8"], rows.loc["int8-dynamic"]
+    both, half = rows.loc["int8-dynamic"], rows.loc["bfloat16"]
     return (
-        f"Where activations are rounded to 8 bits too, the processor multiplies integers as they "
-        f"are and a step is {times(both['gain'])} as fast as in float32, instead of "
-        f"{times(eight['gain'])}: the price is {percent(both['error'])} of error in the logits "
-        f"instead of {percent(eight['error'])}."
+        "Where activations are rounded to 8 bits too, the processor multiplies integers as they "
+        f"are: {times(both['gain'])} as fast as float32, for {percent(both['error'])} of error in "
+        f"the logits instead of {percent(rows.loc['int8', 'error'])}. bfloat16 halves the bytes "
+        f"and is {times(half['gain'])} as fast."
     )
 
 
@@ -143,6 +156,21 @@ def heads_table(run: Run, name: str) -> Table:
     return Table(frame, name, caption)
 
 
+def heads_in_words(run: Run) -> str:
+    """Say what fewer heads of keys and values gain."""
+    rows = serving.heads(run)
+    if len(rows) < 2:
+        return "no steps with fewer heads were measured in this run."
+    least = rows.iloc[-1]
+    return (
+        f"with {least['kv_heads']:.0f} instead of {rows['kv_heads'].iloc[0]:.0f} heads of keys and "
+        f"values the cache of {serving.HEADS_BATCH} sequences takes "
+        f"{number(least['cache_bytes'] / 1e6)} MB instead of "
+        f"{number(rows['cache_bytes'].iloc[0] / 1e6)}, and a step is {span(least)} as fast, where "
+        f"bytes say {times(least['predicted'])}."
+    )
+
+
 def attention_table(run: Run, name: str) -> Table:
     """Show what fused attention gains."""
     rows = serving.attention(run)
@@ -157,6 +185,20 @@ def attention_table(run: Run, name: str) -> Table:
     )
     caption = "Encoder passes with fused over those with unfused attention: bytes and speed."
     return Table(frame, name, caption)
+
+
+def attention_in_words(run: Run) -> str:
+    """Say what fusing attention gains at the longest length."""
+    rows = serving.attention(run)
+    if rows.empty:
+        return "no pass with both kinds of attention was measured in this run."
+    each = [
+        f"{model} over {part['sequence_length'].iloc[-1]} tokens is {span(part.iloc[-1])} as fast, "
+        f"with {percent(part['saved'].iloc[-1])} of its bytes saved "
+        f"(predicted {times(part['predicted'].iloc[-1])})"
+        for model, part in rows.groupby("model")
+    ]
+    return "; ".join(each) + "."
 
 
 def size_table(run: Run, name: str) -> Table:
@@ -179,3 +221,27 @@ def size_table(run: Run, name: str) -> Table:
         "between the steps, and measured."
     )
     return Table(frame, name, caption)
+
+
+def sizes_in_words(run: Run) -> str:
+    """Say how a step's time goes with a model's size."""
+    rows = serving.sizes(run)
+    memory, warm = (rows[rows["resides_in"] == where] for where in ("memory", "cache"))
+    if len(memory) < 2:
+        return "no models of other sizes were measured in this run."
+    large, rate = memory[memory["parameters"] > 5e7], memory.iloc[-1]["rate"]
+    text = (
+        f"from {number(large['parameters'].min() / 1e6)} to "
+        f"{number(large['parameters'].max() / 1e6)} million parameters a step reads at "
+        f"{between((large['rate'].min() / 1e9, large['rate'].max() / 1e9))} GB/s, so that its time "
+        "goes with the bytes."
+    )
+    if len(warm):
+        this = warm.iloc[0]
+        text += (
+            f" A model of {number(this['parameters'] / 1e6)} million fits into a cache; again and "
+            f"again it reads at {number(this['rate'] / 1e9)} GB/s, "
+            f"{times(this['rate'] / rate)} that of the largest: its many small operators hide what "
+            "a cache would give."
+        )
+    return text

@@ -32,6 +32,7 @@ def measure_machine(
     start, budget = time.monotonic(), budget_named(budget_name)
     from analysis.measured import machine  # torch, which takes seconds to import
 
+    machine.keep_memory()
     device, threads = machine.choose_device(device), machine.set_threads(threads)
     here = machine.describe(device, threads)
     path = out or local_path(here, budget.name)
@@ -49,10 +50,10 @@ def measure_machine(
         save_run(run, path)
 
     save(run)  # where it cannot be written, nothing is measured in vain
-    tasks = all_tasks(device, budget, threads)
-    free = partial(machine.free_memory_bytes, device)
-    used = time.monotonic() - start
-    run_tasks(tasks, run, budget, save, progress, free_memory=free, used=used)
+    tasks, remedies = all_tasks(device, budget, threads)
+    measure = partial(run_tasks, free_memory=partial(machine.free_memory_bytes, device))
+    measure(tasks, run, budget, save, progress, used=time.monotonic() - start)
+    measure(remedies, run, budget.for_remedies(), save, progress)
     run.finished = now()
     save(run)
     return run
@@ -75,9 +76,10 @@ def _resumable(path: Path, here, budget: str, asked: bool) -> Run | None:
     return None
 
 
-def all_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
-    """The peak ceilings first, as every other point is compared with them; the models at short
-    lengths and then the shapes they are made of; last what takes longest."""
+def all_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], list[Task]]:
+    """The machine and the models on it, and the remedies. The peak ceilings come first, as every
+    other point is compared with them; the models at short lengths and then the shapes they are
+    made of; last what takes longest."""
     from analysis.measured.ceilings import SHORT, ceiling_tasks
     from analysis.measured.profile import profile_tasks
     from analysis.measured.training import LENGTHS, training_tasks
@@ -88,7 +90,7 @@ def all_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
         waits = length_in(task.key) > SHORT or task.kind == "check"
         (late if waits else early).append(task)
     brief, lengthy = (training_tasks(device, budget, threads, n) for n in LENGTHS)
-    return main + early + short + brief + late + long + lengthy
+    return main + early + short + late + long, brief + lengthy
 
 
 def length_in(key: str) -> int:

@@ -3,6 +3,7 @@
 Nothing leaves the machine. What cannot be found out is None or "unknown", never guessed.
 """
 
+import ctypes
 import os
 import platform
 import re
@@ -55,6 +56,21 @@ def set_threads(threads: int | None = None) -> int:
             raise InputError(f"threads is {threads}; this machine allows 1 to {most}")
         torch.set_num_threads(threads)
     return torch.get_num_threads()
+
+
+@cache
+def _libc() -> ctypes.CDLL | None:
+    """The C library, where it is known to have `mallopt` and `malloc_trim`."""
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+
+
+def keep_memory() -> None:
+    """Have freed main memory kept for the next tensor, as torch does on a card: a pass would
+    otherwise get each large tensor as fresh pages, which the system fills with zeros first."""
+    if _libc():
+        never_mapped, never_trimmed = (-4, 0), (-1, -1)  # M_MMAP_MAX, M_TRIM_THRESHOLD
+        _libc().mallopt(*never_mapped)
+        _libc().mallopt(*never_trimmed)
 
 
 def describe(device: str, threads: int) -> Machine:
@@ -124,11 +140,13 @@ def last_level_cache_bytes(device: str) -> int | None:
 def free_memory_bytes(device: str) -> int:
     """Bytes that can be allocated now: on CUDA on the card, else in the main memory.
 
-    A container's limit (cgroup v2) counts; what torch caches on a card counts as free.
+    A container's limit (cgroup v2) counts; what torch or the C library keeps is given back.
     """
     if device == "cuda":
         torch.cuda.empty_cache()
         return torch.cuda.mem_get_info()[0]
+    if _libc():
+        _libc().malloc_trim(0)
     free = psutil.virtual_memory().available
     try:
         group = Path("/sys/fs/cgroup")

@@ -7,6 +7,7 @@ fastest. Kernels, by the name of the format:
 
     bfloat16       a row through torch's own product of matrix and vector, not through oneDNN's
     int8           weight-only: integers are widened and multiplied with bfloat16
+    int8-planes    the same integers as two halves of 4 bits each, through the kernel of int4
     int8-dynamic   activations become 8-bit integers too, by a scale found for each call
     int4           weight-only, in groups, with a scale and a zero point each
 
@@ -52,10 +53,11 @@ class Quantised:
         grouped = self.codes.unflatten(1, (-1, self.group)).float()
         return (grouped * self.scales.unsqueeze(2)).flatten(1)
 
-    def linear(self, bias: Tensor | None, operator_class: str, dynamic=False) -> Linear:
-        """The projection: through a kernel for these bits, or else with the dequantised weight."""
+    def linear(self, bias: Tensor | None, operator_class: str, how: str = "") -> Linear:
+        """The projection: through a kernel for these bits (of 8 `how` names one of `INT8`), or else
+        with the dequantised weight."""
         if self.bits == 8 and self.scales.shape[1] == 1:
-            build = _dynamic_int8 if dynamic else _int8
+            build = INT8[how]
         elif self.bits == 4 and self.group in GROUPS:
             build = _int4
         else:
@@ -89,8 +91,8 @@ class Packed(Linear):
         self.bias, self.operator_class = bias, operator_class
 
     def __call__(self, x: Tensor) -> Tensor:
-        y = self.multiply(x.to(self.dtype)).to(x.dtype)
-        return y if self.bias is None else y.add_(self.bias)
+        y = self.multiply(x.to(self.dtype))
+        return y.to(x.dtype) if self.bias is None else self.bias + y  # in the wider of both types
 
 
 def _int8(weight: Quantised) -> tuple:
@@ -100,17 +102,38 @@ def _int8(weight: Quantised) -> tuple:
 
 
 def _int4(weight: Quantised) -> tuple:
-    n, group = len(weight.codes), weight.group
-    above = -n % ROWS
-    codes = F.pad(weight.codes.int() + 8, (0, 0, 0, above))
-    scales = F.pad(weight.scales, (0, 0, 0, above)).t()
-    scales = torch.stack((scales, torch.zeros_like(scales)), 2).bfloat16().contiguous()
-    packed = torch._convert_weight_to_int4pack_for_cpu(codes, 1)
+    return _in_4_bits(weight.codes.int() + 8, weight.scales, torch.zeros_like(weight.scales))
+
+
+def _planes(weight: Quantised) -> tuple:
+    """w = 16 h + l, -8 <= h < 8 and 0 <= l < 16, side by side: rows twice as long."""
+    n_in = weight.codes.shape[1]
+    group = next((each for each in reversed(GROUPS) if n_in % each == 0), None)
+    if group is None:
+        raise InputError(f"no group of inputs of the 4-bit kernel divides {n_in}")
+    codes = weight.codes.int()
+    high = torch.div(codes, 16, rounding_mode="floor")
+    scales = weight.scales.bfloat16().float().expand(-1, n_in // group)  # the same in both planes
+    multiply, dtype, size = _in_4_bits(
+        torch.cat((high + 8, codes - 16 * high), 1),
+        torch.cat((16 * scales, scales), 1),
+        torch.cat((torch.zeros_like(scales), 8 * scales), 1),
+    )
+    return lambda x: multiply(torch.cat((x, x), 1)), dtype, size
+
+
+def _in_4_bits(codes: Tensor, scales: Tensor, zeros: Tensor) -> tuple:
+    """The 4-bit kernel: (codes - 8) * scales + zeros, group by group, codes from 0 to 15."""
+    n, group = len(codes), codes.shape[1] // scales.shape[1]
+    above = (0, 0, 0, -n % ROWS)
+    pairs = torch.stack([F.pad(each, above).t() for each in (scales, zeros)], 2)
+    pairs = pairs.bfloat16().contiguous()
+    packed = torch._convert_weight_to_int4pack_for_cpu(F.pad(codes, above), 1)
 
     def multiply(x: Tensor) -> Tensor:
-        return torch._weight_int4pack_mm_for_cpu(x, packed, group, scales)[:, :n]
+        return torch._weight_int4pack_mm_for_cpu(x, packed, group, pairs)[:, :n]
 
-    return multiply, torch.bfloat16, packed.nbytes + scales.nbytes
+    return multiply, torch.bfloat16, packed.nbytes + pairs.nbytes
 
 
 def _dynamic_int8(weight: Quantised) -> tuple:
@@ -124,6 +147,9 @@ def _dynamic_int8(weight: Quantised) -> tuple:
     return lambda x: torch.ops.quantized.linear_dynamic(x, packed), torch.float32, size
 
 
+INT8 = {"": _int8, "planes": _planes, "dynamic": _dynamic_int8}
+
+
 def bfloat16(linear: Linear) -> Packed:
     """A projection with its weight in bfloat16."""
     weight = linear.weight.bfloat16()
@@ -131,8 +157,12 @@ def bfloat16(linear: Linear) -> Packed:
     def multiply(x: Tensor) -> Tensor:
         if len(x) > 1 or x.device.type != "cpu":
             return F.linear(x, weight)
-        with torch.backends.mkldnn.flags(enabled=False):
+        onednn, before = torch.backends.mkldnn, torch.backends.mkldnn.enabled
+        onednn.enabled = False
+        try:
             return F.linear(x, weight)
+        finally:
+            onednn.enabled = before
 
     return Packed(multiply, torch.bfloat16, weight.nbytes, linear.bias, linear.operator_class)
 
@@ -154,11 +184,11 @@ def with_projections(network: Network, change: Callable[[Linear], Linear]) -> Ne
     return network
 
 
-def quantised(network: Decoder, bits: int, group: int | None = None, dynamic=False) -> Decoder:
-    """A copy of `network` whose projections have weights of `bits`; see `quantise`."""
+def quantised(network: Decoder, bits: int, group: int | None = None, how: str = "") -> Decoder:
+    """A copy of `network` whose projections have weights of `bits`; see `quantise` and `INT8`."""
 
     def change(linear: Linear) -> Linear:
         found = quantise(linear.weight, bits, group)
-        return found.linear(linear.bias, linear.operator_class, dynamic)
+        return found.linear(linear.bias, linear.operator_class, how)
 
     return with_projections(network, change)

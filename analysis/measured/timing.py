@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import cycle
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from analysis.errors import InputError
 
-METHOD_VERSION = "2"  # of the way of measuring; runs of another version are not compared or reused
+METHOD_VERSION = "3"  # of the way of measuring; runs of another version are not compared or reused
 
 MOST = 70  # repetitions kept of a visit
 SHORTEST = 1e-4  # seconds; shorter work is repeated within a repetition, as clocks tick at 1e-6
@@ -233,7 +233,8 @@ class Task:
 @dataclass(frozen=True)
 class Budget:
     """What measuring may cost. `memory_bytes` None: what is free. A point is visited up to `visits`
-    times, for `seconds_per_point` and at least `least` repetitions each."""
+    times, for `seconds_per_point` and at least `least` repetitions each. What remedies cost and
+    gain is measured afterwards, in up to `remedy_seconds`."""
 
     name: str
     wall_seconds: float
@@ -242,14 +243,18 @@ class Budget:
     warm_seconds: float
     visits: int = 1
     least: int = 3
+    remedy_seconds: float = 0
+
+    def for_remedies(self) -> "Budget":
+        return replace(self, name=f"{self.name} for remedies", wall_seconds=self.remedy_seconds)
 
 
 BUDGETS = {
     budget.name: budget
     for budget in (
-        Budget("smoke", 60, 2 * 10**9, seconds_per_point=0.2, warm_seconds=0.1),
-        Budget("quick", 360, 8 * 10**9, seconds_per_point=0.4, warm_seconds=0.1, visits=2, least=2),
-        Budget("full", 2700, None, seconds_per_point=1.0, warm_seconds=0.3, visits=3, least=2),
+        Budget("smoke", 60, 2 * 10**9, 0.2, 0.1),
+        Budget("quick", 360, 8 * 10**9, 0.4, 0.1, visits=2, least=2, remedy_seconds=360),
+        Budget("full", 2700, None, 1.0, 0.3, visits=3, least=2, remedy_seconds=2700),
     )
 }
 

@@ -41,7 +41,8 @@ def read(name):
     return point(f"serve/{name}/read", 0.01, flops=None, bytes=10**8)
 
 
-TIMES = {"float32": 0.06, "bfloat16": 0.04, "int8": 0.03, "int8-dynamic": 0.02, "int4": 0.015}
+TIMES = {"float32": 0.06, "bfloat16": 0.04, "int8": 0.03, "int8-planes": 0.025,
+         "int8-dynamic": 0.02, "int4": 0.015}  # fmt: skip
 
 
 @pytest.fixture
@@ -49,8 +50,10 @@ def run():
     points = [read("weights/gpt2"), read("size"), read("draft/gpt2")]
     for i, (name, time) in enumerate(TIMES.items()):
         details = {"weight_bytes": 4 * 10**8 // 2**i, "error": i / 100}
-        points.append(point(f"serve/weights/gpt2/{name}", time, **details))
+        points.append(point(f"serve/weights/gpt2/128/{name}", time, **details))
+        points.append(point(f"serve/weights/gpt2/512/{name}", time + 0.005, **details))
         points.append(point(f"serve/products/gpt2/{name}", time / 2, **details))
+    points += [point(f"serve/attention/gpt2/{n}", n * 1e-5) for n in (128, 512)]
     for context in serving.BATCH_CONTEXTS:
         for n in (16, 1, 2, 4):
             points.append(point(f"serve/batch/gpt2/{context}/{n}", 0.05 + 0.01 * n))
@@ -70,9 +73,9 @@ def run():
 def test_formats_are_relative_to_float32_in_their_turn(run):
     rows = serving.formats(run).set_index("format")
     assert list(rows.index) == list(TIMES)
-    assert rows["gain"].to_list() == pytest.approx([1, 1.5, 2, 3, 4])
+    assert rows["gain"].to_list() == pytest.approx([1, 1.5, 2, 2.4, 3, 4])
     assert rows.loc["int4", ["low", "high"]].to_list() == pytest.approx([4, 4])
-    cache = 12 * 2 * 768 * 512 * 4
+    cache = 12 * 2 * 768 * 128 * 4
     assert rows.loc["int8", "predicted"] == pytest.approx(
         (rows.loc["float32", "bytes"]) / rows.loc["int8", "bytes"]
     )
@@ -130,8 +133,14 @@ def test_a_draft_with_the_times_of_this_machine(run):
 
 
 def test_sentences_tables_and_figures_say_the_numbers(run):
-    assert "2.00×" in tables.formats_in_words(run) and "4.00×" in tables.formats_in_words(run)
+    text = tables.formats_in_words(run)
+    for part in ("2.40× (2.40 to 2.40)", "4.00× (4.00 to 4.00)", "are 1.20× as fast", "3.25×"):
+        assert part in text
     assert "3.00×" in tables.dynamic_in_words(run)
+    assert "1 instead of 12 heads" in tables.heads_in_words(run)
+    assert "3.00× (3.00 to 3.00)" in tables.heads_in_words(run)
+    assert "1.50× (1.50 to 1.50)" in tables.attention_in_words(run)
+    assert "million fits into a cache" in tables.sizes_in_words(run)
     assert "as one" in tables.crossings_in_words(run)
     frame = tables.format_table(run, "t").frame.set_index("Weights")
     assert frame.loc["int4, weights only", "Measured"] == "4.00× (4.00 to 4.00)"
@@ -149,6 +158,8 @@ def test_what_a_run_lacks_is_said():
     assert "not measured" in tables.formats_in_words(empty)
     assert "not measured" in tables.dynamic_in_words(empty)
     assert "no batch" in tables.crossings_in_words(empty)
+    for words in (tables.heads_in_words, tables.attention_in_words, tables.sizes_in_words):
+        assert "measured in this run" in words(empty)
     assert (tables.format_table(empty, "t").frame["Tokens/s"] == "not measured").all()
     for table in (tables.crossing_table, tables.heads_table, tables.attention_table,
                   tables.size_table):  # fmt: skip
@@ -164,7 +175,7 @@ def test_what_a_run_lacks_is_said():
 
 def test_a_format_without_a_kernel_has_its_reason_in_the_table(run):
     run.points = [p for p in run.points if not p.key.endswith("/int4")]
-    run.point("serve/weights/gpt2/float32").details["no int4"] = "no kernel | here"
+    run.point("serve/weights/gpt2/128/float32").details["no int4"] = "no kernel | here"
     frame = tables.format_table(run, "t").frame.set_index("Weights")
     assert frame.loc["int4, weights only", "Tokens/s"] == "no kernel | here"
 
@@ -177,7 +188,8 @@ def test_points_that_do_not_belong_there_are_left_out(odd):
 
 
 def test_details_that_are_no_numbers_are_not_used(run):
-    run.point("serve/weights/gpt2/int8").details["weight_bytes"] = "many"
+    run.point("serve/products/gpt2/int8").details["error"] = "none"
+    run.point("serve/weights/gpt2/128/int8").details["weight_bytes"] = "many"
     assert np.isnan(serving.formats(run).set_index("format").loc["int8", "products_share"])
 
 

@@ -173,8 +173,8 @@ def test_what_others_are_compared_with_comes_first_and_what_is_long_last(monkeyp
     from analysis.measured import products
 
     monkeypatch.setattr(products, "probe", lambda dtype, device: 1e11)
-    tasks = all_tasks("cpu", BUDGETS["quick"], 1)
-    order = keys(tasks)
+    tasks, remedies = all_tasks("cpu", BUDGETS["quick"], 1)
+    order = keys(tasks + remedies)
     assert len(set(order)) == len(order)
     assert order[0].startswith("bandwidth/")
     places = [
@@ -184,13 +184,22 @@ def test_what_others_are_compared_with_comes_first_and_what_is_long_last(monkeyp
             "matmul/float32/2048x2048x2048",
             "encode/bert-base/128/fused",
             "matmul/float32/128x768x768",
-            "train/gpt2/128/none",
             "encode/bert-base/4096/fused",
             "matmul/float32/4096x768x768",
+            "train/gpt2/128/none",
             "train/bert-base/512/none",
         )
     ]
     assert places == sorted(places)
+
+
+def test_remedies_have_a_budget_of_their_own():
+    budget = Budget("quick", 100, 10**9, 1, 0, remedy_seconds=20)
+    bench = Bench()
+    run = bench.go([bench.task(str(i), estimate=5) for i in range(9)], budget=budget.for_remedies())
+    assert bench.now == AIM * 20 - 1 and run.budget == "quick for remedies"
+    assert "budget quick for remedies of 20 s" in run.reason("8")
+    assert BUDGETS["smoke"].for_remedies().wall_seconds == 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The machine's description: whatever it is, it fits into a run file."""
 
 import subprocess
+import sys
 import types
 
 import pytest
@@ -46,6 +47,28 @@ def test_threads_are_bounded(monkeypatch):
 
 def test_free_memory_is_some_of_it():
     assert 0 < machine.free_memory_bytes("cpu") <= machine.psutil.virtual_memory().total
+
+
+def test_memory_that_was_freed_is_used_again():
+    if not machine._libc():
+        pytest.skip("needs glibc")
+    program = """
+import resource, torch
+from analysis.measured import machine
+machine.keep_memory()
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(2**25)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults(), faults()
+again = faults()
+machine.free_memory_bytes("cpu")
+print(again, faults())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    again, trimmed = map(int, done.stdout.split())
+    # At the most 2 MB a page: what was given back takes many.
+    assert again < 2**27 // 2**21 / 2 < trimmed
 
 
 def test_caches_count_once_for_each_that_is_shared(tmp_path, monkeypatch):

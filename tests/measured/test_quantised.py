@@ -39,21 +39,19 @@ def test_zeros_stay_zeros_and_bytes_are_those_of_the_bits():
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("n_out", [48, 101])  # neither is a multiple of a kernel's block
 @pytest.mark.parametrize(
-    ("bits", "group", "dynamic", "within"),
-    [(8, None, False, 0.01), (8, None, True, 0.03), (4, 32, False, 0.01), (4, 64, False, 0.01),
-     (6, 32, False, 1e-5), (4, None, False, 0.01)],
+    ("bits", "group", "how", "within"),
+    [(8, None, "", 0.01), (8, None, "planes", 0.01), (8, None, "dynamic", 0.03),
+     (4, 32, "", 0.01), (4, 64, "", 0.01), (6, 32, "", 1e-5), (4, None, "", 0.01)],
 )  # fmt: skip
-def test_a_kernel_multiplies_by_what_its_integers_stand_for(
-    bits, group, dynamic, within, n_out, rows
-):
+def test_a_kernel_multiplies_by_what_its_integers_stand_for(bits, group, how, within, n_out, rows):
     found = quantise(weight(n_out), bits, group)
     bias, x = torch.randn(n_out), weight(rows, seed=1)
-    linear = found.linear(bias, "other", dynamic)
+    linear = found.linear(bias, "other", how)
     expected = x @ found.dequantised().T + bias
     ours = linear(x)
     assert ours.dtype == x.dtype and ours.shape == expected.shape
     assert (ours - expected).norm() <= within * expected.norm()
-    assert isinstance(linear, Packed) == (bits == 8 or group is not None and bits == 4)
+    assert isinstance(linear, Packed) == (bits in (4, 8))
 
 
 def test_bytes_of_a_packed_weight():
@@ -78,7 +76,7 @@ def test_fewer_bits_are_further_off():
     ids = torch.arange(8).view(1, 8)
     whole = ours.prefill(ids)
     formats = [with_projections(ours, bfloat16)]
-    formats += [quantised(ours, 8), quantised(ours, 8, dynamic=True), quantised(ours, 4, 32)]
+    formats += [quantised(ours, 8), quantised(ours, 8, how="dynamic"), quantised(ours, 4, 32)]
     off = [float((each.prefill(ids) - whole).norm() / whole.norm()) for each in formats]
     assert 0 < off[0] < off[1] < off[2] < off[3] < 0.3
     steps = [each.step(ids[:, :1], 8) for each in (ours, formats[1])]
@@ -91,6 +89,16 @@ def test_fewer_bits_are_further_off():
 def test_what_cannot_be_is_one_line(how, text):
     with pytest.raises(InputError, match=text):
         quantise(weight(), *how)
+
+
+def test_two_planes_are_the_same_integers():
+    found, x = quantise(weight(), 8), torch.eye(64)
+    sizes = [found.linear(None, "other", how).nbytes for how in ("", "planes")]
+    whole, halves = (found.linear(None, "other", how)(x) for how in ("", "planes"))
+    assert (whole - halves).abs().max() <= 2**-8 * whole.abs().max()
+    assert sizes[1] == 64 * 64 + 4 * 2 * 64  # outputs filled up to a block; scale and zero, twice
+    with pytest.raises(InputError, match="divides 48"):
+        quantise(weight(n_in=48), 8).linear(None, "other", "planes")
 
 
 def test_unfused_attention_and_devices_without_a_kernel_are_refused():

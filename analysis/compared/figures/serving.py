@@ -10,6 +10,7 @@ LABELS = {
     "float32": "float32",
     "bfloat16": "bfloat16",
     "int8": "int8",
+    "int8-planes": "int8, in two\nplanes",
     "int8-dynamic": "int8, activations\ntoo",
     "int4": "int4",
 }
