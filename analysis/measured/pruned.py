@@ -12,7 +12,6 @@ Points, timed in turn, at GPT-2's size with random weights:
 """
 
 import copy
-import gc
 import warnings
 from functools import partial
 
@@ -20,11 +19,11 @@ import torch
 from torch import Tensor
 
 from analysis.measured.networks import Decoder, Linear
-from analysis.measured.profile import GUESS, READ_BYTES
+from analysis.measured.profile import READ_BYTES
 from analysis.measured.quantised import with_projections
 from analysis.measured.sampling import advance
-from analysis.measured.serving import Steps
-from analysis.measured.timing import Budget, Measurement, Task
+from analysis.measured.serving_steps import Steps, task
+from analysis.measured.timing import Budget, Task
 from analysis.predicted.architectures import GPT2
 from analysis.predicted.operations import FUSED, Cost
 from analysis.predicted.pruning import kept, layer_weights, pruned, sparse_bytes
@@ -34,7 +33,7 @@ CONTEXT = 128
 SHARES = tuple(range(0, 100, 10))  # per cent
 SPARSE = (30, 50, 60, 70, 80, 90, 95)  # per cent, in compressed sparse rows
 ZEROS = (0, 50, 90)
-SLOWER, PREPARING = 3.0, 0.5  # to plan with: what sparse rows take, and seconds to make a network
+SLOWER = 3  # to plan with: how many times the time of their bytes sparse rows take
 
 
 def mask(weight: Tensor, share: float) -> Tensor:
@@ -139,29 +138,14 @@ def pruning_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
     dense = decoder_step(GPT2, CONTEXT, FUSED)["total"]
     smalls = [4 * layer_weights(pruned(GPT2, share / 100))[0] for share in SHARES]
     sparses = [sparse_bytes(GPT2, share / 100) for share in SPARSE]
-    zeros = [4 * weights] * len(ZEROS)
     plans = (
-        (f"{base}/structured-{SHARES[0]}", structured, smalls, 1.0),
-        (f"{base}/zeros-{ZEROS[0]}", unstructured, zeros + sparses, SLOWER),
+        (f"{base}/structured-{SHARES[0]}", structured, smalls, 1),
+        (f"{base}/zeros-{ZEROS[0]}", unstructured, [4 * weights] * len(ZEROS) + sparses, SLOWER),
     )
-    return [_task(*plan, device, budget, threads) for plan in plans]
-
-
-def _task(
-    key: str, prepare, held: list[int], slower: float, device: str, budget: Budget, threads: int
-) -> Task:
-    """`held`: bytes of each network's layers; `slower`: how many times their bytes say so."""
-    head = 4 * GPT2.n_parameters - 4 * layer_weights(GPT2)[0]
-    once = slower * sum(each + head for each in held) / GUESS[device][1]
-    least = max(budget.least, 3)
-
-    @torch.inference_mode()
-    def run(seconds: float) -> Measurement:
-        gc.collect()
-        steps = Steps(device, threads)
-        prepare(steps)
-        return steps.measure(seconds, least)
-
-    memory = sum(held) + 4 * GPT2.n_parameters + READ_BYTES
-    seconds = max(least * once, budget.seconds_per_point * len(held)) + 2 * once
-    return Task(key, "serving", memory, seconds + slower * PREPARING * len(held), run)
+    tasks = []
+    for key, prepare, held, slower in plans:
+        works = [Cost(0, slower * (dense.bytes - 4 * weights + each)) for each in held]
+        memory = sum(held) + 4 * GPT2.n_parameters + READ_BYTES
+        drawn = GPT2.n_parameters + slower * sum(held) / 4  # and copied, or made sparse
+        tasks.append(task(key, works, memory, drawn, prepare, device, budget, threads))
+    return tasks
