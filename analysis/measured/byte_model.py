@@ -5,6 +5,7 @@ A checkpoint is one safetensors file of `data/models`; it may come from elsewher
 names, shapes and types of its tensors and their numbers are checked before it is used.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,7 +58,8 @@ def save(network: Decoder, path: Path, about: dict[str, str], dtype=torch.float3
     """Write a checkpoint, with texts `about` how it was trained."""
     stored = {name: each.detach().to(dtype) for name, each in tensors(network).items()}
     try:
-        save_file(stored, path, about)
+        # One text: of several the file would keep no order, and differ from itself.
+        save_file(stored, path, {"about": json.dumps(about, sort_keys=True)})
         path.chmod(0o644)  # it is made for its owner alone
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be written: {error}") from None
@@ -95,10 +97,11 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path}: a checkpoint of more than {MOST_BYTES} bytes")
         with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
+            return about, {key: file.get_tensor(key) for key in file.keys()}
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a whole checkpoint: {error}") from None
 
 
