@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.compared.serving import detail, paired
 from analysis.measured.byte_model import STRUCTURED, UNSTRUCTURED
-from analysis.measured.pruned import CONTEXT
+from analysis.measured.pruned import BLOCK, CONTEXT
 from analysis.measured.quality import GROUP, MODEL
 from analysis.measured.runs import Run
 from analysis.predicted.architectures import GPT2, Architecture
@@ -125,7 +125,7 @@ def steps(run: Run) -> pd.DataFrame:
             continue
         layers, moved = 4 * layer_weights(GPT2)[0], whole
         if kind == "structured":
-            arch = pruned(GPT2, share / 100)
+            arch = pruned(GPT2, share / 100, BLOCK)
             layers = 4 * layer_weights(arch)[0]
             moved = decoder_step(arch, CONTEXT, FUSED)["total"].bytes
         elif kind == "csr":

@@ -115,18 +115,14 @@ def speed_in_words(run: Run) -> str:
         return f"{times(row['gain'])} ({between((row['low'], row['high']))})"
 
     wins = quality.wins_from(run)
-    sparse = (
-        f"sparse rows win from {wins} % zeros on"
-        if wins
-        else "sparse rows win at no share that was measured"
-    )
+    sparse = f"win from {wins} % zeros on" if wins else "win at no share that was measured"
     half, zeros, csr = (rows.loc[k] for k in (("structured", 50), ("zeros", 90), ("csr", 90)))
     return (
-        f"without half of its heads and neurons a step is {span(half)} as fast; with "
-        f"90 % zeros in dense matrices it is {span(zeros)} as fast, as a dense kernel reads and "
-        f"multiplies zeros like any number. In torch's {sparse}: at 90 % a step is {span(csr)} as "
-        f"fast, where bytes would allow {times(csr['predicted'])}, because each weight brings the "
-        "number of its column and its input is fetched from anywhere."
+        f"without half of its heads and neurons a step is {span(half)} as fast; with 90 % zeros in "
+        f"dense matrices it is {span(zeros)} as fast, as a dense kernel reads and multiplies zeros "
+        "like any number. Sparse rows bring the number of its column with each weight, so that "
+        f"their bytes break even at half; torch's {sparse}, and at 90 % a step is {span(csr)} as "
+        f"fast, where bytes would allow {times(csr['predicted'])}."
     )
 
 

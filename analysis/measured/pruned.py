@@ -33,6 +33,7 @@ CONTEXT = 128
 SHARES = tuple(range(0, 100, 10))  # per cent
 SPARSE = (30, 50, 60, 70, 80, 90, 95)  # per cent, in compressed sparse rows
 ZEROS = (0, 50, 90)
+BLOCK = 64  # neurons are timed in numbers that kernels can divide among threads
 SLOWER = 3  # to plan with: how many times the time of their bytes sparse rows take
 
 
@@ -56,22 +57,23 @@ def with_zeros(network: Decoder, share: float, build=Linear) -> Decoder:
     return with_projections(network, change)
 
 
-def smaller(network: Decoder, share: float) -> Decoder:
-    """A copy without `share` of each layer's heads and neurons; its matrices are smaller."""
+def smaller(network: Decoder, share: float, block: int = 1) -> Decoder:
+    """A copy without `share` of each layer's heads and neurons, these in blocks; its matrices are
+    smaller."""
     network = copy.copy(network)
-    network.layers = [_smaller(layer, share) for layer in network.layers]
+    network.layers = [_smaller(layer, share, block) for layer in network.layers]
     network.cache = network.cache[:, :, :, : network.layers[0].heads].contiguous()
     network.layer_caches = network.cache.unbind(0)
     return network
 
 
-def _smaller(layer, share: float):
+def _smaller(layer, share: float, block: int):
     layer = copy.copy(layer)
     qkv = layer.qkv.weight.unflatten(0, (3, layer.heads, -1))  # parts, heads, width, inputs
     out = layer.out.weight.unflatten(1, (layer.heads, -1))
     worth = qkv[2].flatten(1).norm(dim=1) * out.transpose(0, 1).flatten(1).norm(dim=1)
     heads = _best(worth, share)
-    neurons = _best(layer.up.weight.norm(dim=1) * layer.down.weight.norm(dim=0), share)
+    neurons = _best(layer.up.weight.norm(dim=1) * layer.down.weight.norm(dim=0), share, block)
     bias = layer.qkv.bias.unflatten(0, (3, layer.heads, -1))[:, heads].flatten()
     layer.qkv = _linear(layer.qkv, qkv[:, heads].flatten(0, 2), bias)
     layer.out = _linear(layer.out, out[:, heads].flatten(1), layer.out.bias)
@@ -81,9 +83,9 @@ def _smaller(layer, share: float):
     return layer
 
 
-def _best(worth: Tensor, share: float) -> Tensor:
+def _best(worth: Tensor, share: float, block: int = 1) -> Tensor:
     """Which are kept, in their order."""
-    return worth.topk(kept(len(worth), share)).indices.sort().values
+    return worth.topk(kept(len(worth), share, block)).indices.sort().values
 
 
 def _linear(like: Linear, weight: Tensor, bias: Tensor) -> Linear:
@@ -115,8 +117,9 @@ def pruning_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
 
     def structured(steps: Steps) -> None:
         whole = Decoder(GPT2, max_length=CONTEXT, device=device)
+        both = (smaller, whole), (pruned, GPT2)
         for share in SHARES:
-            network, arch = smaller(whole, share / 100), pruned(GPT2, share / 100)
+            network, arch = (each(x, share / 100, BLOCK) for each, x in both)
             steps.step(f"{base}/structured-{share}", network, CONTEXT, arch=arch)
         steps.read(f"{base}/structured/read")
 
@@ -136,7 +139,7 @@ def pruning_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
 
     weights, _ = layer_weights(GPT2)
     dense = decoder_step(GPT2, CONTEXT, FUSED)["total"]
-    smalls = [4 * layer_weights(pruned(GPT2, share / 100))[0] for share in SHARES]
+    smalls = [4 * layer_weights(pruned(GPT2, share / 100, BLOCK))[0] for share in SHARES]
     sparses = [sparse_bytes(GPT2, share / 100) for share in SPARSE]
     plans = (
         (f"{base}/structured-{SHARES[0]}", structured, smalls, 1),

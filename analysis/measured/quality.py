@@ -112,7 +112,7 @@ def quality_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
         return Measurement(Sample((taken,)), None, None, details)
 
     flops = 2 * BYTE_DECODER.n_parameters * len(HELD_OUT) * WINDOWS * WINDOW
-    once = 2 * flops / GUESS[device][0] / (threads if device == "cpu" else 1) + 0.5
+    once = flops / GUESS[device][0] / (threads if device == "cpu" else 1) + 0.3
     points = {f"quality/{MODEL}/{name}": remedy for name, remedy in REMEDIES.items()}
     points[f"quality/{DRAFT}/none"] = partial(_plain, name=DRAFT)
     return [

@@ -6,16 +6,16 @@ from analysis.predicted.serving import projections
 INDEX = 4  # bytes of a column's number, or of where a row starts
 
 
-def kept(n: int, share: float) -> int:
-    """How many of `n` equal parts are left when `share` of them goes; never none."""
-    return max(1, round(n * (1 - share)))
+def kept(n: int, share: float, block: int = 1) -> int:
+    """How many of `n` equal parts are left when `share` of them goes, in blocks; never none."""
+    return max(1, round(n * (1 - share) / block)) * block
 
 
-def pruned(arch: Architecture, share: float) -> Architecture:
-    """`arch` without `share` of its heads and of its FFN's neurons, of every layer alike."""
-    return arch.replace(
-        n_heads=kept(arch.n_heads, share), head_dim=arch.head_dim, d_ff=kept(arch.d_ff, share)
-    )
+def pruned(arch: Architecture, share: float, block: int = 1) -> Architecture:
+    """`arch` without `share` of its heads and of its FFN's neurons, of every layer alike; neurons
+    are left in blocks."""
+    heads, neurons = kept(arch.n_heads, share), kept(arch.d_ff, share, block)
+    return arch.replace(n_heads=heads, head_dim=arch.head_dim, d_ff=neurons)
 
 
 def layer_weights(arch: Architecture) -> tuple[int, int]:
