@@ -277,6 +277,34 @@ def links(processes: int, out: Path | None, timeout: float, device: str) -> None
     click.echo(f"run: {out}")
 
 
+@cli.command("train-bytes")
+@click.argument("names", nargs=-1, metavar="[MODEL]...")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Write the checkpoints into DIR instead of the project's data/models/.",
+)
+def train_bytes(names: tuple[str, ...], out: Path | None) -> None:
+    """Train the byte-level decoders, without a MODEL all of them, on Python's own library.
+
+    It takes a quarter of an hour; what the report shows was trained so."""
+    from tqdm import tqdm
+
+    from analysis.measured.byte_model import MODELS
+    from analysis.measured.byte_training import train_all
+
+    with tqdm(leave=False, bar_format="{n}/{total} {bar:20} {desc}, {remaining} left") as bar:
+
+        def progress(name: str, step: int, of: int, bits: float) -> None:
+            if step == 0:
+                bar.reset(of)
+            bar.set_description_str(f"{name}: {bits:.2f} bits per byte", refresh=False)
+            bar.update()
+
+        train_all(out or MODELS, progress, names)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; a user's mistake is one line on stderr and exit code 2."""
     try:

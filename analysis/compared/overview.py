@@ -20,6 +20,7 @@ COMPUTED_IN = {
     "roofline": ("07_roofline", "tab-roofline"),
     "since_the_paper": ("08_since_the_paper", "tab-since"),
     "training_inside_the_wall": ("11_training_inside_the_wall", "tab-training-wall"),
+    "serving_inside_the_wall": ("12_serving_inside_the_wall", "tab-serving-wall"),
 }
 
 

@@ -85,7 +85,7 @@ def published_rows(data: Path | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns="model part kept printed ours deviation".split())
 
 
-def _ratio(run: Run, how: str, plain: str) -> Sample | None:
+def ratio(run: Run, how: str, plain: str) -> Sample | None:
     """Times of a key over those of another, in whose turn it was timed."""
     one, other = run.sample(how), run.sample(plain)
     if one is None or other is None or one.n != other.n:
@@ -104,9 +104,9 @@ def curve(run: Run) -> pd.DataFrame:
         match point.key.split("/"):
             case ["train", model, text, how] if model in MODELS and how in HOWS:
                 plain = f"train/{model}/{text}/none"
-                taken, base, length = _ratio(run, point.key, plain), run.point(plain), tokens(text)
-                sizes = [_detail(each, "saved_bytes") for each in (point, base) if each]
-                again = _detail(point, "again_bytes")
+                taken, base, length = ratio(run, point.key, plain), run.point(plain), tokens(text)
+                sizes = [count_of(each, "saved_bytes") for each in (point, base) if each]
+                again = count_of(point, "again_bytes")
                 if taken is None or not length or None in (*sizes, again):
                     continue
                 kept = (FUSED, "none") if how == "fused" else (UNFUSED, how)
@@ -129,7 +129,8 @@ def tokens(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
 
 
-def _detail(point: Point, name: str) -> int | None:
+def count_of(point: Point, name: str) -> int | None:
+    """Return a count among a point's details; None for what is none."""
     value = point.details.get(name)
     return value if isinstance(value, int) and value >= 0 else None
 
@@ -147,7 +148,7 @@ def second_order(run: Run, model: str = "bert-base", length: int = LENGTH) -> fl
     sums = []
     for how in ("second-order", "none"):
         point = run.point(f"train/{model}/{length}/{how}")
-        sizes = [_detail(point, name) for name in ("state_bytes", "saved_bytes") if point]
+        sizes = [count_of(point, name) for name in ("state_bytes", "saved_bytes") if point]
         if not sizes or None in sizes:
             return None
         sums.append(sum(sizes))

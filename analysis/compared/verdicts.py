@@ -9,9 +9,11 @@ import pandas as pd
 from analysis.compared.counts import LENGTHS, PAPER_MODELS, VALUES, count
 from analysis.compared.page import Table, number, percent
 from analysis.compared.profiling import gpt2_over_bert, lengths_in_order
+from analysis.compared.quality import int4_factor, more_bits, tuned
 from analysis.compared.ridges import since_the_paper
 from analysis.compared.roofs import holds
 from analysis.compared.scaling import TRENDS, fit, trend_points
+from analysis.compared.serving import gain, in_proportion
 from analysis.compared.since import FEWEST, SERIES, later_points, refit
 from analysis.compared.training import every_layer, second_order, zero_factor
 from analysis.compared.training_memory import activations_over_parameters
@@ -87,6 +89,12 @@ def _again(run: Run, quantity: str) -> float | None:
     return None if row is None else float(row[quantity])
 
 
+def _more_bits(run: Run, remedy: str) -> float | None:
+    """Bits per byte after a remedy over those before it."""
+    found = more_bits(run, remedy)
+    return found and found[0]
+
+
 # Claim -> our number for it, from the tables in a data folder; None where they say too little.
 OURS: dict[str, Callable[[Path | None], float | None]] = {
     **{f"{trend}_two_years": _growth(trend, 2) for trend in TRENDS},
@@ -102,6 +110,7 @@ OURS: dict[str, Callable[[Path | None], float | None]] = {
     **{f"{trend}_to_2026": _refit(trend) for trend in SERIES},
     "compute_outgrows_memory_to_2026": lambda data: since_the_paper(data).over(2),
     "zero_model_size": lambda _: zero_factor(),
+    "int4_size": lambda _: int4_factor(),
 }
 # Claim -> what a run says of it; None where the run lacks what it needs.
 MEASURED: dict[str, Callable[[Run], float | None]] = {
@@ -115,6 +124,13 @@ MEASURED: dict[str, Callable[[Run], float | None]] = {
     "rematerialisation_memory": lambda run: _again(run, "factor"),
     "rematerialisation_compute": lambda run: _again(run, "time"),
     "second_order_memory": second_order,
+    "int4_decoding_speed": lambda run: gain(run, "int4"),
+    "smaller_models_decode_faster": in_proportion,
+    "int8_quality": lambda run: _more_bits(run, "int8-row"),
+    **{
+        f"{family}_pruning": lambda run, family=family: _more_bits(run, tuned(family))
+        for family in ("structured", "unstructured")
+    },
 }
 # Claims that an erratum corrects (see compared/errata.py), when our number is not the printed one.
 CORRECTED = {"bert_large_flops_512"}

@@ -22,6 +22,7 @@ from analysis.predicted.architectures import Architecture
 
 MKL = torch.backends.mkl.is_available()
 SLICES = 64  # of a weight, at most: as many as threads that share the memory's bandwidth
+FEW = 8  # rows, at most, that go through slices
 ATTENTION = ("fused", "unfused")
 GELU = {"gelu": "none", "gelu_tanh": "tanh"}
 BUILT = dict(  # any other value of these fields is refused
@@ -34,9 +35,9 @@ BUILT = dict(  # any other value of these fields is refused
 class Linear:
     """(rows, n_in) -> (rows, n_out): x W^T + b, `weight` (n_out, n_in), `bias` (n_out,) or None.
 
-    On a CPU with MKL a single row in float32 goes through slices of the weight's rows, as one
-    batched product of matrices and columns: a product with one row would run on one thread, at a
-    third of the read bandwidth. A column is the view of a row; MKL is slow with any other.
+    On a CPU with MKL a single row in float32, or a few, go through slices of the weight's rows, as
+    one batched product of matrices and columns: a product with one row would run on one thread, at
+    a third of the read bandwidth. A column is the view of a row; MKL is slow with any other.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, operator_class: str):
@@ -48,13 +49,26 @@ class Linear:
             self.biases = None if bias is None else bias.view(n, -1, 1)
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.slices is None or len(x) > 1:
+        if self.slices is None or len(x) > FEW:
             return F.linear(x, self.weight, self.bias)
+        if len(x) > 1:
+            return self.few(x)
         n, _, width = self.slices.shape
         columns = x.as_strided((n, width, 1), (0, 1, width))
         if self.biases is None:
             return torch.bmm(self.slices, columns).view(1, -1)
         return torch.baddbmm(self.biases, self.slices, columns).view(1, -1)
+
+    def few(self, x: Tensor) -> Tensor:
+        """The same for a few rows; not with gradients, which the slices know nothing of."""
+        if torch.is_grad_enabled():
+            return F.linear(x, self.weight, self.bias)
+        columns = x.contiguous().t().expand(len(self.slices), -1, -1)
+        if self.biases is None:
+            y = torch.bmm(self.slices, columns)
+        else:
+            y = torch.baddbmm(self.biases, self.slices, columns)
+        return y.flatten(0, 1).t().contiguous()
 
     def split(self, parts: int) -> list["Linear"]:
         """Equal parts of the outputs, sharing memory with the whole."""
@@ -98,8 +112,9 @@ class Layer:
     def __init__(self, arch: Architecture, random: Weights, fused: bool):
         d, f, width = arch.d_model, arch.d_ff, arch.d_attention
         self.fused, self.heads, self.scale = fused, arch.n_heads, arch.head_dim**-0.5
+        self.kv_heads = arch.n_kv_heads
         self.gelu, self.decodes = GELU[arch.activation], arch.kind == "decoder"
-        self.qkv = random.linear(d, 3 * width, "mha_projections")
+        self.qkv = random.linear(d, width + 2 * arch.d_kv, "mha_projections")
         self.out = random.linear(width, d, "mha_projections")
         self.up = random.linear(d, f, "ffn_projections")
         self.down = random.linear(f, d, "ffn_projections")
@@ -118,16 +133,21 @@ class Layer:
 
     def attention(self, x: Tensor, batch: int, cache=None, context=0, mask=None) -> Tensor:
         """Multi-head attention; with a `cache`, (2, batch, heads, positions, head_dim), causal.
-        The rows are then the last of `context` positions: all of them, or one."""
+        The rows are then the last of `context` positions; `mask` is needed unless they are all
+        of them in fused attention, or one."""
         rows = len(x) // batch
         causal = self.decodes and rows > 1  # one row sees all that is before it
         if self.fused:
+            some = mask if 1 < rows < context else None
+            if self.kv_heads < self.heads:
+                return self.grouped(x, batch, rows, cache, context, some)
             qkv = self.qkv(x).view(batch, rows, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
             q, kv = qkv[0], qkv[1:]
             if cache is not None:
                 cache.narrow(3, context - rows, rows).copy_(kv)
                 kv = cache.narrow(3, 0, context)
-            y = F.scaled_dot_product_attention(q, *kv.unbind(0), is_causal=causal)
+            causal = causal and some is None
+            y = F.scaled_dot_product_attention(q, *kv.unbind(0), some, is_causal=causal)
         else:
             shape = (batch, rows, self.heads, -1)
             q, k, v = (part(x).view(shape).transpose(1, 2) for part in self.q_k_v)
@@ -137,8 +157,25 @@ class Layer:
                 k, v = cache.narrow(3, 0, context).unbind(0)
             scores = torch.matmul(q, k.transpose(2, 3)) * self.scale
             if causal:
-                scores = scores + mask[:rows, :rows]
+                scores = scores + mask[:rows, :context]
             y = torch.matmul(torch.softmax(scores, -1), v)
+        return self.out(y.transpose(1, 2).reshape(len(x), -1))
+
+    def grouped(self, x, batch: int, rows: int, cache: Tensor, context: int, mask) -> Tensor:
+        """Fused attention whose heads share keys and values in groups. In a step, a group's heads
+        are the rows of one head: its keys and values are read once and copied nowhere."""
+        parts = self.qkv(x).view(batch, rows, self.heads + 2 * self.kv_heads, -1).transpose(1, 2)
+        q, kv = parts.split((self.heads, 2 * self.kv_heads), 1)
+        kv = kv.unflatten(1, (2, self.kv_heads)).transpose(0, 1)
+        cache.narrow(3, context - rows, rows).copy_(kv)
+        k, v = cache.narrow(3, 0, context).unbind(0)
+        if rows == 1:
+            q = q.reshape(batch, self.kv_heads, self.heads // self.kv_heads, -1)
+            y = F.scaled_dot_product_attention(q, k, v).reshape(batch, self.heads, 1, -1)
+        else:
+            y = F.scaled_dot_product_attention(
+                q, k, v, mask, is_causal=mask is None, enable_gqa=True
+            )
         return self.out(y.transpose(1, 2).reshape(len(x), -1))
 
 
@@ -154,7 +191,9 @@ class Network:
 
     def __init__(self, arch: Architecture, attention="fused", max_length: int | None = None,
                  dtype=torch.float32, device="cpu", seed=0):  # fmt: skip
-        built = self.built | dict(n_kv_heads=(arch.n_heads,), attention=ATTENTION)
+        grouped = arch.kind == "decoder" and attention == "fused"
+        kv_heads = arch.n_kv_heads if grouped else arch.n_heads
+        built = self.built | dict(n_kv_heads=(kv_heads,), attention=ATTENTION)
         for field, allowed in built.items():
             value = attention if field == "attention" else getattr(arch, field)
             if value not in allowed:
@@ -228,7 +267,7 @@ class Decoder(Network):
         self.words = self.head.weight
         n = self.max_length
         self.cache = self.random.normal(
-            arch.n_layers, 2, batch, arch.n_heads, n, arch.head_dim, std=1
+            arch.n_layers, 2, batch, arch.n_kv_heads, n, arch.head_dim, std=1
         )
         self.layer_caches = self.cache.unbind(0)
         fused = self.layers[0].fused
@@ -241,8 +280,8 @@ class Decoder(Network):
 
     @torch.inference_mode()
     def step(self, token: Tensor, context: int) -> Tensor:
-        """One new token a sequence, (batch, 1) int64 -> logits (batch, 1, vocabulary). It attends
-        to `context` tokens, itself included; the `context` - 1 before it are in the cache."""
+        """New tokens of each sequence, (batch, n) int64, mostly one -> logits (batch, n,
+        vocabulary). They are the last of `context` tokens; those before them are in the cache."""
         return self._run(token, context)
 
     def _run(self, tokens: Tensor, context: int) -> Tensor:
@@ -251,6 +290,9 @@ class Decoder(Network):
             raise InputError(f"{batch} sequences; the cache was built for {self.cache.shape[2]}")
         positions = self.positions[self.check(context) - rows : context]
         x = (F.embedding(tokens, self.words) + positions).view(batch * rows, -1)
+        mask = self.mask
+        if 1 < rows < context:
+            mask = positions.new_full((rows, context), -math.inf).triu(context - rows + 1)
         for layer, cache in zip(self.layers, self.layer_caches, strict=True):
-            x = layer(x, batch, cache, context, self.mask)
+            x = layer(x, batch, cache, context, mask)
         return self.head(self.norm(x)).view(batch, rows, -1)

@@ -22,7 +22,7 @@ METHOD_VERSION = "3"  # of the way of measuring; runs of another version are not
 MOST = 70  # repetitions kept of a visit
 SHORTEST = 1e-4  # seconds; shorter work is repeated within a repetition, as clocks tick at 1e-6
 RESAMPLES = 2000
-KINDS = ("ceiling", "latency", "step", "breakdown", "check")
+KINDS = ("ceiling", "latency", "step", "breakdown", "check", "serving", "quality")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,9 @@ from analysis.predicted.architectures import ARCHITECTURES, Architecture
 MODELS, LENGTHS = ("bert-base", "gpt2"), (128, 512)
 POLICIES = ("none", "attention", "every-2", "layers", "stretch-3")
 SECOND = "second-order"  # no policy: also the Hessian's product with a random vector
-HOW = (*POLICIES, "fused", SECOND)
+AUTOCAST = "autocast"  # no policy either: all kept, with matmuls in bfloat16
+HOW = (*POLICIES, "fused", AUTOCAST, SECOND)
+DTYPES = {AUTOCAST: "bfloat16"}  # of matmuls; float32 else
 # The forward pass with gradients on: what their decorator, inference_mode, wraps.
 HIDDEN, LOGITS = Encoder.__call__.__wrapped__, Decoder.prefill.__wrapped__
 recompute = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
@@ -48,6 +50,9 @@ class Training:
 
     def loss(self, how: str = "none") -> Tensor:
         """The loss of one forward pass, ready for its backward pass."""
+        if how == AUTOCAST:
+            with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+                return self.loss()
         network = self.network
         for layer in self.layers:
             layer.q_k_v = layer.qkv.split(3)  # views of this step, that gradients flow through
@@ -157,7 +162,12 @@ def bytes_of(training: Training) -> dict[str, dict]:
     """Details of each of `HOW`: what is kept, computed again at once, and held as state; on CUDA
     the allocator's peak."""
     found = {
-        how: {"dtype": "float32", "batch": 1, "saved_bytes": kept, "again_bytes": again}
+        how: {
+            "dtype": DTYPES.get(how, "float32"),
+            "batch": 1,
+            "saved_bytes": kept,
+            "again_bytes": again,
+        }
         for how, (kept, again) in training.kept_and_again().items()
     }
     for how in ("none", SECOND):

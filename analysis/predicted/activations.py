@@ -26,6 +26,7 @@ class Kept:
     fused: bool = False  # attention keeps one number a row in place of its probabilities
     dropout: bool = False  # a mask of one byte an element where a Transformer has dropout
     outputs_only: bool = False  # every matmul's output, and nothing else
+    autocast: bool = False  # matmuls in 16 bits beside residuals, statistics and weights in 32
 
 
 UNFUSED = Kept("unfused")
@@ -38,7 +39,10 @@ layer s b h (34 + 5 a s / h) bytes, and here a norm's statistics besides."""
 PUBLISHED = Kept("published", outputs_only=True)
 """The authors' "features": outputs of matmuls in float32. Inferred: it gives all three features of
 their table (77e6, 230e6 and 2e9) to the printed digits."""
-KEPT = {each.name: each for each in (UNFUSED, FUSED, MIXED, PUBLISHED)}
+AUTOCAST = Kept("autocast", element_bytes=2, autocast=True)
+"""What torch's autocast to bfloat16 keeps on a CPU: what a matmul multiplies, in 16 bits, the
+weights among it, and a cast for each matmul that reads the same tensor; residuals in 32 bits."""
+KEPT = {each.name: each for each in (UNFUSED, FUSED, MIXED, PUBLISHED, AUTOCAST)}
 
 
 def layer_tensors(
@@ -71,12 +75,26 @@ def layer_tensors(
             tensors["norm1_input"] = tensors.pop("norm2")
         if kept.dropout:
             tensors |= {"attention_mask": rows * arch.d_model, "ffn_mask": rows * arch.d_model}
+        if kept.autocast:
+            tensors |= _cast(arch, tensors)
     if cross:
         tensors |= {f"cross_{name}": size for name, size in attention.items()}
         if not kept.outputs_only:  # the encoder's output is kept once for all layers: left out
             tensors |= {"cross_norm": 2 * wide, "cross_statistics": 2 * rows * STATISTIC}
             tensors |= {"cross_mask": rows * arch.d_model} if kept.dropout else {}
     return tensors
+
+
+def _cast(arch: Architecture, tensors: dict[str, int]) -> dict[str, int]:
+    """Of a layer's 16-bit `tensors` those that autocast keeps otherwise, and its cast weights."""
+    encodes, d = arch.kind == "encoder", arch.d_model
+    thrice = "input" if encodes else "norm1"  # cast for queries, keys and values each
+    wide = ("norm1_input" if encodes else "input", "norm2_input")
+    changed = {name: 2 * tensors[name] for name in wide} | {thrice: 3 * tensors[thrice]}
+    if not encodes:  # the mask is in 32 bits, and so is what is added to it
+        changed["probabilities"] = 3 * tensors["probabilities"]
+    weights = 2 * (arch.d_attention + arch.d_kv) + (3 if arch.gated_ffn else 2) * arch.d_ff
+    return changed | {"weights": 2 * d * weights}
 
 
 def predicted_tokens(arch: Architecture, length: int, batch: int = 1) -> int:
@@ -88,11 +106,14 @@ def outside_tensors(arch: Architecture, length: int, kept: Kept, batch: int = 1)
     """Bytes of what embeddings and a cross-entropy over the vocabulary keep. An encoder predicts
     the tokens at `predicted_tokens` places with its embedding table; no pooler."""
     rows, e, n = batch * length, kept.element_bytes, predicted_tokens(arch, length, batch)
-    wide, logits = rows * arch.d_model * e, n * arch.vocab_size * e
+    exact = 4 if kept.autocast else e  # bytes of what is no operand of a matmul
+    wide, logits = rows * arch.d_model * exact, n * arch.vocab_size * exact
     if kept.outputs_only:
         return {}
     numbers = {"tokens": rows * INDEX, "targets": n * INDEX, "norm_input": wide}
     numbers |= {"norm_statistics": 2 * rows * STATISTIC, "head_input": n * arch.d_model * e}
+    if kept.autocast:
+        numbers |= {"head_weight": arch.vocab_size * arch.d_model * e}
     if arch.kind == "encoder":
         numbers |= {"places": n * INDEX, "types": rows * INDEX * bool(arch.token_types)}
     return numbers | {"log_probabilities": logits}

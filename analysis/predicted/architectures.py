@@ -236,3 +236,10 @@ ARCHITECTURES = {
     "gpt2-large": GPT2_LARGE,
     "gpt2-xl": GPT2_XL,
 }
+
+# Decoders of bytes, small enough to be trained in minutes, so that they have a quality to lose.
+BYTE_DECODER = Architecture(
+    "byte decoder", "decoder", n_layers=4, d_model=128, n_heads=8, d_ff=512, vocab_size=256,
+    n_positions=256, activation="gelu_tanh", lm_head=True,
+)  # fmt: skip
+BYTE_DRAFT = BYTE_DECODER.replace(name="byte draft", n_layers=1, d_model=64, n_heads=4, d_ff=256)

@@ -1,8 +1,10 @@
-"""Generating with many sequences at once: what a token costs, and the batch that compute asks for.
+"""Generating with less: many sequences at once, weights of fewer bits, fewer cached heads, a draft.
 
 Work that is spread over several accelerators is taken to be spread evenly, and links to cost
 nothing: an accelerator's ridge point then is that of all together.
 """
+
+from collections.abc import Sequence
 
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
@@ -45,3 +47,59 @@ def memory_bytes(arch: Architecture, context: int, convention: Convention, batch
     """Bytes of all weights, and of the cache of `batch` sequences of `context` tokens."""
     cache = batch * arch.cached(context) * convention.kv_bytes
     return arch.n_parameters * convention.weight_bytes + cache
+
+
+def projections(arch: Architecture) -> list[tuple[int, int, int]]:
+    """Every weight matrix that a token is multiplied by: (how many, outputs, inputs), for a plain
+    feed-forward network; the LM head included."""
+    d, layers = arch.d_model, arch.n_layers
+    found = [
+        (layers, arch.d_attention + 2 * arch.d_kv, d),
+        (layers, d, arch.d_attention),
+        (layers, arch.d_ff, d),
+        (layers, d, arch.d_ff),
+    ]
+    return found + [(1, arch.vocab_size, d)] * arch.lm_head
+
+
+def projection_bytes(
+    arch: Architecture, bits: float = 32, group: int | None = None, scale_bytes: int = 0
+) -> float:
+    """Bytes of these weights at `bits` a number, with `scale_bytes` for each `group` of inputs;
+    None: for each row."""
+    return sum(
+        times
+        * (outputs * inputs * bits / 8 + outputs * (inputs // (group or inputs)) * scale_bytes)
+        for times, outputs, inputs in projections(arch)
+    )
+
+
+def step_bytes(arch: Architecture, context: int, weights: float, batch: int = 1, kv_bytes=4):
+    """Bytes that a step reads at least: `weights` bytes of projections, and the caches."""
+    return weights + batch * arch.cached(context) * kv_bytes
+
+
+def knee(batches: Sequence[int], seconds: Sequence[float]) -> float:
+    """The batch at which the line of the two largest batches, through nothing, would take as long
+    as a step of one sequence: what a sequence adds at most, against what all of them share.
+
+    Steps that wait for whatever takes longer, memory or compute, have it where they change from
+    the one to the other. Raises InputError without three batches from 1 on."""
+    if len(batches) < 3 or batches[0] != 1 or len(batches) != len(seconds):
+        raise InputError("a knee needs steps of one sequence and of two larger batches")
+    added = (seconds[-1] - seconds[-2]) / (batches[-1] - batches[-2])
+    return seconds[0] / added
+
+
+def expected_tokens(acceptance: float, drafted: int) -> float:
+    """Tokens that a check of `drafted` tokens yields on average, its own included, when each is
+    accepted with probability `acceptance` (Leviathan et al. 2023, equation 1)."""
+    if not 0 <= acceptance <= 1 or drafted < 0:
+        raise InputError(f"acceptance {acceptance} of {drafted} drafted tokens; it is from 0 to 1")
+    return sum(acceptance**n for n in range(drafted + 1))
+
+
+def draft_speed_up(acceptance: float, drafted: int, draft: float, check: float = 1) -> float:
+    """How many times faster a draft makes greedy decoding: `draft` and `check` are the times of a
+    step of the draft and of a check, over that of a step (theorem 3.8 there has `check` = 1)."""
+    return expected_tokens(acceptance, drafted) / (drafted * draft + check)

@@ -141,6 +141,45 @@ def test_steps_go_on_from_a_prefill():
         close(torch.cat(steps, 1), whole)
 
 
+@pytest.mark.parametrize("kv_heads", [4, 2, 1])
+@pytest.mark.parametrize("attention", ATTENTION)
+def test_several_tokens_go_on_as_one_by_one(attention, kv_heads):
+    arch = GPT2.replace(**SMALL, n_kv_heads=kv_heads)
+    if kv_heads < 4 and attention == "unfused":
+        return
+    ids = tokens(arch, 2, 12)
+    ours = Decoder(arch, attention, batch=2, max_length=12)
+    whole = ours.prefill(ids)
+    ours.cache.normal_()
+    ours.prefill(ids[:, :4])
+    rest = [ours.step(ids[:, 4:9], 9), ours.step(ids[:, 9:10], 10), ours.step(ids[:, 10:], 12)]
+    close(torch.cat(rest, 1), whole[:, 4:])
+
+
+def test_heads_that_share_keys_equal_heads_whose_keys_are_equal():
+    """The keys and values of each group, written out for each of its heads."""
+    arch = GPT2.replace(**SMALL, n_kv_heads=2)
+    few, many = Decoder(arch, max_length=12), Decoder(GPT2.replace(**SMALL), max_length=12)
+    for name in ("words", "positions"):
+        getattr(many, name).copy_(getattr(few, name))
+    for mine, full in zip(few.linears(), many.linears(), strict=True):
+        if mine.weight.shape == full.weight.shape:
+            copy(mine, full.weight, full.bias)
+            continue
+        for own, other in ((mine.weight, full.weight), (mine.bias, full.bias)):
+            q, kv = own.split((48, 48))
+            kv = kv.unflatten(0, (2, 2, 12)).repeat_interleave(2, 1).flatten(0, 2)
+            other.copy_(torch.cat((q, kv)))
+    for mine, full in zip(few.layers, many.layers, strict=True):
+        for name in ("norm1", "norm2"):
+            setattr(full, name, getattr(mine, name))
+    many.norm = few.norm
+    ids = tokens(arch, 1, 12)
+    close(few.prefill(ids), many.prefill(ids))
+    close(few.step(ids[:, -1:], 12), many.step(ids[:, -1:], 12))
+    assert 2 * few.cache.numel() == many.cache.numel()
+
+
 def test_a_step_reads_the_filled_part_of_the_cache_only():
     arch = GPT2.replace(**SMALL)
     ours = Decoder(arch, max_length=16)
@@ -149,13 +188,14 @@ def test_a_step_reads_the_filled_part_of_the_cache_only():
     assert torch.equal(ours.step(tokens(arch, 1, 1), 5), before)
 
 
-def test_a_single_row_gives_the_same_whether_or_not_the_weights_are_sliced():
+@pytest.mark.parametrize("batch", [1, 2, 8, 9])
+def test_rows_give_the_same_whether_or_not_the_weights_are_sliced(batch):
     arch = GPT2.replace(**SMALL)
-    sliced, plain = Decoder(arch, max_length=8), Decoder(arch, max_length=8)
+    sliced, plain = (Decoder(arch, max_length=8, batch=batch) for _ in range(2))
     for linear in plain.linears():
         linear.slices = None
     assert torch.equal(sliced.cache, plain.cache)
-    close(sliced.step(tokens(arch, 1, 1), 8), plain.step(tokens(arch, 1, 1), 8))
+    close(sliced.step(tokens(arch, batch, 1), 8), plain.step(tokens(arch, batch, 1), 8))
 
 
 def test_a_seed_fixes_the_weights_and_none_is_zero():
@@ -192,7 +232,7 @@ def test_low_precision_is_close_to_float32():
     "network, arch, field",
     [
         (Decoder, GPT2.replace(gated_ffn=True), "gated_ffn"),
-        (Decoder, GPT2.replace(n_kv_heads=4), "n_kv_heads"),
+        (Encoder, BERT_BASE.replace(n_kv_heads=4), "n_kv_heads"),
         (Decoder, GPT2.replace(norm="rmsnorm"), "norm"),
         (Decoder, GPT2.replace(positions="rotary"), "positions"),
         (Decoder, GPT2.replace(activation="silu"), "activation"),

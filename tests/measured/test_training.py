@@ -9,7 +9,7 @@ from analysis.measured.driver import run_tasks
 from analysis.measured.runs import Machine, Run
 from analysis.measured.timing import BUDGETS, Budget
 from analysis.measured.training import HOW, POLICIES, SECOND, Training, training_tasks
-from analysis.predicted.activations import FUSED, UNFUSED, activations
+from analysis.predicted.activations import AUTOCAST, FUSED, UNFUSED, activations
 from analysis.predicted.architectures import BERT_BASE, GPT2
 from analysis.predicted.footprint import model_state
 
@@ -27,7 +27,8 @@ def test_autograd_keeps_what_is_predicted(arch, batch):
         if how == SECOND:
             assert kept > 2 * activations(arch, 24, batch=batch).kept
             continue
-        convention, policy = (FUSED, "none") if how == "fused" else (UNFUSED, how)
+        convention = {"fused": FUSED, "autocast": AUTOCAST}.get(how, UNFUSED)
+        policy = how if convention is UNFUSED else "none"
         expected = activations(arch, 24, convention, policy, batch)
         assert kept == pytest.approx(expected.kept, abs=100), how
         assert again == pytest.approx(expected.again, abs=100), how
@@ -49,6 +50,14 @@ def test_gradients_do_not_depend_on_what_is_computed_again(arch):
     for how in (*POLICIES[1:], "every-3", "stretch-9", "fused"):
         for one, other in zip(plain, ours.gradients(how), strict=True):
             assert (one - other).abs().max() <= 1e-5 * one.abs().max(), how
+
+
+@pytest.mark.parametrize("arch", [BERT, GPT], ids=["BERT", "GPT"])
+def test_gradients_under_autocast_are_near_and_in_float32(arch):
+    ours = Training(arch, 24)
+    for one, other in zip(ours.gradients(), ours.gradients("autocast"), strict=True):
+        assert other.dtype == torch.float32 and not torch.equal(one, other)
+        assert (one - other).norm() <= 0.05 * one.norm()
 
 
 @pytest.mark.parametrize("arch", [BERT, GPT], ids=["BERT", "GPT"])

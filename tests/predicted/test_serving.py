@@ -3,9 +3,20 @@
 import pytest
 
 from analysis.errors import InputError
-from analysis.predicted.architectures import GPT2_XL
+from analysis.predicted.architectures import GPT2, GPT2_XL
 from analysis.predicted.operations import FUSED
-from analysis.predicted.serving import batch_to_reach, intensity, memory_bytes, token_cost
+from analysis.predicted.roofline import Ceilings, compulsory_bytes
+from analysis.predicted.serving import (
+    batch_to_reach,
+    draft_speed_up,
+    expected_tokens,
+    intensity,
+    knee,
+    memory_bytes,
+    projection_bytes,
+    step_bytes,
+    token_cost,
+)
 from analysis.predicted.transformer import decoder_step
 
 HALF = FUSED.with_bytes(2)
@@ -53,3 +64,45 @@ def test_memory_is_weights_and_caches():
 def test_a_ridge_point_is_positive(ridge):
     with pytest.raises(InputError, match="ridge point"):
         batch_to_reach(GPT2_XL, ridge, 10, HALF)
+
+
+def test_projections_are_the_weights_of_a_step_but_for_biases_and_norms():
+    whole = compulsory_bytes(GPT2, 512)
+    ours = step_bytes(GPT2, 512, projection_bytes(GPT2))
+    assert ours == pytest.approx(whole, rel=1e-3) and ours < whole
+
+
+def test_fewer_bits_and_their_scales():
+    whole = projection_bytes(GPT2, 32)
+    assert whole / projection_bytes(GPT2, 4) == 8
+    assert whole / projection_bytes(GPT2, 4, 64, 4) == pytest.approx(32 / 4.5)
+    rows = 12 * (2304 + 768 + 3072 + 768) + 50257
+    assert projection_bytes(GPT2, 8, None, 2) - projection_bytes(GPT2, 8) == 2 * rows
+
+
+def test_fewer_heads_cache_less():
+    few = GPT2.replace(n_kv_heads=4)
+    caches = [step_bytes(arch, 100, 0, batch=3) for arch in (GPT2, few)]
+    assert caches == [3 * 12 * 2 * 768 * 100 * 4, 3 * 12 * 2 * 256 * 100 * 4]
+    assert projection_bytes(few) == projection_bytes(GPT2) - 12 * 2 * 512 * 768 * 4
+
+
+def test_a_knee_is_where_compute_takes_over():
+    roof = Ceilings(1e10, 1e11)
+    batches = [1, 2, 4, 8, 16, 32, 64]
+    seconds = [float(roof.lower_bound(2e8 * n, 4e8)) for n in batches]
+    assert knee(batches, seconds) == pytest.approx(0.04 / 2e-3)  # intensity 20 / 2 = the ridge
+    with pytest.raises(InputError, match="one sequence"):
+        knee([2, 4, 8], [1, 2, 3])
+
+
+def test_a_draft_by_hand():
+    """Of two drafted tokens both, one or none is accepted: 3, 2 or 1 tokens."""
+    a = 0.7
+    by_hand = a * a * 3 + a * (1 - a) * 2 + (1 - a) * 1
+    assert expected_tokens(a, 2) == pytest.approx(by_hand)
+    assert (expected_tokens(1, 4), expected_tokens(0, 4), expected_tokens(0.5, 0)) == (5, 1, 1)
+    assert draft_speed_up(a, 2, 0.1) == pytest.approx(by_hand / 1.2)
+    assert draft_speed_up(1, 3, 0, check=2) == 2
+    with pytest.raises(InputError, match="from 0 to 1"):
+        expected_tokens(1.1, 2)

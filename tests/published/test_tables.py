@@ -22,13 +22,14 @@ ROWS = {
     "training_memory": 72,  # 8 models: 4 parts in the table, 5 in the figure
     "counts_by_length": 72,  # 3 models, 4 quantities, 6 lengths
     "operator_breakdown": 90,  # 2 models, 3 lengths, 5 classes, 3 quantities
-    "claims": 36,
+    "claims": 42,
     "like_with_like": 15,
     "accelerators": 336,
     "memory_generations": 93,
     "interconnects": 141,
     "models": 339,
     "architectures": 37,
+    "byte_losses": 120,  # 3 seeds, 2 data types, 20 means of 10 steps
 }
 
 

@@ -19,6 +19,13 @@ from analysis.compared.figures.machine import (
     roofline,
 )
 from analysis.compared.figures.overview import claims, rooflines
+from analysis.compared.figures.quality import (
+    loss_curves,
+    quality_by_bits,
+    quality_by_sparsity,
+    speed_by_sparsity,
+)
+from analysis.compared.figures.serving import gain_of_fusing, speed_by_format, tokens_by_batch
 from analysis.compared.figures.trades import traded
 from analysis.compared.figures.training import memory_against_time
 from analysis.compared.figures.trends import (
@@ -37,6 +44,7 @@ __all__ = [
     "claims",
     "counts_by_length",
     "foretold",
+    "gain_of_fusing",
     "gap",
     "growth_choices",
     "growth_sensitivity",
@@ -46,8 +54,11 @@ __all__ = [
     "largest_served",
     "latency_breakdown",
     "machine_among",
+    "loss_curves",
     "memory_against_time",
     "predicted_against_measured",
+    "quality_by_bits",
+    "quality_by_sparsity",
     "rates_then_and_now",
     "refits",
     "relative_latency",
@@ -55,6 +66,9 @@ __all__ = [
     "roofline",
     "rooflines",
     "scaling_disparity",
+    "speed_by_format",
+    "speed_by_sparsity",
+    "tokens_by_batch",
     "traded",
     "training_memory",
 ]

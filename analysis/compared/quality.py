@@ -1,0 +1,146 @@
+"""Quality in a run: bits per byte after each remedy, and what pruning does to a step's time."""
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+
+from analysis.compared.serving import detail, paired
+from analysis.measured.byte_model import STRUCTURED, UNSTRUCTURED
+from analysis.measured.pruned import BLOCK, CONTEXT
+from analysis.measured.quality import GROUP, MODEL
+from analysis.measured.runs import Run
+from analysis.predicted.architectures import GPT2, Architecture
+from analysis.predicted.operations import FUSED
+from analysis.predicted.pruning import layer_weights, pruned, sparse_bytes
+from analysis.predicted.serving import projection_bytes
+from analysis.predicted.transformer import decoder_step
+
+SCORED = "bits_per_byte low high difference difference_low difference_high".split()
+FAMILIES = {  # what is before the number in a remedy's name -> in words
+    "int-row": "a scale for each row",
+    "int-group": f"a scale for {GROUP} inputs",
+    "structured": "heads and neurons",
+    "unstructured": "single weights",
+}
+
+
+def scores(run: Run) -> pd.DataFrame:
+    """Return the quality that remedies leave, one a row.
+
+    Columns: remedy, family (`FAMILIES` or ""), amount (bits, or per cent pruned), bits_per_byte,
+    low, high, difference, difference_low, difference_high, weight_bytes.
+    """
+    rows = []
+    for point in run.points:
+        match point.key.split("/"):
+            case ["quality", model, remedy] if model == MODEL:
+                found = [_number(point.details.get(name)) for name in SCORED]
+                if not np.isfinite(found).all() or found[0] <= 0:
+                    continue
+                family, amount = _parts(remedy)
+                rows.append((remedy, family, amount, *found, detail(point, "weight_bytes")))
+    return pd.DataFrame(rows, columns=["remedy", "family", "amount", *SCORED, "weight_bytes"])
+
+
+def _number(value) -> float:
+    """A detail that may be below zero; NaN for what is no number."""
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _parts(remedy: str) -> tuple[str, int]:
+    """int4-row -> ("int-row", 4), structured-30 -> ("structured", 30); others have no family."""
+    if match := re.fullmatch(r"int([0-9]{1,2})-(row|group)", remedy):
+        return f"int-{match[2]}", int(match[1])
+    if match := re.fullmatch(r"(structured|unstructured)-([0-9]{1,2})", remedy):
+        return match[1], int(match[2])
+    return "", 0
+
+
+def score(run: Run, remedy: str) -> pd.Series | None:
+    """Return the row of `scores` of one remedy; None without it."""
+    rows = scores(run).query("remedy == @remedy")
+    return None if rows.empty else rows.iloc[0]
+
+
+def more_bits(run: Run, remedy: str) -> tuple[float, float, float] | None:
+    """Return the bits per byte after a remedy over those before it, and the interval of the pairs;
+    None without them."""
+    row = score(run, remedy)
+    if row is None:
+        return None
+    before = row["bits_per_byte"] - row["difference"]
+    return tuple(1 + row[name] / before for name in SCORED[3:])
+
+
+def tuned(family: str) -> str:
+    """Return the remedy of the paper's claim: pruned so far, and trained some more."""
+    share = {"structured": STRUCTURED, "unstructured": UNSTRUCTURED}[family]
+    return f"tuned-{family}-{share}"
+
+
+def tuned_scores(run: Run) -> pd.DataFrame:
+    """Return the rows of `scores` of these two, with their family and share."""
+    rows = scores(run).set_index("remedy")
+    names = {tuned(family): family for family in ("structured", "unstructured")}
+    rows = rows.loc[[name for name in names if name in rows.index]].reset_index()
+    shares = [int(name.rpartition("-")[2]) for name in rows["remedy"]]
+    return rows.assign(family=rows["remedy"].map(names), amount=shares)
+
+
+def int4_factor(arch: Architecture = GPT2) -> float:
+    """Return how many times smaller a model is with its projections in 4 bits, in groups of
+    `GROUP` with scales of two bytes, and the rest in float32."""
+    whole, projections = 4 * arch.n_parameters, projection_bytes(arch)
+    return whole / (whole - projections + projection_bytes(arch, 4, GROUP, 2))
+
+
+def int4_measured(run: Run) -> float | None:
+    """Return the same of the trained decoder, of the bytes that it has."""
+    whole, small = (score(run, name) for name in ("none", "int4-group"))
+    if whole is None or small is None:
+        return None
+    return float(whole["weight_bytes"] / small["weight_bytes"])
+
+
+def steps(run: Run) -> pd.DataFrame:
+    """Return the steps of a pruned model of GPT-2's size.
+
+    Columns: kind (structured, zeros: dense matrices with zeros, csr: sparse rows), share (per
+    cent), layer_bytes (of the layers' matrices), median (s), gain, low, high (times as fast as the
+    whole model, timed in turn), predicted (gain, by the bytes of a step).
+    """
+    rows, whole = [], decoder_step(GPT2, CONTEXT, FUSED)["total"].bytes
+    for point in run.points:
+        match = re.fullmatch(
+            rf"prune/gpt2/{CONTEXT}/(structured|zeros|csr)-([0-9]{{1,2}})", point.key
+        )
+        if not match:
+            continue
+        kind, share = match[1], int(match[2])
+        base = "structured" if kind == "structured" else "zeros"
+        faster = paired(run, point.key, f"prune/gpt2/{CONTEXT}/{base}-0")
+        if faster is None:
+            continue
+        layers, moved = 4 * layer_weights(GPT2)[0], whole
+        if kind == "structured":
+            arch = pruned(GPT2, share / 100, BLOCK)
+            layers = 4 * layer_weights(arch)[0]
+            moved = decoder_step(arch, CONTEXT, FUSED)["total"].bytes
+        elif kind == "csr":
+            sparse = sparse_bytes(GPT2, share / 100)
+            layers, moved = sparse, whole - layers + sparse
+        ends = (faster.median, *faster.interval)
+        rows.append((kind, share, layers, point.sample.median, *ends, whole / moved))
+    columns = "kind share layer_bytes median gain low high predicted".split()
+    return pd.DataFrame(rows, columns=columns).sort_values(["kind", "share"], ignore_index=True)
+
+
+def wins_from(run: Run, kind: str = "csr") -> int | None:
+    """Return the least share (per cent) from which on a kind is faster than the whole model,
+    intervals and all; None if none is."""
+    rows = steps(run).query("kind == @kind")
+    faster = [row.low > 1 for row in rows.itertuples()]
+    n = next((i for i in range(len(faster)) if all(faster[i:])), None)
+    return None if n is None else int(rows["share"].iloc[n])

@@ -1,0 +1,148 @@
+"""Byte-level decoders that were trained (`analysis.measured.byte_training`): their checkpoints, and
+their quality, in bits per byte of modules that they have not seen.
+
+A checkpoint is one safetensors file of `data/models`; it may come from elsewhere, so its size, the
+names, shapes and types of its tensors and their numbers are checked before it is used.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from analysis.errors import InputError
+from analysis.measured.byte_text import held_out
+from analysis.measured.networks import Decoder
+from analysis.measured.runs import ROOT
+from analysis.predicted.architectures import BYTE_DECODER, BYTE_DRAFT, Architecture
+from analysis.predicted.pruning import pruned
+
+MODELS = ROOT / "data" / "models"
+TRAINED = {"byte-decoder": BYTE_DECODER, "byte-draft": BYTE_DRAFT}  # checkpoint -> architecture
+STRUCTURED, UNSTRUCTURED = 30, 80  # per cent that the paper says can be pruned
+TUNED = {  # the decoder trained some more, once pruned or, to compare with, whole
+    "byte-tuned": BYTE_DECODER,
+    f"byte-tuned-structured-{STRUCTURED}": pruned(BYTE_DECODER, STRUCTURED / 100),
+    f"byte-tuned-unstructured-{UNSTRUCTURED}": BYTE_DECODER,
+}
+MOST_BYTES = 10**7
+TYPES = (torch.float32, torch.float16)
+BATCH = 24  # windows scored at once: three modules
+RESAMPLES = 2000
+
+
+def tensors(network: Decoder) -> dict[str, Tensor]:
+    """Every tensor that training changes, once, by its name in a checkpoint."""
+    found = {"words": network.words, "positions": network.positions}
+    norms = {"norm": network.norm}
+    for i, layer in enumerate(network.layers):
+        norms |= {f"layers.{i}.{name}": getattr(layer, name) for name in ("norm1", "norm2")}
+        for name in ("qkv", "out", "up", "down"):
+            linear = getattr(layer, name)
+            found |= {f"layers.{i}.{name}.weight": linear.weight}
+            found |= {f"layers.{i}.{name}.bias": linear.bias}
+    for name, norm in norms.items():
+        found |= {f"{name}.gain": norm.gain, f"{name}.bias": norm.bias}
+    return found
+
+
+def save(network: Decoder, path: Path, about: dict[str, str], dtype=torch.float32) -> None:
+    """Write a checkpoint, with texts `about` how it was trained."""
+    stored = {name: each.detach().to(dtype) for name, each in tensors(network).items()}
+    try:
+        # One text: of several the file would keep no order, and differ from itself.
+        save_file(stored, path, {"about": json.dumps(about, sort_keys=True)})
+        path.chmod(0o644)  # it is made for its owner alone
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be written: {error}") from None
+
+
+def load(name: str = "byte-decoder", batch: int = 1, folder: Path = MODELS, **options) -> Decoder:
+    """The decoder of a checkpoint, for `batch` sequences at once; `options` as of `Decoder`.
+
+    Raises InputError, in one line, for a checkpoint that is missing, cut or of another shape.
+    """
+    return restore(folder / f"{name}.safetensors", (TRAINED | TUNED)[name], batch, **options)
+
+
+def restore(path: Path, arch: Architecture, batch: int = 1, **options) -> Decoder:
+    """As `load`, of any file and architecture."""
+    network = Decoder(arch, batch=batch, **options)
+    _, stored = read(path)
+    wanted = tensors(network)
+    if odd := sorted(wanted.keys() ^ stored.keys()):
+        raise InputError(f"{path}: not a checkpoint of the {arch.name}: {odd[0][:60]} is not both")
+    for key, tensor in wanted.items():
+        each = stored[key]
+        if each.shape != tensor.shape or each.dtype not in TYPES:
+            shape, there = tuple(tensor.shape), (tuple(each.shape), each.dtype)
+            raise InputError(f"{path}: {key} is {there[0]} {there[1]}, and not {shape} of floats")
+        if not each.isfinite().all():
+            raise InputError(f"{path}: {key} has numbers that are not finite")
+        tensor.copy_(each)
+    return network
+
+
+def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """What a checkpoint says of itself, and its tensors."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path}: a checkpoint of more than {MOST_BYTES} bytes")
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
+            return about, {key: file.get_tensor(key) for key in file.keys()}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a whole checkpoint: {error}") from None
+
+
+@dataclass(frozen=True)
+class Score:
+    """Bits per byte, module by module; a module is what chance is in."""
+
+    modules: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.modules))
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """95 %, by resampling the modules; the same at each call."""
+        return _bootstrap(self.modules)
+
+    def less(self, other: "Score") -> tuple[float, float, float]:
+        """The difference from `other`, module by module, and its interval."""
+        each = np.subtract(self.modules, other.modules)
+        return float(each.mean()), *_bootstrap(each)
+
+
+def _bootstrap(values: Iterable[float]) -> tuple[float, float]:
+    values = np.asarray(values)
+    drawn = np.random.default_rng(0).choice(values, (RESAMPLES, len(values))).mean(axis=1)
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    return float(low), float(high)
+
+
+@torch.inference_mode()
+def score(network: Decoder, windows: Tensor | None = None) -> Score:
+    """Bits per byte of `windows` (modules, windows, bytes), by default the held-out ones.
+    The network's batch must be `BATCH`, or divide the windows."""
+    windows = held_out() if windows is None else windows
+    flat, batch = windows.flatten(0, 1).to(network.words.device), network.cache.shape[2]
+    bits = []
+    for part in flat.split(batch):
+        logits = network.prefill(part[:, :-1]).float()
+        nats = F.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten(), reduction="none")
+        bits.append(nats.view(len(part), -1).mean(1) / np.log(2))
+    each = torch.cat(bits).view(windows.shape[:2]).mean(1, dtype=torch.float64)
+    return Score(tuple(each.tolist()))

@@ -1,0 +1,108 @@
+"""Rounded weights, and each kernel against the weight that its integers stand for."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.errors import InputError
+from analysis.measured.networks import Decoder
+from analysis.measured.quantised import Packed, bfloat16, quantise, quantised, with_projections
+from analysis.predicted.architectures import GPT2
+
+SMALL = GPT2.replace(n_layers=2, d_model=64, n_heads=4, d_ff=128, vocab_size=101, n_positions=16)
+
+
+def weight(n_out=48, n_in=64, seed=0):
+    return torch.randn(n_out, n_in, generator=torch.Generator().manual_seed(seed))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 16), st.sampled_from([None, 1, 8, 32, 64]), st.integers(0, 99))
+def test_no_weight_is_off_by_more_than_half_a_step(bits, group, seed):
+    w = weight(4, seed=seed)
+    found = quantise(w, bits, group)
+    grouped = w.unflatten(1, (-1, group or 64))
+    step = grouped.abs().amax(2, keepdim=True) / (2 ** (bits - 1) - 1)
+    off = (found.dequantised().view_as(grouped) - grouped).abs()
+    assert (off <= 0.51 * step + 1e-6).all()
+    assert found.group == (group or 64)
+    assert found.codes.abs().max() <= 2 ** (bits - 1) - 1
+
+
+def test_zeros_stay_zeros_and_bytes_are_those_of_the_bits():
+    assert not quantise(torch.zeros(2, 8), 4).dequantised().any()
+    assert quantise(weight(), 8).nbytes == 48 * 64 + 2 * 48
+    assert quantise(weight(), 4, 32).nbytes == 48 * 64 / 2 + 2 * 2 * 48
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("n_out", [48, 101])  # neither is a multiple of a kernel's block
+@pytest.mark.parametrize(
+    ("bits", "group", "how", "within"),
+    [(8, None, "", 0.01), (8, None, "planes", 0.01), (8, None, "dynamic", 0.03),
+     (4, 32, "", 0.01), (4, 64, "", 0.01), (6, 32, "", 1e-5), (4, None, "", 0.01)],
+)  # fmt: skip
+def test_a_kernel_multiplies_by_what_its_integers_stand_for(bits, group, how, within, n_out, rows):
+    found = quantise(weight(n_out), bits, group)
+    bias, x = torch.randn(n_out), weight(rows, seed=1)
+    linear = found.linear(bias, "other", how)
+    expected = x @ found.dequantised().T + bias
+    ours = linear(x)
+    assert ours.dtype == x.dtype and ours.shape == expected.shape
+    assert (ours - expected).norm() <= within * expected.norm()
+    assert isinstance(linear, Packed) == (bits in (4, 8))
+
+
+def test_bytes_of_a_packed_weight():
+    """Scales of two bytes; in groups also a zero point, and outputs filled up to a block."""
+    sizes = [quantise(weight(), *how).linear(None, "other").nbytes for how in ((8,), (4, 64))]
+    assert sizes == [48 * 64 + 2 * 48, 64 * 64 // 2 + 4 * 64]
+
+
+def test_a_network_quantised_at_16_bits_equals_the_original():
+    ours = Decoder(SMALL, max_length=8)
+    ids = torch.arange(8).view(1, 8)
+    whole, cache = ours.prefill(ids), ours.cache.clone()
+    same = quantised(ours, 16)
+    assert same.cache.data_ptr() == ours.cache.data_ptr() and same.layers[0] is not ours.layers[0]
+    assert (same.prefill(ids) - whole).abs().max() <= 1e-4 * whole.abs().max()
+    assert (same.cache - cache).abs().max() <= 1e-4 * cache.abs().max()
+    assert torch.equal(ours.prefill(ids), whole)  # which is left as it was
+
+
+def test_fewer_bits_are_further_off():
+    ours = Decoder(SMALL, max_length=8)
+    ids = torch.arange(8).view(1, 8)
+    whole = ours.prefill(ids)
+    formats = [with_projections(ours, bfloat16)]
+    formats += [quantised(ours, 8), quantised(ours, 8, how="dynamic"), quantised(ours, 4, 32)]
+    off = [float((each.prefill(ids) - whole).norm() / whole.norm()) for each in formats]
+    assert 0 < off[0] < off[1] < off[2] < off[3] < 0.3
+    steps = [each.step(ids[:, :1], 8) for each in (ours, formats[1])]
+    assert 0 < (steps[0] - steps[1]).norm() < 0.05 * steps[0].norm()
+
+
+@pytest.mark.parametrize(
+    ("how", "text"), [((1,), "1 bits"), ((17,), "17 bits"), ((4, 48), "48 do not divide 64")]
+)
+def test_what_cannot_be_is_one_line(how, text):
+    with pytest.raises(InputError, match=text):
+        quantise(weight(), *how)
+
+
+def test_two_planes_are_the_same_integers():
+    found, x = quantise(weight(), 8), torch.eye(64)
+    sizes = [found.linear(None, "other", how).nbytes for how in ("", "planes")]
+    whole, halves = (found.linear(None, "other", how)(x) for how in ("", "planes"))
+    assert (whole - halves).abs().max() <= 2**-8 * whole.abs().max()
+    assert sizes[1] == 64 * 64 + 4 * 2 * 64  # outputs filled up to a block; scale and zero, twice
+    with pytest.raises(InputError, match="divides 48"):
+        quantise(weight(n_in=48), 8).linear(None, "other", "planes")
+
+
+def test_unfused_attention_and_devices_without_a_kernel_are_refused():
+    with pytest.raises(InputError, match="fused"):
+        quantised(Decoder(SMALL, "unfused", max_length=8), 8)
+    with pytest.raises(InputError, match="8-bit kernel for meta"):
+        quantise(torch.empty(64, 64, device="meta"), 8).linear(None, "other")

@@ -1,0 +1,59 @@
+"""A draft changes how tokens are found, never which."""
+
+import pytest
+import torch
+
+from analysis.errors import InputError
+from analysis.measured.networks import Decoder
+from analysis.measured.speculative import greedy, speculate
+from analysis.predicted.architectures import GPT2
+
+ARCH = GPT2.replace(n_layers=2, d_model=48, n_heads=4, d_ff=96, vocab_size=17, n_positions=64)
+
+
+def decoder(seed=0, noise=0.0):
+    """Weights large enough that greedy tokens vary; `noise` makes another model near it."""
+    made = Decoder(ARCH, max_length=64, dtype=torch.float64, seed=seed)
+    others = torch.Generator().manual_seed(9)
+    for linear in made.linears():
+        linear.weight.mul_(8)
+        linear.weight.add_(
+            torch.empty_like(linear.weight).normal_(0, 1, generator=others), alpha=noise
+        )
+    return made
+
+
+def prompt(seed, n=5):
+    return torch.randint(17, (1, n), generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("drafted", [1, 2, 3, 7])
+@pytest.mark.parametrize("draft", [dict(), dict(noise=0.02), dict(seed=3)])
+def test_output_is_that_of_greedy_decoding_whatever_the_draft(draft, drafted):
+    ours, other = decoder(), decoder(**draft)
+    for seed in range(3):
+        expected = greedy(decoder(), prompt(seed), 40)
+        found = speculate(ours, other, prompt(seed), 40, drafted)
+        assert found.tokens == expected
+        assert found.accepted <= found.examined <= drafted * found.checks
+        # The first token comes with the prompt; each check adds those accepted and one more.
+        assert 40 <= 1 + found.accepted + found.checks <= 40 + 1 + drafted
+    assert len(set(expected)) > 3
+
+
+def test_a_draft_that_is_the_model_itself_is_always_right():
+    found = speculate(decoder(), decoder(), prompt(0), 41, 4)
+    assert found.accepted == found.examined == 32 and found.checks == 8
+
+
+def test_a_better_draft_is_accepted_more_often():
+    shares = []
+    for draft in (dict(seed=3), dict(noise=0.02), dict()):
+        found = speculate(decoder(), decoder(**draft), prompt(1), 40, 3)
+        shares.append(found.accepted / found.examined)
+    assert shares[0] < shares[1] < shares[2] == 1
+
+
+def test_a_draft_of_nothing_is_refused():
+    with pytest.raises(InputError, match="0 drafted"):
+        speculate(decoder(), decoder(), prompt(0), 4, 0)
