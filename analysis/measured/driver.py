@@ -82,6 +82,9 @@ def all_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], li
     made of; last what takes longest."""
     from analysis.measured.ceilings import SHORT, ceiling_tasks
     from analysis.measured.profile import profile_tasks
+    from analysis.measured.pruned import pruning_tasks
+    from analysis.measured.quality import quality_tasks
+    from analysis.measured.serving import serving_tasks
     from analysis.measured.training import LENGTHS, training_tasks
 
     main, short, long = ceiling_tasks(device, budget, threads)
@@ -90,7 +93,11 @@ def all_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], li
         waits = length_in(task.key) > SHORT or task.kind == "check"
         (late if waits else early).append(task)
     brief, lengthy = (training_tasks(device, budget, threads, n) for n in LENGTHS)
-    return main + early + short + late + long, brief + lengthy
+    serving, quality, pruning = (
+        tasks(device, budget, threads) for tasks in (serving_tasks, quality_tasks, pruning_tasks)
+    )
+    remedies = brief + serving + quality + pruning + lengthy
+    return main + early + short + late + long, remedies
 
 
 def length_in(key: str) -> int:
