@@ -167,7 +167,7 @@ def read_config(path: Path):
     type=click.Choice(["smoke", "quick", "full"]),
     default="quick",
     show_default=True,
-    help="What it may cost: 1, 6 or 45 minutes.",
+    help="What it may cost: 1, 12 or 90 minutes.",
 )
 @click.option(
     "--device",
