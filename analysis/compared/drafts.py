@@ -111,8 +111,8 @@ def byte_draft_table(run: Run, name: str) -> Table:
     )
     caption = (
         "The byte-level decoder with its draft, greedy, from prompts of held-out modules: drafted "
-        "tokens that were accepted of those looked at, tokens a check yields, and speed over decoding "
-        "without a draft, predicted from the times of steps and checks and measured."
+        "tokens that were accepted of those looked at, tokens a check yields, and speed over "
+        "decoding without a draft, predicted from the times of steps and checks and measured."
     )
     return Table(frame, name, caption)
 
