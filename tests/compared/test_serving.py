@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.compared import drafts, serving, verdicts
+from analysis.compared import drafts, serving, serving_factors, verdicts
 from analysis.compared import serving_tables as tables
 from analysis.compared.figures import gain_of_fusing, speed_by_format, tokens_by_batch
 from analysis.compared.page import Plot
@@ -139,7 +139,7 @@ def test_sentences_tables_and_figures_say_the_numbers(run):
     assert "3.00×" in tables.dynamic_in_words(run)
     assert "1 instead of 12 heads" in tables.heads_in_words(run)
     assert "3.00× (3.00 to 3.00)" in tables.heads_in_words(run)
-    assert "1.50× (1.50 to 1.50)" in tables.attention_in_words(run)
+    assert "1.50× (0.500 to 4.50)" in tables.attention_in_words(run)
     assert "million fits into a cache" in tables.sizes_in_words(run)
     assert "as one" in tables.crossings_in_words(run)
     frame = tables.format_table(run, "t").frame.set_index("Weights")
@@ -248,3 +248,15 @@ def test_foreseen_in_words(run):
     """The best here drafts one token: 1.5 / 1.3; checks as steps would allow 1.9375 / 1.4."""
     text = drafts.foreseen_in_words(run, 0.5)
     assert "1.15× as fast with 1 drafted" in text and "1.38× at best" in text
+
+
+def test_every_remedy_in_one_table(run):
+    rows = serving_factors.factors(run).set_index("remedy")
+    assert rows.loc["Weights in INT4", ["paper", "gain"]].to_list() == pytest.approx([8, 4])
+    batch = rows.loc["16 sequences at 512 tokens"]
+    assert batch[["gain", "low", "high"]].to_list() == pytest.approx([16 * 0.06 / 0.21] * 3)
+    assert rows.loc["1 head of keys and values instead of 12", "gain"] == pytest.approx(3)
+    assert rows.loc["Fused attention, BERT-Base, 512 tokens", "gain"] == pytest.approx(1.5)
+    frame = serving_factors.factor_table(run, "t").frame
+    assert len(frame) == len(rows) == 6 and set(frame["Paper"]) == {"8×", "–"}
+    assert serving_factors.factor_table(made(), "t").frame.empty
