@@ -139,7 +139,7 @@ def test_sentences_tables_and_figures_say_the_numbers(run):
     assert "3.00×" in tables.dynamic_in_words(run)
     assert "1 instead of 12 heads" in tables.heads_in_words(run)
     assert "3.00× (3.00 to 3.00)" in tables.heads_in_words(run)
-    assert "1.50× (1.50 to 1.50)" in tables.attention_in_words(run)
+    assert "1.50× (0.500 to 4.50)" in tables.attention_in_words(run)
     assert "million fits into a cache" in tables.sizes_in_words(run)
     assert "as one" in tables.crossings_in_words(run)
     frame = tables.format_table(run, "t").frame.set_index("Weights")

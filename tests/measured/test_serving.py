@@ -58,11 +58,9 @@ def test_the_points():
     assert run.not_measured == []
     keys = {point.key for point in run.points}
     assert keys == (
-        {
-            f"serve/{part}/gpt2/{name}"
-            for part in ("weights", "products")
-            for name in formats.FORMATS
-        }
+        {f"serve/weights/gpt2/{n}/{name}" for name in formats.FORMATS for n in (8, 16)}
+        | {f"serve/products/gpt2/{name}" for name in formats.FORMATS}
+        | {f"serve/attention/gpt2/{n}" for n in (8, 16)}
         | {f"serve/batch/gpt2/{context}/{n}" for context in (8, 16) for n in (1, 2, 9, "read")}
         | {f"serve/heads/gpt2/{n}" for n in (4, 2, 1, "read")}
         | {f"serve/check/gpt2/{n}" for n in serving.CHECKED}
