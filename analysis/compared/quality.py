@@ -74,7 +74,7 @@ def more_bits(run: Run, remedy: str) -> tuple[float, float, float] | None:
     if row is None:
         return None
     before = row["bits_per_byte"] - row["difference"]
-    return tuple(1 + row[name] / before for name in SCORED[3:])
+    return tuple(float(1 + row[name] / before) for name in SCORED[3:])
 
 
 def tuned(family: str) -> str:
