@@ -18,6 +18,7 @@ from analysis.predicted.serving import projection_bytes
 from analysis.predicted.transformer import decoder_step
 
 SCORED = "bits_per_byte low high difference difference_low difference_high".split()
+SIZES = ["weight_bytes", "sparse_bytes"]
 FAMILIES = {  # what is before the number in a remedy's name -> in words
     "int-row": "a scale for each row",
     "int-group": f"a scale for {GROUP} inputs",
@@ -30,7 +31,8 @@ def scores(run: Run) -> pd.DataFrame:
     """Return the quality that remedies leave, one a row.
 
     Columns: remedy, family (`FAMILIES` or ""), amount (bits, or per cent pruned), bits_per_byte,
-    low, high, difference, difference_low, difference_high, weight_bytes.
+    low, high, difference, difference_low, difference_high, weight_bytes (as stored), sparse_bytes
+    (with zeros in sparse rows; NaN without zeros).
     """
     rows = []
     for point in run.points:
@@ -40,8 +42,9 @@ def scores(run: Run) -> pd.DataFrame:
                 if not np.isfinite(found).all() or found[0] <= 0:
                     continue
                 family, amount = _parts(remedy)
-                rows.append((remedy, family, amount, *found, detail(point, "weight_bytes")))
-    return pd.DataFrame(rows, columns=["remedy", "family", "amount", *SCORED, "weight_bytes"])
+                sizes = [detail(point, name) for name in SIZES]
+                rows.append((remedy, family, amount, *found, *sizes))
+    return pd.DataFrame(rows, columns=["remedy", "family", "amount", *SCORED, *SIZES])
 
 
 def _number(value) -> float:
@@ -71,7 +74,7 @@ def more_bits(run: Run, remedy: str) -> tuple[float, float, float] | None:
     if row is None:
         return None
     before = row["bits_per_byte"] - row["difference"]
-    return tuple(1 + row[name] / before for name in SCORED[3:])
+    return tuple(float(1 + row[name] / before) for name in SCORED[3:])
 
 
 def tuned(family: str) -> str:

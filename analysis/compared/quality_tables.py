@@ -1,5 +1,7 @@
 """Tables and sentences of what quality remedies leave, and of pruned steps."""
 
+from math import isnan
+
 import pandas as pd
 
 from analysis.compared import quality
@@ -37,6 +39,7 @@ def quality_table(run: Run, name: str) -> Table:
         {
             "Remedy": in_words(row),
             "KB": number(row.weight_bytes / 1e3),
+            "KB in sparse rows": "–" if isnan(row.sparse_bytes) else number(row.sparse_bytes / 1e3),
             "Bits per byte": number(row.bits_per_byte, 4),
             "95 % interval": between((row.low, row.high)),
             "Difference": signed(row.difference),
@@ -100,7 +103,7 @@ def pruning_in_words(run: Run) -> str:
         each.append(
             f"without {rows.loc[claim.removeprefix('tuned-'), 'amount']} % of its "
             f"{quality.FAMILIES[family]} the decoder needs {times(bare[0])} the bits, and "
-            f"{times(after[0])} ({between(after[1:])}) when both are trained some more"
+            f"{times(after[0], 4)} ({between(after[1:], 4)}) when both are trained some more"
         )
     return "; ".join(each) + "." if each else "pruned models were not scored in this run."
 

@@ -8,7 +8,7 @@ INDEX = 4  # bytes of a column's number, or of where a row starts
 
 def kept(n: int, share: float, block: int = 1) -> int:
     """How many of `n` equal parts are left when `share` of them goes, in blocks; never none."""
-    return max(1, round(n * (1 - share) / block)) * block
+    return min(n, max(1, round(n * (1 - share) / block)) * block)
 
 
 def pruned(arch: Architecture, share: float, block: int = 1) -> Architecture:

@@ -55,6 +55,7 @@ def test_what_is_not_reproduced():
         "transformer_parameters_to_2026": "differs",
         "transformer_training_compute_to_2026": "differs",
         "compute_outgrows_memory_to_2026": "differs",  # not at one precision
+        "int4_size": "differs",  # scales, and what is no weight of a product
     }
 
 

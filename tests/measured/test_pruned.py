@@ -90,6 +90,7 @@ def test_sparse_rows_compute_the_same(network, rows):
 def test_the_points(monkeypatch):
     monkeypatch.setattr(here, "GPT2", SMALL)
     monkeypatch.setattr(here, "CONTEXT", 16)
+    monkeypatch.setattr(here, "BLOCK", 8)
     monkeypatch.setattr("analysis.measured.serving_steps.GPT2", SMALL)
     monkeypatch.setattr(here.Steps, "read", lambda steps, key: steps.add(key, int, here.Cost(0, 1)))
     points = {}

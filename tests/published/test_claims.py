@@ -48,6 +48,12 @@ PRINTED = {
     "rematerialisation_compute": 1.2,
     "zero_model_size": 8,
     "second_order_memory": 3.5,
+    "int4_decoding_speed": 8,
+    "smaller_models_decode_faster": 1,
+    "int8_quality": 1,
+    "int4_size": 8,
+    "structured_pruning": 1,
+    "unstructured_pruning": 1,
 }
 
 

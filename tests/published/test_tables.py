@@ -250,7 +250,7 @@ def test_fault_of_the_file(copy, content, expected):
 
 @pytest.mark.parametrize("name", ["", "points", "../figure_points", "published/figure_points"])
 def test_unknown_table(name):
-    with pytest.raises(InputError, match="figure_points, model_sizes, .*architectures$"):
+    with pytest.raises(InputError, match="figure_points, model_sizes, .*byte_losses$"):
         load_table(name)
 
 

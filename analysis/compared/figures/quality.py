@@ -8,8 +8,8 @@ from analysis.compared.page import Plot, styled
 LINES = {  # family or kind -> label, colour, marker, line
     "int-row": ("a scale for each row", COLOURS["GPT-2"], "o", "-"),
     "int-group": ("a scale for each group", COLOURS["BERT-Large"], "s", "--"),
-    "structured": ("heads and neurons", COLOURS["GPT-2"], "o", "-"),
-    "unstructured": ("single weights", COLOURS["BERT-Large"], "s", "--"),
+    "structured": ("structured", COLOURS["GPT-2"], "o", "-"),
+    "unstructured": ("unstructured", COLOURS["BERT-Large"], "s", "--"),
     "zeros": ("zeros, dense", COLOURS["other"], "^", "-"),
     "csr": ("zeros, sparse rows", COLOURS["BERT-Large"], "s", "--"),
     "float32": ("float32", COLOURS["GPT-2"], "o", "-"),
@@ -54,7 +54,7 @@ def quality_by_sparsity(rows: pd.DataFrame, tuned: pd.DataFrame) -> Plot:
         figure, ax = axes(4.2)
         for name in families:
             for more, part in rows[rows["family"] == name].groupby("trained_more"):
-                options = {"label": f"{LINES[name][0]}, trained more", "mfc": "white"}
+                options = {"label": f"{LINES[name][0]}, tuned", "mfc": "white", "zorder": 3}
                 values = (part[each] for each in ("bits_per_byte", "low", "high"))
                 _line(ax, part["amount"], *values, name, **(options if more else {}))
         ax.set(xlabel="pruned (%)", ylabel="bits per byte")
