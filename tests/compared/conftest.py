@@ -8,13 +8,16 @@ from analysis.compared import (
     counts,
     figures,
     links,
+    low_precision,
     models,
     overview,
     profiling,
+    quality,
     ridges,
     roofs,
     scaling,
     sensitivity,
+    serving,
     since,
     trades,
     training,
@@ -32,7 +35,8 @@ RUN = "amd-epyc-2-cores"
 def plots() -> dict[str, list]:
     """Return the plots of each function of `figures`, by its name."""
     run = load_run(find_run(RUN))
-    return {**_growth(), **_after(), **_counts(), **_machine(run), **_whole({RUN: run})}
+    whole, served = _whole({RUN: run}), _served(run)
+    return {**_growth(), **_after(), **_counts(), **_machine(run), **served, **whole}
 
 
 def _growth():
@@ -111,6 +115,20 @@ def _machine(run):
         "predicted_against_measured": [figures.predicted_against_measured(roofs.predictions(run))],
         "bus_bandwidths": [figures.bus_bandwidths(links.messages(run), ceilings[0])],
         "memory_against_time": [figures.memory_against_time(curve, (5, 1.2))],
+    }
+
+
+def _served(run):
+    batches = {context: serving.batches(run, context) for context in serving.BATCH_CONTEXTS}
+    scores, tuned = quality.scores(run), quality.tuned_scores(run)
+    return {
+        "speed_by_format": [figures.speed_by_format(serving.formats(run))],
+        "tokens_by_batch": [figures.tokens_by_batch(batches)],
+        "gain_of_fusing": [figures.gain_of_fusing(serving.attention(run))],
+        "quality_by_bits": [figures.quality_by_bits(scores)],
+        "quality_by_sparsity": [figures.quality_by_sparsity(scores, tuned)],
+        "speed_by_sparsity": [figures.speed_by_sparsity(quality.steps(run))],
+        "loss_curves": [figures.loss_curves(low_precision.loss_curves())],
     }
 
 

@@ -23,6 +23,7 @@ PLACES = {
     "refits": "y",
     "latency_breakdown": "x",
     "training_memory": "y",
+    "speed_by_format": "y",
 }
 EQUAL = 1.0  # a line across a panel at which both sides of a ratio are equal: no data
 

@@ -42,14 +42,21 @@ def speed_by_format(rows: pd.DataFrame) -> Plot:
 def tokens_by_batch(frames: dict[int, pd.DataFrame]) -> Plot:
     """Draw tokens per second against the sequences in a batch, by context (`serving.batches`):
     measured, and the roofline's prediction."""
-    frames = {context: rows for context, rows in frames.items() if len(rows)}
+    frames = {
+        context: rows.assign(
+            context=context,
+            rate_low=rows["batch"] / rows["high"],
+            rate_high=rows["batch"] / rows["low"],
+        )
+        for context, rows in frames.items()
+        if len(rows)
+    }
     if not frames:
         return nothing("this run has no batches")
     with styled():
         figure, ax = axes(4.2)
         for (context, rows), (colour, marker, line) in zip(frames.items(), CONTEXTS, strict=False):
-            ends = [rows["batch"] / rows[end] for end in ("high", "low")]
-            errors = [rows["rate"] - ends[0], ends[1] - rows["rate"]]
+            errors = [rows["rate"] - rows["rate_low"], rows["rate_high"] - rows["rate"]]
             ax.errorbar(rows["batch"], rows["rate"], yerr=errors, fmt=marker, ls=line, color=colour,
                         label=f"measured, {context} tokens")  # fmt: skip
             ax.plot(rows["batch"], rows["predicted_rate"], marker, mfc="none", ls=":", color=colour,
@@ -62,8 +69,7 @@ def tokens_by_batch(frames: dict[int, pd.DataFrame]) -> Plot:
         ax.set_xticks(batches, [str(n) for n in batches])
         ax.minorticks_off()
         figure.legend(loc="outside upper center", ncols=2)
-    data = pd.concat([rows.assign(context=context) for context, rows in frames.items()])
-    return Plot(figure, data.reset_index(drop=True))
+    return Plot(figure, pd.concat(frames.values()).reset_index(drop=True))
 
 
 def gain_of_fusing(rows: pd.DataFrame) -> Plot:
