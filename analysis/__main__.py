@@ -294,7 +294,8 @@ def train_bytes(names: tuple[str, ...], out: Path | None) -> None:
     from analysis.measured.byte_model import MODELS
     from analysis.measured.byte_training import train_all
 
-    with tqdm(leave=False, bar_format="{n}/{total} {bar:20} {desc}, {remaining} left") as bar:
+    shown = "{n}/{total} {bar:20} {desc}, {remaining} left"
+    with tqdm(leave=False, bar_format=shown, delay=1) as bar:  # a mistake stays one line
 
         def progress(name: str, step: int, of: int, bits: float) -> None:
             if step == 0:

@@ -5,7 +5,7 @@ from math import isnan
 import pandas as pd
 
 from analysis.compared import quality
-from analysis.compared.page import Table, between, number, percent, times
+from analysis.compared.page import Table, between, number, times
 from analysis.measured.quality import DRAFT, MODEL
 from analysis.measured.runs import Run
 from analysis.predicted.architectures import BYTE_DECODER
@@ -139,7 +139,7 @@ def step_table(run: Run, name: str) -> Table:
     shown = [
         {
             "Pruned": kinds[row.kind],
-            "Share": percent(row.share / 100),
+            "Share": f"{row.share} %",
             "Layers (MB)": number(row.layer_bytes / 1e6),
             "Step (ms)": number(1e3 * row.median),
             "Allowed by bytes": times(row.predicted),
