@@ -146,7 +146,9 @@ def test_without_a_launcher_the_command_is_named(tmp_path):
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_processes_end_with_their_launcher(sent, tmp_path):
-    script = "import sys; from analysis.measured.launch import launch; from pathlib import Path;" \
+    # A job in the background of a script ignores the interrupt, and its children inherit that.
+    script = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);" \
+             "from analysis.measured.launch import launch; from pathlib import Path;" \
              "launch(2, Path(sys.argv[1]), 60, tuple(sys.argv[2:]))"  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path / "run.json"), *program("hangs")],

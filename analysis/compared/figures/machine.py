@@ -10,6 +10,7 @@ from analysis.compared.page import Plot, styled
 
 MARKERS = {"BERT-Base": "o", "BERT-Large": "s", "GPT-2": "^"}
 # Where a point's length stands, in points from it, so that neighbours do not meet.
+TOGETHER = 1.3  # points nearer than this factor both ways share one label
 LENGTH_AT = {"BERT-Base": (5, -12), "BERT-Large": (-12, 9), "GPT-2": (8, -3)}
 
 
@@ -121,11 +122,13 @@ def roofline(points: pd.DataFrame, bandwidth: float, peak: float) -> Plot:
                 label=model,
             )
             edge = rows.sort_values("sequence_length").iloc[[0, -1]]
-            for row in edge.itertuples():
-                at = row.intensity_flop_per_byte, row.rate_gflop_per_s
-                ax.annotate(str(row.sequence_length), at, LENGTH_AT[model],
-                            textcoords="offset points", fontsize=8, color=COLOURS[model],
-                            path_effects=HALO)  # fmt: skip
+            labels = [str(length) for length in edge["sequence_length"]]
+            places = edge[["intensity_flop_per_byte", "rate_gflop_per_s"]].to_numpy()
+            if (np.abs(np.log(places[0] / places[1])) < np.log(TOGETHER)).all():
+                labels, places = [" to ".join(dict.fromkeys(labels))], places[1:]
+            for label, at in zip(labels, places, strict=True):
+                ax.annotate(label, at, LENGTH_AT[model], textcoords="offset points", fontsize=8,
+                            color=COLOURS[model], path_effects=HALO)  # fmt: skip
         ax.set(xscale="log", yscale="log", xlabel="arithmetic intensity (FLOP/byte)",
                ylabel="rate (GFLOP/s)")  # fmt: skip
         ax.legend(loc="lower right")
