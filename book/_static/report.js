@@ -28,7 +28,10 @@ document.addEventListener("DOMContentLoaded", () => {
   const fit = () => tables.forEach(stack);
   fit();
   addEventListener("resize", fit);
+  // Letters of another font are wider; fonts may be asked for only after this.
+  addEventListener("load", fit);
   document.fonts?.ready.then(fit);
+  document.fonts?.addEventListener("loadingdone", fit);
 
   // Whoever has no mouse scrolls what is wide with the keyboard, so it must take the focus.
   for (const box of document.querySelectorAll("div.highlight pre, .output pre, div.math")) {

@@ -36,6 +36,8 @@ STUMBLES = """() => {
     if (style.overflowX === "hidden" && e.scrollWidth > e.clientWidth + 1)
       said.push(`${name(e)} is cut off`);
   }
+  for (const box of article?.querySelectorAll(".pst-scrollable-table-container") ?? [])
+    if (box.scrollWidth > box.clientWidth + 1) said.push(`${name(box)} hides part of its table`);
   for (const number of article?.querySelectorAll("div.math .eqno") ?? []) {
     const a = number.getBoundingClientRect();
     const b = number.parentElement.querySelector("mjx-math")?.getBoundingClientRect();
