@@ -27,8 +27,15 @@ document.addEventListener("DOMContentLoaded", () => {
   }
   const fit = () => tables.forEach(stack);
   fit();
-  addEventListener("resize", fit);
-  // Letters of another font are wider; fonts may be asked for only after this.
+  // The place of a table changes with the window and the margins; its width with the letters.
+  const places = new Map();
+  const watch = new ResizeObserver((seen) => requestAnimationFrame(() => {
+    for (const { target } of seen) {
+      if (places.get(target) !== target.clientWidth) stack(target.querySelector("table"));
+      places.set(target, target.clientWidth);
+    }
+  }));
+  for (const table of tables) watch.observe(table.parentElement);
   addEventListener("load", fit);
   document.fonts?.ready.then(fit);
   document.fonts?.addEventListener("loadingdone", fit);
