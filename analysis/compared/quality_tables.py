@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.compared import quality
 from analysis.compared.page import Table, between, number, times
+from analysis.compared.serving_tables import span
 from analysis.measured.quality import DRAFT, MODEL
 from analysis.measured.runs import Run
 from analysis.predicted.architectures import BYTE_DECODER
@@ -114,9 +115,6 @@ def speed_in_words(run: Run) -> str:
     if not {("structured", 50), ("zeros", 90), ("csr", 90)} <= set(rows.index):
         return "the steps of pruned models were not timed in this run."
 
-    def span(row) -> str:
-        return f"{times(row['gain'])} ({between((row['low'], row['high']))})"
-
     wins = quality.wins_from(run)
     sparse = f"win from {wins} % zeros on" if wins else "win at no share that was measured"
     half, zeros, csr = (rows.loc[k] for k in (("structured", 50), ("zeros", 90), ("csr", 90)))
@@ -143,7 +141,7 @@ def step_table(run: Run, name: str) -> Table:
             "Layers (MB)": number(row.layer_bytes / 1e6),
             "Step (ms)": number(1e3 * row.median),
             "Allowed by bytes": times(row.predicted),
-            "Measured": f"{times(row.gain)} ({between((row.low, row.high))})",
+            "Measured": span(row),
         }
         for row in quality.steps(run).itertuples()
     ]

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from analysis.compared.counts import LENGTHS
 from analysis.compared.profiling import Spread
 from analysis.compared.roofs import ceilings
 from analysis.measured.formats import CONTEXTS, FORMATS, GROUP
@@ -167,7 +168,7 @@ def attention(run: Run) -> pd.DataFrame:
     high, saved (share of the bytes), predicted (gain, by the roofline)."""
     roof, rows = ceilings(run), []
     for key, name in ENCODERS.items():
-        for n in (128, 256, 512, 1024, 2048, 4096):
+        for n in LENGTHS:
             both = [run.sample(f"encode/{key}/{n}/{how}") for how in ("unfused", "fused")]
             if roof is None or not all(both):
                 continue

@@ -107,7 +107,7 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 @dataclass(frozen=True)
 class Score:
-    """Bits per byte, module by module; a module is what chance is in."""
+    """Bits per byte, or a share, module by module; a module is what chance is in."""
 
     modules: tuple[float, ...]
 

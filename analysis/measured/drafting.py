@@ -11,11 +11,10 @@ All are timed in turn, from the same prompts on.
 
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.measured.byte_model import load
+from analysis.measured.byte_model import Score, load
 from analysis.measured.byte_text import held_out
 from analysis.measured.networks import Decoder
 from analysis.measured.serving_steps import KIND, Steps
@@ -27,7 +26,7 @@ from analysis.predicted.transformer import decoder_step, generation
 
 PROMPT, PROMPTS = 64, 3  # bytes given, of so many held-out modules
 DRAFTED = (1, 2, 3, 5)
-KEY, CALLS, RESAMPLES = "serve/speculative/byte-decoder", 20, 2000
+KEY, CALLS = "serve/speculative/byte-decoder", 20
 
 
 def agreement(decoder: Decoder, draft: Decoder, windows: Tensor) -> tuple[float, float, float]:
@@ -40,9 +39,8 @@ def agreement(decoder: Decoder, draft: Decoder, windows: Tensor) -> tuple[float,
             for window in module
         ]
         shares.append(torch.stack(same).double().mean().item())
-    drawn = np.random.default_rng(0).choice(shares, (RESAMPLES, len(shares))).mean(axis=1)
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    return float(np.mean(shares)), float(low), float(high)
+    over_modules = Score(tuple(shares))
+    return over_modules.mean, *over_modules.interval
 
 
 def speculate_all(decoder, draft, prompts: Tensor, length: int, drafted: int) -> list[Generated]:
