@@ -1,12 +1,13 @@
 """Quality in a run: bits per byte after each remedy, and what pruning does to a step's time."""
 
-import math
 import re
+from math import isnan, nan
 
 import numpy as np
 import pandas as pd
 
 from analysis.compared.serving import detail, paired
+from analysis.errors import InputError
 from analysis.measured.byte_model import STRUCTURED, UNSTRUCTURED
 from analysis.measured.pruned import BLOCK, CONTEXT
 from analysis.measured.quality import GROUP, MODEL
@@ -19,6 +20,7 @@ from analysis.predicted.transformer import decoder_step
 
 SCORED = "bits_per_byte low high difference difference_low difference_high".split()
 SIZES = ["weight_bytes", "sparse_bytes"]
+PRUNED = {"structured": STRUCTURED, "unstructured": UNSTRUCTURED}  # per cent, as the paper has it
 FAMILIES = {  # what is before the number in a remedy's name -> in words
     "int-row": "a scale for each row",
     "int-group": f"a scale for {GROUP} inputs",
@@ -49,7 +51,7 @@ def scores(run: Run) -> pd.DataFrame:
 
 def _number(value) -> float:
     """A detail that may be below zero; NaN for what is no number."""
-    return float(value) if isinstance(value, int | float) else math.nan
+    return float(value) if isinstance(value, int | float) else nan
 
 
 def _parts(remedy: str) -> tuple[str, int]:
@@ -79,32 +81,44 @@ def more_bits(run: Run, remedy: str) -> tuple[float, float, float] | None:
 
 def tuned(family: str) -> str:
     """Return the remedy of the paper's claim: pruned so far, and trained some more."""
-    share = {"structured": STRUCTURED, "unstructured": UNSTRUCTURED}[family]
-    return f"tuned-{family}-{share}"
+    return f"tuned-{family}-{PRUNED[family]}"
 
 
 def tuned_scores(run: Run) -> pd.DataFrame:
     """Return the rows of `scores` of these two, with their family and share."""
     rows = scores(run).set_index("remedy")
-    names = {tuned(family): family for family in ("structured", "unstructured")}
+    names = {tuned(family): family for family in PRUNED}
     rows = rows.loc[[name for name in names if name in rows.index]].reset_index()
     shares = [int(name.rpartition("-")[2]) for name in rows["remedy"]]
     return rows.assign(family=rows["remedy"].map(names), amount=shares)
 
 
-def int4_factor(arch: Architecture = GPT2) -> float:
-    """Return how many times smaller a model is with its projections in 4 bits, in groups of
-    `GROUP` with scales of two bytes, and the rest in float32."""
-    whole, projections = 4 * arch.n_parameters, projection_bytes(arch)
-    return whole / (whole - projections + projection_bytes(arch, 4, GROUP, 2))
+def smaller(remedy: str, arch: Architecture = GPT2) -> float:
+    """Return how many times smaller a model is, all else in float32: "int8-row" or "int4-group",
+    its projections as integers with scales of two bytes; "structured-30", "unstructured-80", pruned
+    so far (per cent), the single weights in sparse rows. Raises InputError for other remedies."""
+    family, amount = _parts(remedy)
+    left = whole = 4 * arch.n_parameters
+    if family.startswith("int"):
+        group = GROUP if family == "int-group" else None
+        left += projection_bytes(arch, amount, group, 2) - projection_bytes(arch)
+    elif family == "structured":
+        left = 4 * pruned(arch, amount / 100).n_parameters
+    elif family == "unstructured":
+        left += sparse_bytes(arch, amount / 100) - 4 * layer_weights(arch)[0]
+    else:
+        raise InputError(f"no size of {remedy!r} is predicted")
+    return whole / left
 
 
-def int4_measured(run: Run) -> float | None:
-    """Return the same of the trained decoder, of the bytes that it has."""
-    whole, small = (score(run, name) for name in ("none", "int4-group"))
+def smaller_measured(run: Run, remedy: str) -> float | None:
+    """Return the same of the trained decoder, of the bytes that its tensors have; None without
+    them."""
+    whole, small = (score(run, name) for name in ("none", remedy))
     if whole is None or small is None:
         return None
-    return float(whole["weight_bytes"] / small["weight_bytes"])
+    size = small["weight_bytes"] if isnan(small["sparse_bytes"]) else small["sparse_bytes"]
+    return float(whole["weight_bytes"] / size)
 
 
 def steps(run: Run) -> pd.DataFrame:

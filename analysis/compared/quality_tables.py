@@ -17,6 +17,7 @@ WORDS = {
     "none": "float32",
     "bfloat16": "bfloat16, activations too",
     "float16": "float16, activations too",
+    "int8-activations": "8 bits, activations too",
     "tuned": "float32, trained more",
     quality.tuned("structured"): "heads and neurons pruned, trained more",
     quality.tuned("unstructured"): "single weights pruned, trained more",
@@ -70,16 +71,18 @@ def quality_in_words(run: Run) -> str:
     needed = ["none", "int8-row", "int4-row", "int4-group", "bfloat16"]
     if not set(needed) <= set(rows.index):
         return "the quality of rounded weights was not measured in this run."
-    eight, row, group = (
+    eight, row, group, *both = (
         f"{signed(rows.loc[name, 'difference'])} "
         f"({signed(rows.loc[name, 'difference_low'])} to "
         f"{signed(rows.loc[name, 'difference_high'])})"
-        for name in needed[1:4]
+        for name in (*needed[1:4], "int8-activations")
+        if name in rows.index
     )
+    both = f" (activations too: by {both[0]})" if both else ""
     return (
         f"the decoder needs {number(rows.loc['none', 'bits_per_byte'])} bits for a byte; weights "
-        f"of 8 bits change that by {eight}, weights of 4 bits by {row} with a scale for each row "
-        f"and by {group} with one for each {quality.GROUP} inputs."
+        f"of 8 bits change that by {eight}{both}, weights of 4 bits by {row} with a scale for each "
+        f"row and by {group} with one for each {quality.GROUP} inputs."
     )
 
 
@@ -96,7 +99,7 @@ def pruning_in_words(run: Run) -> str:
     """Say what pruning leaves of the quality."""
     rows = quality.scores(run).set_index("remedy")
     each = []
-    for family in ("structured", "unstructured"):
+    for family in quality.PRUNED:
         claim, after = quality.tuned(family), quality.more_bits(run, quality.tuned(family))
         bare = quality.more_bits(run, claim.removeprefix("tuned-"))
         if after is None or bare is None:
@@ -155,40 +158,40 @@ def step_table(run: Run, name: str) -> Table:
 
 
 def factor_table(run: Run, name: str) -> Table:
-    """Show each claim of quality and size: the paper's factor, the predicted and the measured one,
-    and the quality before and after."""
+    """Show each claim of size and quality: how many times smaller the paper's share, arithmetic and
+    the bytes of the trained decoder make it, and its bits per byte before and after."""
     claims, rows = load_claims(), []
-    cells = {  # claim -> remedy, predicted, measured with its interval
-        "int8_quality": ("int8-row", 1.0, quality.more_bits(run, "int8-row")),
-        "int4_size": ("int4-group", quality.int4_factor(BYTE_DECODER), quality.int4_measured(run)),
+    kept = {family: 1 - share / 100 for family, share in quality.PRUNED.items()}
+    cells = {  # claim -> how many times smaller it has the model, remedy whose size, whose quality
+        "int8_quality": (32 / 8, "int8-row", "int8-row"),
+        "int4_size": (claims["int4_size"].value, "int4-group", "int4-group"),
         **{
-            f"{family}_pruning": (quality.tuned(family), None, quality.more_bits(run, remedy))
-            for family in ("structured", "unstructured")
-            for remedy in (quality.tuned(family),)
+            f"{family}_pruning": (1 / kept[family], tuned.removeprefix("tuned-"), tuned)
+            for family, tuned in ((each, quality.tuned(each)) for each in kept)
         },
     }
-    for key, (remedy, predicted, found) in cells.items():
-        row, interval = quality.score(run, remedy), "–"
-        if isinstance(found, tuple):
-            found, interval = found[0], between(found[1:], 4)
-        elif found is not None:
-            interval = "exact: bytes"
+    for key, (claimed, sized, scored) in cells.items():
+        row, found = quality.score(run, scored), quality.more_bits(run, scored)
+        size = quality.smaller_measured(run, sized)
+        before = row is not None and row["bits_per_byte"] - row["difference"]
         rows.append(
             {
                 "Claim": claims[key].statement,
-                "Paper": times(claims[key].value, 2),
-                "Predicted": "–" if predicted is None else times(predicted, 4),
-                "Measured": NONE if found is None else times(found, 4),
-                "95 % interval": interval,
-                "Bits per byte": NONE
-                if row is None
-                else f"{number(row['bits_per_byte'] - row['difference'], 4)} before, "
-                f"{number(row['bits_per_byte'], 4)} after",
+                "Smaller: paper": times(claimed),
+                "Predicted": times(quality.smaller(sized, BYTE_DECODER)),
+                "Measured": times(size) if size else NONE,
+                "Bits per byte": f"{number(before, 4)} before, {number(row.bits_per_byte, 4)} after"
+                if before
+                else NONE,
+                "Times the bits": f"{times(found[0], 4)} ({between(found[1:], 4)})"
+                if found
+                else NONE,
             }
         )
     caption = (
-        "What the paper says of quality and size, put to the trained decoder; bits per byte are "
-        "over those before the remedy, sizes those of float32 over it. What pruning loses, no "
-        "formula predicts."
+        "What the paper says of size and quality, put to the trained decoder. Smaller: by the "
+        "claim's bits or share, by arithmetic with scales, embeddings and numbers of columns "
+        "counted, and by the bytes of its tensors. Bits with their 95 % interval; what pruning "
+        "loses, no formula predicts."
     )
     return Table(pd.DataFrame(rows), name, caption)

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.compared.counts import LENGTHS, PAPER_MODELS, VALUES, count
 from analysis.compared.page import Table, number, percent
 from analysis.compared.profiling import gpt2_over_bert, lengths_in_order
-from analysis.compared.quality import int4_factor, more_bits, tuned
+from analysis.compared.quality import PRUNED, more_bits, smaller, tuned
 from analysis.compared.ridges import since_the_paper
 from analysis.compared.roofs import holds
 from analysis.compared.scaling import TRENDS, fit, trend_points
@@ -110,7 +110,7 @@ OURS: dict[str, Callable[[Path | None], float | None]] = {
     **{f"{trend}_to_2026": _refit(trend) for trend in SERIES},
     "compute_outgrows_memory_to_2026": lambda data: since_the_paper(data).over(2),
     "zero_model_size": lambda _: zero_factor(),
-    "int4_size": lambda _: int4_factor(),
+    "int4_size": lambda _: smaller("int4-group"),
 }
 # Claim -> what a run says of it; None where the run lacks what it needs.
 MEASURED: dict[str, Callable[[Run], float | None]] = {
@@ -129,7 +129,7 @@ MEASURED: dict[str, Callable[[Run], float | None]] = {
     "int8_quality": lambda run: _more_bits(run, "int8-row"),
     **{
         f"{family}_pruning": lambda run, family=family: _more_bits(run, tuned(family))
-        for family in ("structured", "unstructured")
+        for family in PRUNED
     },
 }
 # Claims that an erratum corrects (see compared/errata.py), when our number is not the printed one.

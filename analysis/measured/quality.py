@@ -18,10 +18,9 @@ from analysis.measured.byte_model import BATCH, TUNED, Score, load, score, tenso
 from analysis.measured.byte_text import HELD_OUT, WINDOW, WINDOWS, held_out
 from analysis.measured.networks import Decoder, Linear
 from analysis.measured.profile import GUESS
-from analysis.measured.quantised import quantise, with_projections
+from analysis.measured.quantised import quantise, quantised, with_projections
 from analysis.measured.timing import Budget, Clock, Measurement, Sample, Task
 from analysis.predicted.architectures import BYTE_DECODER
-from analysis.predicted.pruning import layer_weights, sparse_bytes
 
 MODEL, DRAFT, TUNED_WHOLE = "byte-decoder", "byte-draft", "byte-tuned"
 BITS, GROUP = (8, 6, 5, 4, 3, 2), 32
@@ -56,6 +55,15 @@ def _rounded(device: str, bits: int, group: int | None) -> tuple[Decoder, dict]:
     return network, {"weight_bytes": int(size), "bits": bits, "group": group or "row"}
 
 
+def _with_activations(device: str) -> tuple[Decoder, dict]:
+    """Weights of 8 bits, a scale for each row, and activations of 8, one for each product."""
+    whole, details = _plain(device)
+    network = quantised(whole, 8, how="dynamic")
+    pairs = zip(whole.linears(), network.linears(), strict=True)
+    size = details["weight_bytes"] + sum(new.nbytes - old.weight.nbytes for old, new in pairs)
+    return network, {"weight_bytes": size, "bits": 8, "group": "row"}
+
+
 def _tuned(device: str, name: str) -> tuple[Decoder, dict]:
     network, details = _plain(device, name)
     return network, details | {"compared_with": TUNED_WHOLE}
@@ -68,11 +76,15 @@ def _structured(device: str, share: int) -> tuple[Decoder, dict]:
 
 
 def _unstructured(device: str, share: int) -> tuple[Decoder, dict]:
-    network, details = _plain(device)
-    dense = details["weight_bytes"]
-    sparse = dense - 4 * layer_weights(BYTE_DECODER)[0] + sparse_bytes(BYTE_DECODER, share / 100)
-    details |= {"share": share, "sparse_bytes": sparse}
-    return pruned.with_zeros(network, share / 100), details
+    whole, details = _plain(device)
+    network = pruned.with_zeros(whole, share / 100)
+    stored = pruned.with_zeros(whole, share / 100, pruned.Sparse).linears()
+    sparse = details["weight_bytes"] + sum(
+        new.nbytes - old.weight.nbytes
+        for old, new in zip(whole.linears(), stored, strict=True)
+        if new is not old
+    )
+    return network, details | {"share": share, "sparse_bytes": sparse}
 
 
 REMEDIES: dict[str, Remedy] = {
@@ -80,6 +92,7 @@ REMEDIES: dict[str, Remedy] = {
     **{dtype: partial(_typed, dtype=dtype) for dtype in TYPES},
     **{f"int{n}-row": partial(_rounded, bits=n, group=None) for n in BITS},
     **{f"int{n}-group": partial(_rounded, bits=n, group=GROUP) for n in BITS},
+    "int8-activations": _with_activations,
     **{f"structured-{s}": partial(_structured, share=s) for s in pruned.SHARES},
     **{f"unstructured-{s}": partial(_unstructured, share=s) for s in pruned.SHARES},
     **{name.removeprefix("byte-"): partial(_tuned, name=name) for name in TUNED},

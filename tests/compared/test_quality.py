@@ -6,6 +6,7 @@ import pytest
 from analysis.compared import figures, quality, verdicts
 from analysis.compared import quality_tables as tables
 from analysis.compared.page import Plot
+from analysis.errors import InputError
 from analysis.measured.quality import BITS, REMEDIES
 from analysis.measured.runs import Machine, Point, Run
 from analysis.predicted.architectures import BYTE_DECODER, GPT2
@@ -17,7 +18,7 @@ MACHINE = Machine(
     blas="none", fast_paths=[],
 )  # fmt: skip
 WORSE = {"none": 0.0, "int8-row": 0.002, "int4-row": 0.3, "int4-group": 0.1, "bfloat16": 0.001}
-WORSE |= {"structured-30": 0.5, "unstructured-80": 1.5}
+WORSE |= {"structured-30": 0.5, "unstructured-80": 1.5, "int8-activations": 0.004}
 WORSE |= {"tuned": -0.1, "tuned-structured-30": 0.2, "tuned-unstructured-80": 0.02}
 GAINS = {"structured-0": 1.0, "structured-50": 1.5, "zeros-0": 1.0, "zeros-90": 1.01}
 GAINS |= {"csr-50": 0.4, "csr-80": 0.9, "csr-90": 1.2}
@@ -27,6 +28,7 @@ def scored(remedy, more, **changes):
     details = {"bits_per_byte": 2.0 + more, "low": 1.9 + more, "high": 2.1 + more}
     details |= {"difference": more, "difference_low": more - 0.01, "difference_high": more + 0.01}
     details |= {"weight_bytes": 1000 if remedy == "int4-group" else 6000}
+    details |= {"sparse_bytes": 4000} if remedy == "unstructured-80" else {}
     return Point(
         key=f"quality/byte-decoder/{remedy}", kind="quality", seconds=[[1.0]], flops=None,
         bytes=None, details=details | changes,
@@ -99,14 +101,22 @@ def test_verdicts(run):
     names = ("int8_quality", "int4_size", "structured_pruning", "unstructured_pruning")
     kinds = [judged[name].verdict for name in names]
     assert kinds == ["reproduced", "differs", "differs", "reproduced"]
-    assert judged["int4_size"].ours == pytest.approx(quality.int4_factor())
+    assert judged["int4_size"].ours == pytest.approx(quality.smaller("int4-group"))
     without = {v.id: v.verdict for v in verdicts.all_verdicts()}
     assert without["int8_quality"] == without["structured_pruning"] == "not measured"
 
 
-def test_four_bits_and_their_scales():
-    """Half a byte a weight and two for the scale of 32: a factor below 8, and more without them."""
-    assert 5 < quality.int4_factor(BYTE_DECODER) < quality.int4_factor(GPT2) < 64 / 9
+def test_smaller_by_arithmetic():
+    """Scales, embeddings and the numbers of columns are counted; by hand for 8 bits."""
+    # Half a byte a weight and two for the scale of 32: a factor below 8, and more without them.
+    assert 5 < quality.smaller("int4-group", BYTE_DECODER) < quality.smaller("int4-group") < 64 / 9
+    shapes = [(2304, 768), (768, 768), (3072, 768), (768, 3072)] * 12 + [(50257, 768)]
+    saved = sum(3 * n * m - 2 * n for n, m in shapes)
+    assert quality.smaller("int8-row") == pytest.approx(1 / (1 - saved / (4 * GPT2.n_parameters)))
+    assert 1.2 < quality.smaller("structured-30", BYTE_DECODER) < 1 / 0.7
+    assert 2 < quality.smaller("unstructured-80", BYTE_DECODER) < 2.5  # 8 bytes a weight that stays
+    with pytest.raises(InputError, match="'tuned'"):
+        quality.smaller("tuned")
 
 
 def test_what_a_run_lacks_is_said():
@@ -141,7 +151,11 @@ def test_tables_and_sentences_say_the_numbers(run):
     assert "win from 90 % zeros on" in said and "1.50×" in said
     assert "3.00 bits" in tables.draft_in_words(run)
     frame = tables.factor_table(run, "t").frame
-    assert frame["Measured"].to_list() == ["1.001×", "6.000×", "1.100×", "1.010×"]
+    assert frame["Smaller: paper"].to_list() == ["4.00×", "8.00×", "1.43×", "5.00×"]
+    assert frame["Measured"].to_list() == ["1.00×", "6.00×", "1.00×", "1.50×"]
+    assert [each.split()[0] for each in frame["Times the bits"]] == [
+        "1.001×", "1.050×", "1.100×", "1.010×",
+    ]  # fmt: skip
     assert frame["Bits per byte"].iloc[3] == "2.000 before, 2.020 after"
     shown = tables.quality_table(run, "t").frame
     assert len(shown) == len(WORSE) and shown["Remedy"].is_unique

@@ -10,7 +10,8 @@ from analysis.measured.quality import REMEDIES, quality_tasks
 from analysis.measured.runs import Machine, Run
 from analysis.measured.timing import BUDGETS
 from analysis.predicted.architectures import BYTE_DECODER
-from analysis.predicted.pruning import pruned
+from analysis.predicted.pruning import layer_weights, pruned
+from analysis.predicted.pruning import sparse_bytes as sparse_rows
 
 TINY = BYTE_DECODER.replace(n_layers=1, d_model=32, n_heads=4, d_ff=64, n_positions=256)
 
@@ -56,6 +57,15 @@ def test_the_points(models, run):
     for same in ("none", "structured-0", "unstructured-0"):
         assert found[f"byte-decoder/{same}"]["difference"] == 0
     assert abs(found["byte-decoder/int8-row"]["difference"]) < 0.01
+    assert 0 < abs(found["byte-decoder/int8-activations"]["difference"]) < 0.02
+    rows = 3 * 32 + 32 + 64 + 32 + TINY.vocab_size  # a scale each, of four bytes instead of two
+    assert (
+        found["byte-decoder/int8-activations"]["weight_bytes"]
+        == found["byte-decoder/int8-row"]["weight_bytes"] + 2 * rows
+    )
+    sparse = found["byte-decoder/unstructured-50"]["sparse_bytes"]
+    more = sparse_rows(TINY, 0.5) - 4 * layer_weights(TINY)[0]
+    assert sparse == pytest.approx(4 * TINY.n_parameters + more, rel=0.001)
     assert found["byte-decoder/float16"]["weight_bytes"] == 2 * TINY.n_parameters
     small = found["byte-decoder/structured-50"]["weight_bytes"]
     assert small == 4 * pruned(TINY, 0.5).n_parameters
