@@ -1,29 +1,41 @@
-"""Our networks beside Hugging Face's, in the same minutes:
+"""What we measure with beside what others would, in the same minutes:
 
     python -m analysis.measured.benchmark [THREADS]
 
-The encoder against BertModel with SDPA, the decoder's generation against GPT2LMHeadModel.generate
-with a static cache, both eager, in float32 on the CPU, with random weights of the same sizes and
-the same threads. Repetitions alternate, so that both meet the same machine; the ratio is the
-median of the ratios of neighbours, ours over theirs, with its 95 % bootstrap interval.
+The triad against STREAM's in C (`stream.c`, with OpenMP and -O3, if there is a C compiler), our
+square product against a plain `torch.mm`, the encoder against BertModel with SDPA, the decoder's
+generation against GPT2LMHeadModel.generate with a static cache, both eager, in float32 on the CPU,
+with random weights of the same sizes; all with the same threads. Repetitions alternate, so that
+both meet the same machine; the ratio is the median of the ratios of neighbours, ours over theirs,
+with its 95 % bootstrap interval.
 """
 
+import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import torch
 
 from analysis.errors import InputError
+from analysis.measured.ceilings import KERNELS, array_bytes
 from analysis.measured.machine import set_threads
 from analysis.measured.networks import Decoder, Encoder
+from analysis.measured.products import multiply, random
 from analysis.measured.sampling import call_all, generation_steps
-from analysis.measured.timing import Sample
+from analysis.measured.timing import BUDGETS, Sample
 from analysis.predicted.architectures import BERT_BASE, GPT2, Architecture
 
 SECONDS, LEAST = 30, 7  # of each comparison; repetitions of each side
 LENGTHS = (128, 512)
+SQUARE, TRIADS = 2048, 20
+STREAM = Path(__file__).with_name("stream.c")
 GENERATED = 64  # tokens
 ROW = "{:26}{:>12}{:>12}{:>8}   {}"
 
@@ -44,6 +56,32 @@ def alternate(ours, theirs, seconds: float, least: int, now=time.perf_counter):
         Sample(tuple(b for _, b in pairs)),
         Sample(tuple(a / b for a, b in pairs)),
     )
+
+
+@contextmanager
+def triads(n: int, threads: int, compiler: str) -> Iterator[tuple[Callable, Callable]]:
+    """`TRIADS` of ours and as many of STREAM's in C, over arrays of `n` numbers. They are many, as
+    torch's threads spin for some ms after ours; to ask the other process counts as its time."""
+    x, y = (torch.rand(n, dtype=torch.float64) for _ in range(2))
+    out, ours = torch.zeros_like(x), next(k for k in KERNELS if k.name == "triad")
+    with tempfile.TemporaryDirectory() as folder:
+        program = str(Path(folder, "stream"))
+        subprocess.run([compiler, "-O3", "-fopenmp", "-o", program, str(STREAM)], check=True)
+        env = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([program, str(n)], text=True, env=env, bufsize=1, **pipes) as stream:
+
+            def theirs() -> str:
+                stream.stdin.write(f"{TRIADS}\n")
+                return stream.stdout.readline()
+
+            yield partial(call_all, [partial(ours.run, x, y, out)] * TRIADS), theirs
+
+
+def products(n: int) -> tuple[Callable, Callable]:
+    """One product of squares as the ceilings make it, and a plain one."""
+    a, b = (random((n, n), "float32", "cpu") for _ in range(2))
+    return partial(multiply, a, b, torch.zeros_like(a)), lambda: torch.mm(a, b)
 
 
 def encoders(arch: Architecture, length: int) -> tuple[Callable, Callable]:
@@ -97,6 +135,11 @@ def main(threads: str | None = None) -> None:
     print(f"torch {torch.__version__}, transformers {transformers.__version__}, float32, "
           f"{torch.get_num_threads()} threads; medians in ms")  # fmt: skip
     print(ROW.format("", "ours", "theirs", "ratio", "95 % interval"))
+    if compiler := shutil.which("cc"):
+        n = array_bytes("cpu", 3, BUDGETS["quick"])[0] // 8
+        with triads(n, torch.get_num_threads(), compiler) as pair:
+            compare("Triad, STREAM in C", *pair, per=TRIADS)
+    compare(f"Product of {SQUARE}-squares", *products(SQUARE))
     for length in LENGTHS:
         compare(f"BERT-Base, {length} tokens", *encoders(BERT_BASE, length))
     compare("GPT-2, a generated token", *generations(GPT2, GENERATED), per=GENERATED)

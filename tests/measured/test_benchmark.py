@@ -1,9 +1,11 @@
+import shutil
 import subprocess
 import sys
 
 import pytest
+import torch
 
-from analysis.measured.benchmark import alternate, encoders, generations
+from analysis.measured.benchmark import alternate, encoders, generations, products, triads
 from analysis.predicted.architectures import BERT_BASE, GPT2
 
 SIZES = {"n_layers": 1, "d_model": 16, "n_heads": 2, "d_ff": 32, "vocab_size": 50}
@@ -29,6 +31,19 @@ def test_both_sides_run(pair, arch):
     ours, theirs = pair(arch.replace(**SIZES), 4)
     ours()
     assert theirs() is not None
+
+
+def test_a_triad_in_c_runs_beside_ours():
+    if (compiler := shutil.which("cc")) is None:
+        pytest.skip("no C compiler")
+    with triads(1000, 1, compiler) as (ours, theirs):
+        ours()
+        assert theirs() == theirs() == "done\n"
+
+
+def test_both_products_are_the_same():
+    ours, theirs = products(32)
+    assert torch.allclose(ours(), theirs(), atol=1e-5)
 
 
 @pytest.mark.parametrize("threads", ["none", "0"])
