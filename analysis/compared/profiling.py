@@ -219,6 +219,9 @@ def run_card(run: Run, name: str) -> Table:
         f"budget {run.budget}, method version {run.method_version}",
         "Points": f"{len(run.points)}, of {min(repetitions)} to {max(repetitions)} repetitions in "
         f"{min(visits)} to {max(visits)} visits; {len(run.not_measured)} not measured",
+        "Drift": f"visits of a point differ by {percent(run.drift)} (standard deviation)"
+        if max(visits) > 1
+        else "unknown: one visit",
     }
     frame = pd.DataFrame({"Run": facts.keys(), "": facts.values()})
     return Table(frame, name, "Where the numbers of this page come from.")

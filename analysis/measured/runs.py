@@ -13,8 +13,10 @@ import tempfile
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Literal
 
+import numpy as np
 import pydantic
 from pydantic import AfterValidator, AwareDatetime, Field, StrictFloat, StrictInt
 
@@ -100,9 +102,12 @@ class Point(Checked):
             raise ValueError(f"{self.key[:60]} has no {needed}")
         return self
 
+    _drift: float = pydantic.PrivateAttr(0.0)  # of its run, once that was read or is finished
+
     @property
     def sample(self) -> Sample:
-        return Sample(tuple(chain.from_iterable(self.seconds)), tuple(map(len, self.seconds)))
+        times = tuple(chain.from_iterable(self.seconds))
+        return Sample(times, tuple(map(len, self.seconds)), self._drift)
 
 
 class NotMeasured(Checked):
@@ -130,6 +135,9 @@ class Run(Checked):
             raise ValueError("a point is there twice")
         if self.finished and self.finished < self.started:
             raise ValueError("it finished before it started")
+        drift = self.drift
+        for point in self.points:
+            point._drift = drift
         return self
 
     @classmethod
@@ -139,6 +147,14 @@ class Run(Checked):
             machine=machine, started=now(), finished=None, wall_seconds=0.0, points=[],
             not_measured=[],
         )  # fmt: skip
+
+    @property
+    def drift(self) -> float:
+        """How far this machine differs from itself from visit to visit: the standard deviation of
+        the logarithms of visits' medians, pooled over the points with several; else 0."""
+        medians = [np.log([median(each) for each in point.seconds]) for point in self.points]
+        squares = sum(((each - each.mean()) ** 2).sum() for each in medians)
+        return float(np.sqrt(squares / max(1, sum(len(each) - 1 for each in medians))))
 
     def point(self, key: str) -> Point | None:
         """The point of that key; None if it was not measured."""

@@ -22,6 +22,7 @@ METHOD_VERSION = "3"  # of the way of measuring; runs of another version are not
 MOST = 70  # repetitions kept of a visit
 SHORTEST = 1e-4  # seconds; shorter work is repeated within a repetition, as clocks tick at 1e-6
 RESAMPLES = 2000
+NORMAL = 1.96  # standard deviations to either side hold 95 %
 KINDS = ("ceiling", "latency", "step", "breakdown", "check", "serving", "quality")
 
 
@@ -30,10 +31,13 @@ class Sample:
     """Raw times of repetitions of the same work, in seconds, in the order they were taken.
 
     `sizes` are those of its visits: repetitions in a row, minutes apart from the next visit's.
+    `drift` says how far visits of this machine differ: the standard deviation of the logarithms of
+    their medians; 0 where it is not known, or where it cancels, as in ratios of neighbours.
     """
 
     times: tuple[float, ...]
     sizes: tuple[int, ...] = ()  # none: one visit
+    drift: float = 0.0
 
     def __post_init__(self):
         if not self.times or not all(math.isfinite(t) and t > 0 for t in self.times):
@@ -56,11 +60,13 @@ class Sample:
 
     @cached_property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the median: what the intervals of the visits span, as a machine differs
-        more from itself minutes apart than in repetitions in a row. The same at each call."""
+        """95 % interval of the median: what the intervals of the visits span, and what as many
+        visits of this machine's drift would, as it differs more from itself minutes apart than in
+        repetitions in a row. The same at each call."""
         ends = np.cumsum(self.sizes or (self.n,))
         lows, highs = zip(*map(_bootstrap, np.split(self.times, ends[:-1])), strict=True)
-        return min(lows), max(highs)
+        apart = math.exp(NORMAL * self.drift / math.sqrt(len(ends)))
+        return min(*lows, self.median / apart), max(*highs, self.median * apart)
 
 
 def _bootstrap(times: Sequence[float]) -> tuple[float, float]:

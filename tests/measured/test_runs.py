@@ -1,6 +1,7 @@
 """Run files: written whole, read as data that may come from anyone."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,19 @@ def test_what_is_saved_is_loaded(file):
     assert run.point("nothing") is None and run.sample("nothing") is None
     assert run.visits("bandwidth/triad") == 1 and run.visits("encode/bert-base/4096/fused") == 0
     assert "used up" in run.reason("encode/bert-base/4096/fused")
+
+
+def test_drift_is_pooled_over_visits_and_known_when_a_run_is_read(file):
+    run = a_run()
+    assert run.drift == 0
+    for seconds in (math.e, 1.0):  # a visit more each: logarithms 1 and 0 apart from the first
+        run.add("launch", "ceiling", Measurement(Sample((seconds,) * 3)))
+    for seconds in (1.0, 1.0, 1.0):
+        run.add("cache/sum", "ceiling", Measurement(Sample((seconds,)), None, 1))
+    assert run.drift == pytest.approx(math.sqrt(0.5 / 3))
+    save_run(run, file)
+    low, high = load_run(file).sample("cache/sum").interval
+    assert high == pytest.approx(1 / low) and high == pytest.approx(math.exp(1.96 / math.sqrt(18)))
 
 
 def test_a_file_has_a_line_a_point_and_is_plain_json(file):
@@ -170,7 +184,7 @@ def test_a_second_visit_adds_to_a_point_and_to_those_beside_it(tmp_path):
     loaded = load_run(tmp_path / "run.json")
     assert [(point.key, point.kind) for point in loaded.points] == [("a", "step"), ("b", "ceiling")]
     assert loaded.visits("a") == loaded.visits("b") == 2
-    assert loaded.sample("a") == Sample((1.0,) * 3 + (2.0,) * 3, (3, 3))
+    assert loaded.sample("a") == Sample((1.0,) * 3 + (2.0,) * 3, (3, 3), loaded.drift)
     assert loaded.point("b").seconds == [[0.25], [0.5]] and loaded.point("b").flops == 3
 
 

@@ -57,6 +57,14 @@ def test_the_interval_spans_those_of_the_visits():
             Sample(early + late, sizes)
 
 
+def test_the_interval_holds_what_visits_of_this_machine_would_differ_by():
+    """1.96 standard deviations over the root of the visits, in logarithms."""
+    sample = Sample((2.0,) * 6, (3, 3), drift=0.1)
+    assert sample.interval == pytest.approx((2 / 1.1487, 2 * 1.1487), rel=1e-4)
+    assert Sample((2.0,) * 6, (6,), drift=0.1).interval[1] == pytest.approx(2 * 1.2165, rel=1e-4)
+    assert Sample((1.0, 9.0), (1, 1), drift=0.1).interval == (1.0, 9.0)
+
+
 def test_two_times_have_their_range_as_interval():
     assert Sample((2.0, 1.0)).interval == (1.0, 2.0)
     assert Sample((2.0,)).interval == (2.0, 2.0)
