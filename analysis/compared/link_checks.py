@@ -20,7 +20,7 @@ LONG = 4  # times the shortest message's time: the rate decides, not the start
 
 def checks(run: Run) -> pd.DataFrame:
     """Return the all-reduces that each of `CHECKS` was timed in turn with, by bytes: the bus
-    bandwidth of either (bytes/s), the median ratio of neighbours, low, high."""
+    bandwidth of either (bytes/s), the median ratio of neighbours, low, high; whether it is long."""
     found = []
     for row in messages(run).query("operation == 'all_reduce'").itertuples():
         for check in CHECKS:
@@ -35,7 +35,8 @@ def checks(run: Run) -> pd.DataFrame:
                     (row.bytes, row.processes, row.seconds, row.bandwidth, check, checked)
                     + (ratio.median, *ratio.interval)
                 )
-    return pd.DataFrame(found, columns=CHECKED)
+    rows = pd.DataFrame(found, columns=CHECKED)
+    return rows.assign(long=rows["seconds"] >= LONG * rows["seconds"].head(1).sum())
 
 
 def check_table(run: Run, name: str) -> Table:
@@ -66,10 +67,9 @@ def check_in_words(run: Run) -> str:
     rows["agrees"] = (rows["ratio"] - 1).abs() <= WITHIN
     agreed = rows.groupby("bytes")["agrees"].any()
     for_all = "" if agreed.all() else f" for {agreed.sum()} of {len(agreed)} messages"
-    is_long = rows["seconds"] >= LONG * rows["seconds"].iloc[0]
     texts = []
     for check, name in CHECKS.items():
-        kinds = (("long", is_long), ("short", ~is_long))
+        kinds = (("long", rows["long"]), ("short", ~rows["long"]))
         parts = [(kind, rows[(rows["check"] == check) & part]) for kind, part in kinds]
         said = [
             f"{part['agrees'].sum()} of {len(part)} {kind} messages "
@@ -87,14 +87,16 @@ def check_in_words(run: Run) -> str:
 
 
 def causes(run: Run) -> dict[str, str]:
-    """Say what copies of the longest message and of the shortest take, over all-reduces."""
-    wanted = {"bare_long": ("ring_copy", -1), "sums_long": ("ring_sum", -1)}
-    wanted["bare_short"] = ("ring_copy", 0)
-    rows, found = checks(run), dict.fromkeys(wanted, "an unknown part")
-    for name, (check, at) in wanted.items():
-        ratios = rows.loc[rows["check"] == check, "ratio"]
-        found |= {name: times(ratios.iloc[at])} if len(ratios) else {}
-    return found
+    """Say what copies take over all-reduces: those of long messages, and bare ones of the
+    shortest."""
+    rows = checks(run)
+    bare, sums = (rows[rows["check"] == check] for check in ("ring_copy", "ring_sum"))
+    parts = {"bare_long": bare[bare["long"]], "sums_long": sums[sums["long"]]}
+    parts["bare_short"] = bare.head(1)
+    return {
+        name: times(part["ratio"].median()) if len(part) else "an unknown part"
+        for name, part in parts.items()
+    }
 
 
 def one_way_in_words(run: Run) -> str:
