@@ -268,7 +268,7 @@ def links(processes: int, out: Path | None, timeout: float, device: str) -> None
     launch(processes, out, timeout, device=device)
     run = load_run(out)
     click.echo(links_in_words(run))
-    click.echo(f"Against plain copies: {check_in_words(run)}")
+    click.echo(check_in_words(run))
     for each in splits(run):
         click.echo(
             f"{each.model} at {each.length}, {each.processes} processes: "

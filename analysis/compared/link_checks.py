@@ -1,4 +1,4 @@
-"""The all-reduces of a run against an independent measurement: plain copies of the same bytes."""
+"""The all-reduces of a run against independent measurements of the same messages."""
 
 import pandas as pd
 
@@ -8,65 +8,95 @@ from analysis.measured.runs import Run
 from analysis.measured.timing import Sample
 from analysis.predicted.links import bus_bandwidth
 
-CHECKED = "bytes processes seconds all_reduce ring_copy ratio low high".split()
-WITHIN = 0.1  # what an all-reduce and plain copies may differ by
+CHECKED = "bytes processes seconds all_reduce check checked ratio low high".split()
+CHECKS = {
+    "benchmark": "torch's benchmark",
+    "ring_sum": "copies with sums",
+    "ring_copy": "bare copies",
+}
+WITHIN = 0.1  # what an all-reduce and a check may differ by
 LONG = 4  # times the shortest message's time: the rate decides, not the start
 
 
 def checks(run: Run) -> pd.DataFrame:
-    """Return the all-reduces that plain copies of the same bytes were timed in turn with, by bytes:
-    the bus bandwidth of either (bytes/s), the median ratio of neighbours, low, high."""
+    """Return the all-reduces that each of `CHECKS` was timed in turn with, by bytes: the bus
+    bandwidth of either (bytes/s), the median ratio of neighbours, low, high; whether it is long."""
     found = []
     for row in messages(run).query("operation == 'all_reduce'").itertuples():
-        copied = run.sample(f"link/ring_copy/{row.processes}/{row.bytes}")
-        if copied:
-            reduced = run.sample(f"link/all_reduce/{row.processes}/{row.bytes}")
-            pairs = zip(reduced.times, copied.times, strict=False)
-            sizes = reduced.sizes if reduced.sizes == copied.sizes else ()
-            ratio = Sample(tuple(copy / reduce for reduce, copy in pairs), sizes)
-            copying = bus_bandwidth("ring_copy", row.bytes, copied.median, row.processes)
-            found.append(
-                (row.bytes, row.processes, row.seconds, row.bandwidth, copying)
-                + (ratio.median, *ratio.interval)
-            )
-    return pd.DataFrame(found, columns=CHECKED)
+        for check in CHECKS:
+            other = run.sample(f"link/{check}/{row.processes}/{row.bytes}")
+            if other:
+                reduced = run.sample(f"link/all_reduce/{row.processes}/{row.bytes}")
+                pairs = zip(reduced.times, other.times, strict=False)
+                sizes = reduced.sizes if reduced.sizes == other.sizes else ()
+                ratio = Sample(tuple(each / reduce for reduce, each in pairs), sizes)
+                checked = bus_bandwidth("all_reduce", row.bytes, other.median, row.processes)
+                found.append(
+                    (row.bytes, row.processes, row.seconds, row.bandwidth, check, checked)
+                    + (ratio.median, *ratio.interval)
+                )
+    rows = pd.DataFrame(found, columns=CHECKED)
+    return rows.assign(long=rows["seconds"] >= LONG * rows["seconds"].head(1).sum())
 
 
 def check_table(run: Run, name: str) -> Table:
-    """Show the bus bandwidth of all-reduces beside that of plain copies."""
-    rows = [
-        {
-            "Message (bytes)": f"{row.bytes:,}",
-            "All-reduce (MB/s)": number(row.all_reduce / 1e6),
-            "Plain copies (MB/s)": number(row.ring_copy / 1e6),
-            "Ratio": number(row.ratio),
-            "95 % interval": between((row.low, row.high)),
-        }
-        for row in checks(run).itertuples()
-    ]
+    """Show the bus bandwidth of all-reduces beside that of each check."""
+    rows = {}
+    for row in checks(run).itertuples():
+        label = CHECKS[row.check].removeprefix("torch's ").capitalize()
+        cells = rows.setdefault(row.bytes, {"Message (bytes)": f"{row.bytes:,}"})
+        cells["All-reduce (MB/s)"] = number(row.all_reduce / 1e6)
+        cells[f"{label} (MB/s)"] = number(row.checked / 1e6)
+        cells[f"{label}: ratio"] = f"{number(row.ratio)} ({between((row.low, row.high))})"
     caption = (
-        "Bus bandwidth of all-reduces and of plain copies of the same bytes around a ring, timed "
-        "in turn, by different clocks. The ratio is the median of neighbours'."
+        "Bus bandwidth of all-reduces and of what was timed in turn with them: the same call by "
+        "torch's benchmark, copies around a ring with its sums, and bare copies. A ratio is the "
+        "median of neighbours', with its 95 % interval; above one the all-reduce is faster."
     )
-    return Table(pd.DataFrame(rows, columns=None if rows else ["Message (bytes)"]), name, caption)
+    columns = None if rows else ["Message (bytes)"]
+    return Table(pd.DataFrame(list(rows.values()), columns=columns), name, caption)
 
 
 def check_in_words(run: Run) -> str:
-    """Say how far all-reduces agree with plain copies, long ones and short ones."""
+    """Say whether the bus bandwidth agrees with the checks, of long messages and of short ones."""
     rows = checks(run)
     if rows.empty:
-        return "This run has no plain copies to compare with; `make measure-links` adds them."
-    is_long = rows["seconds"] >= LONG * rows["seconds"].iloc[0]
+        return "This run has nothing to compare with; `make measure-links` adds it."
+    n = rows["processes"].iloc[0]
+    here = run.point(f"link/all_reduce/{n}/{rows['bytes'].iloc[0]}").details.get("processes_here")
+    rows["agrees"] = (rows["ratio"] - 1).abs() <= WITHIN
+    agreed = rows.groupby("bytes")["agrees"].any()
+    for_all = "" if agreed.all() else f" for {agreed.sum()} of {len(agreed)} messages"
     texts = []
-    for kind, part in (("long messages", rows[is_long]), ("short ones", rows[~is_long])):
-        if len(part):
-            agree = int(((part["ratio"] - 1).abs() <= WITHIN).sum())
-            ratios = between((part["ratio"].min(), part["ratio"].max()))
-            texts.append(f"{agree} of {len(part)} {kind} (ratios {ratios})")
+    for check, name in CHECKS.items():
+        kinds = (("long", rows["long"]), ("short", ~rows["long"]))
+        parts = [(kind, rows[(rows["check"] == check) & part]) for kind, part in kinds]
+        said = [
+            f"{part['agrees'].sum()} of {len(part)} {kind} messages "
+            f"(ratios {between((part['ratio'].min(), part['ratio'].max()))})"
+            for kind, part in parts
+            if len(part)
+        ]
+        texts += [f"{name} for {' and '.join(said)}"] if said else []
     return (
-        f"Within {percent(WITHIN)} of the copies lie {' and '.join(texts)}; long is what takes "
-        f"{LONG} times as long as the shortest message."
+        f"Bus bandwidth for {n} {'local ' if here == n else ''}processes agrees within "
+        f"{percent(WITHIN)} with an independent measurement (a plain copy through the same backend "
+        f"or torch's own benchmark) in the same minutes{for_all}: with {'; with '.join(texts)}. "
+        f"Long is what takes {LONG} times as long as the shortest message."
     )
+
+
+def causes(run: Run) -> dict[str, str]:
+    """Say what copies take over all-reduces: those of long messages, and bare ones of the
+    shortest."""
+    rows = checks(run)
+    bare, sums = (rows[rows["check"] == check] for check in ("ring_copy", "ring_sum"))
+    parts = {"bare_long": bare[bare["long"]], "sums_long": sums[sums["long"]]}
+    parts["bare_short"] = bare.head(1)
+    return {
+        name: times(part["ratio"].median()) if len(part) else "an unknown part"
+        for name, part in parts.items()
+    }
 
 
 def one_way_in_words(run: Run) -> str:

@@ -1,14 +1,16 @@
 """The links between processes, and models split over them; one program on one machine or many:
 
     torchrun --standalone --nproc-per-node 2 -m analysis.measured.links --out FILE
-    torchrun --nnodes 4 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:PORT \\
-        --rdzv-conf join_timeout=60,read_timeout=60 -m analysis.measured.links --out FILE
+    timeout -v 20m torchrun --nnodes 4 --nproc-per-node 8 --rdzv-backend c10d \\
+        --rdzv-endpoint HOST:PORT --rdzv-conf join_timeout=60,read_timeout=60,is_host=1 \\
+        -m analysis.measured.links --out FILE    (is_host=0 on all but HOST)
 
 Keys of the points, all of them in one run, which the first process saves after each:
 
     link/all_reduce/PROCESSES/BYTES   the sum over all
-    link/ring_copy/PROCESSES/BYTES    plain copies of what a ring moves for that sum, in turn with
-                                      it, by the clock of torch.utils.benchmark: a check
+    link/benchmark/PROCESSES/BYTES    that by torch.utils.benchmark, in turn with it: a check
+    link/ring_copy/PROCESSES/BYTES    plain copies of what a ring moves for that sum: a check, and,
+                                      with `ring_sum`, those in halves and the sums, too
     link/send_recv/2/BYTES            half a round trip between the first two
     tensor/MODEL/LENGTH/PROCESSES     layers split by tensor parallelism (`measured.parallel`)
     ranks/RANK/bandwidth/sum          a ceiling of every process, all at the same time, and, with
@@ -20,7 +22,10 @@ stand-ins only, not on GPUs.
 
 Whatever goes wrong between processes ends each of them within `--timeout` seconds and in one line,
 below which torchrun adds its own report; what was measured before is in the file. NCCL's watchdog
-may say more than a line. Until all processes have met, torchrun's own timeouts rule, `--rdzv-conf`.
+may say more than a line. Until all have met, torchrun rules and says the last line: a machine that
+does not come ends it after `join_timeout`, a port in use at once on HOST with `is_host=1`. Without
+that, and on the other machines, torch greets whatever answers at the port and waits for it without
+any timeout of its own; there `timeout` is the bound.
 """
 
 import os

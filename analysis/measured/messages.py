@@ -1,21 +1,24 @@
 """Messages between the processes of a process group, timed by all of them together.
 
-Plain copies are the independent check of an all-reduce: they move the same bytes without the
-library's sum, by another clock, in turn with it, so that both meet the same machine.
+An all-reduce is checked in turn with it, so that both meet the same machine: by torch's own
+benchmark of the same call, and by plain copies of the bytes that a ring moves for the sum, bare
+and as a ring sums them.
 """
 
+import os
 import time
 from collections.abc import Callable
 from functools import partial
 
 import torch
 import torch.distributed as dist
-from torch.utils.benchmark import timer
+from torch.utils.benchmark import Timer
 
 from analysis.measured.timing import Clock, Measurement, Sample
 
-SECONDS, LEAST, MOST = 0.4, 5, 50  # of a point's visit; repetitions
-CHECK_SECONDS = 1.2  # of a visit of two that are timed in turn
+SECONDS, LEAST, MOST = 0.4, 5, 70  # of a point's visit; repetitions
+CHECK_SECONDS = 5.0  # of a visit of an all-reduce and its checks, which are timed in turn
+MOST_CALLS, CALL_BYTES = 10, 2**24  # of a repetition
 
 
 def times_of(*timed: Callable[[], float], seconds: float | None = None) -> list[Sample]:
@@ -44,38 +47,65 @@ def times_of(*timed: Callable[[], float], seconds: float | None = None) -> list[
 
 
 def all_reduce(size: int, device: torch.device) -> Measurement:
-    """Sum `size` bytes over all processes, in turn with plain copies; the sum is verified."""
+    """Sum `size` bytes over all processes, in turn with its checks; the sum is verified.
+
+    A repetition is the mean of calls in a row, as nccl-tests and torch's benchmark measure."""
     x, n = torch.ones(max(1, size // 4), device=device), dist.get_world_size()
-    reduce = partial(Clock(device.type).time, lambda: dist.all_reduce(x))
-    copy = ring_copy(x)
+    calls = max(1, min(MOST_CALLS, CALL_BYTES // size))
+    clock, first = Clock(device.type), dist.get_rank() == 0
 
-    def copied() -> float:
-        start = timer()
-        copy()
-        return timer() - start
+    def reduce() -> None:
+        dist.all_reduce(x)
 
-    reduced, check = times_of(reduce, copied, seconds=CHECK_SECONDS)
+    def steady(work: Callable[[], None]) -> float:
+        work()  # as torch's benchmark does before it times
+        return clock.time(work, calls)
+
+    benchmark = Timer("reduce()", globals={"reduce": reduce})
+    timed = {
+        "all_reduce": partial(steady, reduce),
+        # As the first process sees it: the others are never the slowest.
+        "benchmark": lambda: benchmark.timeit(calls).median * first,
+        "ring_sum": partial(steady, ring(x, sums=True)),
+        "ring_copy": partial(steady, ring(x)),
+    }
+    samples = dict(zip(timed, times_of(*timed.values(), seconds=CHECK_SECONDS), strict=True))
     x.fill_(1)
     dist.all_reduce(x)
     if not (x == n).all():
         raise RuntimeError("all_reduce: wrong result after timing")
-    check = Measurement(check, None, size, state(device, clock="torch.utils.benchmark"))
-    beside = {f"link/ring_copy/{n}/{size}": ("check", check)}
-    return Measurement(reduced, None, size, state(device), beside)
+    here = int(os.environ["LOCAL_WORLD_SIZE"])
+    details = state(device, calls=calls, processes_here=here)
+    beside = {
+        f"link/{name}/{n}/{size}": ("check", Measurement(sample, None, size, details))
+        for name, sample in samples.items()
+    }
+    del beside[f"link/all_reduce/{n}/{size}"]
+    return Measurement(samples["all_reduce"], None, size, details, beside)
 
 
-def ring_copy(x: torch.Tensor) -> Callable[[], None]:
-    """Copies of what a ring moves to sum x: 2 (n - 1) times an n-th of it to the next process."""
+def ring(x: torch.Tensor, sums: bool = False) -> Callable[[], None]:
+    """Copies of what a ring moves to sum x: 2 (n - 1) times an n-th of it to the next process.
+    With `sums` as it sums: an n-th travels in two halves, and is added in the first n - 1."""
     n, rank = dist.get_world_size(), dist.get_rank()
     part = x.new_ones(max(1, len(x) // n))
     got = torch.empty_like(part)
+    halves = 2 if sums else 1
+    copies = [dist.P2POp(dist.irecv, each, (rank - 1) % n) for each in got.chunk(halves)]
+    copies += [dist.P2POp(dist.isend, each, (rank + 1) % n) for each in part.chunk(halves)]
+    together = dist.get_backend() == "nccl"  # it needs that; elsewhere it is slower to start
 
     def copy() -> None:
-        for _ in range(2 * (n - 1)):
-            send = dist.P2POp(dist.isend, part, (rank + 1) % n)
-            receive = dist.P2POp(dist.irecv, got, (rank - 1) % n)
-            for work in dist.batch_isend_irecv([send, receive]):
+        for turn in range(2 * (n - 1)):
+            works = (
+                dist.batch_isend_irecv(copies)
+                if together
+                else [each.op(each.tensor, each.peer) for each in copies]
+            )
+            for work in works:
                 work.wait()
+            if sums and turn < n - 1:
+                torch.add(part, got, out=got)
 
     return copy
 

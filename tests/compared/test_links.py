@@ -80,29 +80,44 @@ def test_the_figure_shows_each_message(run):
     assert len(plot.data) == 10 and plot.svg().count("<svg") == 1
 
 
-def checked(run, ratios):
-    """The run with plain copies that take `ratios` times as long as the all-reduces."""
+def checked(run, ratios, checks=("ring_copy",)):
+    """The run with checks that take `ratios` times as long as the all-reduces."""
+    reduced = [p for p in run.points if p.key.startswith("link/all_reduce")]
     more = [
-        point(f"link/ring_copy/2/{p.bytes}", p.seconds[0][0] * ratio, p.bytes)
-        for p, ratio in zip(
-            (p for p in run.points if p.key.startswith("link/all_reduce")), ratios, strict=True
-        )
+        point(f"link/{check}/2/{p.bytes}", p.seconds[0][0] * ratio, p.bytes)
+        for check in checks
+        for p, ratio in zip(reduced, ratios, strict=True)
     ]
     return run.model_copy(update={"points": [*run.points, *more]})
 
 
-def test_plain_copies_are_compared_by_hand(run):
+def test_checks_are_compared_by_hand(run):
     found = checked(run, [3.0, 0.5, 1.05, 0.95, 1.2])
-    rows = link_checks.checks(found).set_index("bytes")
+    found = checked(found, [1.0, 1.05, 1.0, 1.0, 1.2], ["benchmark"])
+    rows = link_checks.checks(found).query("check == 'ring_copy'").set_index("bytes")
     assert rows["ratio"].tolist() == pytest.approx([3.0, 0.5, 1.05, 0.95, 1.2])
     assert (rows["low"] == rows["high"]).all()
-    assert rows.loc[2**26, "ring_copy"] == pytest.approx(rows.loc[2**26, "all_reduce"] / 1.2)
+    assert rows.loc[2**26, "checked"] == pytest.approx(rows.loc[2**26, "all_reduce"] / 1.2)
     text = link_checks.check_in_words(found)
-    assert "2 of 3 long messages (ratios 0.950 to 1.20) and 0 of 2 short ones" in text
-    assert text.startswith("Within 10 % of the copies lie")
+    assert text.startswith("Bus bandwidth for 2 processes agrees within 10 % with an independent")
+    assert "in the same minutes for 4 of 5 messages: with torch's benchmark for 2 of 3" in text
+    assert "bare copies for 2 of 3 long messages (ratios 0.950 to 1.20) and 0 of 2 short" in text
     frame = link_checks.check_table(found, "tab").frame
-    assert frame["Ratio"].tolist() == ["3.00", "0.500", "1.05", "0.950", "1.20"]
+    assert frame["Bare copies: ratio"].iloc[:2].tolist() == [
+        "3.00 (3.00 to 3.00)", "0.500 (0.500 to 0.500)",
+    ]  # fmt: skip
+    assert frame["Benchmark (MB/s)"].iloc[0] == frame["All-reduce (MB/s)"].iloc[0]
     assert frame["All-reduce (MB/s)"].iloc[-1] == "2,000"
+
+
+def test_all_messages_of_one_machine_that_agree_are_the_claim_itself(run):
+    found = checked(run, [1.09] * 5, link_checks.CHECKS)
+    for each in found.points:
+        each.details["processes_here"] = 2
+    assert link_checks.check_in_words(found).startswith(
+        "Bus bandwidth for 2 local processes agrees within 10 % with an independent measurement (a "
+        "plain copy through the same backend or torch's own benchmark) in the same minutes: with "
+    )
 
 
 def test_the_ratio_is_of_neighbours(run):
@@ -141,9 +156,18 @@ def test_all_processes_at_once_beside_one_alone(run):
 
 def test_a_run_without_checks_or_ranks_says_so(run):
     empty = run.model_copy(update={"points": []})
-    assert "no plain copies" in link_checks.check_in_words(run)
+    assert "nothing to compare" in link_checks.check_in_words(run)
     assert "no sends" in link_checks.one_way_in_words(empty)
     for table in (link_checks.check_table(empty, "tab"), ranks.ranks_table(empty, "tab")):
         assert ":name: tab" in table._repr_mimebundle_()["text/markdown"]
     odd = [point("ranks/x/bandwidth/sum", 1.0, 8), point("ranks/0/matmul/y", 1.0)]
     assert ranks.ranks(run.model_copy(update={"points": odd})) == {}
+
+
+def test_causes_are_the_ratios_of_long_messages_and_of_the_shortest(run):
+    found = checked(run, [1.3, 1.0, 0.7, 0.9, 0.8])
+    found = checked(found, [1.5, 1.0, 1.0, 0.9, 0.95], ["ring_sum"])
+    assert link_checks.causes(found) == {
+        "bare_long": "0.800×", "sums_long": "0.950×", "bare_short": "1.30×",
+    }  # fmt: skip
+    assert set(link_checks.causes(run).values()) == {"an unknown part"}

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import textwrap
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from analysis.errors import InputError
-from analysis.measured import links, machine, parallel
+from analysis.measured import links, machine, messages, parallel
 from analysis.measured.launch import launch
 from analysis.measured.runs import load_run
 from analysis.predicted.architectures import BERT_BASE, GPT2
@@ -58,7 +59,8 @@ PROGRAM = textwrap.dedent(
     """
 )
 
-MESSAGES = ("all_reduce", "ring_copy", "send_recv")
+REDUCED = ("all_reduce", "benchmark", "ring_sum", "ring_copy")
+MESSAGES = (*REDUCED, "send_recv")
 
 
 def program(planted="nothing"):
@@ -78,6 +80,7 @@ def test_two_processes_measure_everything(tmp_path):
         point = run.point(f"link/{name}/2/4096")
         assert point.bytes == 4096 and len(point.seconds) == 2
         assert (point.details["backend"], point.details["device"]) == ("gloo", "cpu")
+    assert run.point("link/ring_sum/2/8").details["processes_here"] == 2
     launch(2, out, 60, program("no split"))  # measures anew what is between processes
     again = load_run(out)
     assert {point.key for point in again.points} == sent | ranks
@@ -95,7 +98,7 @@ def test_a_process_that_is_lost_or_hangs_ends_all_and_loses_nothing(planted, say
     assert "\n" not in str(caught.value) and str(out) in str(caught.value)
     run = load_run(out)
     assert {p.key for p in run.points} == {
-        f"link/{name}/2/{size}" for name in ("all_reduce", "ring_copy") for size in (8, 4096)
+        f"link/{name}/2/{size}" for name in REDUCED for size in (8, 4096)
     }
     assert run.finished is None
 
@@ -213,6 +216,58 @@ def test_a_machine_that_does_not_come_ends_torchrun(tmp_path):
     )  # fmt: skip
     assert "RendezvousTimeoutError" in process.communicate(timeout=60)[1]
     assert process.returncode != 0 and not (tmp_path / "run.json").exists()
+
+
+def test_a_port_in_use_ends_the_job_of_a_cluster(tmp_path):
+    """The Slurm script, with stand-ins for Slurm; a program that is silent has the port."""
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    for name, text in (("scontrol", "echo 127.0.0.1"), ("srun", 'shift; SLURM_NODEID=0 exec "$@"')):
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    with socket.socket() as taken:
+        for job in range(20000):
+            try:
+                taken.bind(("", 20000 + job))
+                break
+            except OSError:
+                continue
+        taken.listen()
+        slurm = {"SLURM_JOB_ID": str(job), "SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "a,b"}
+        done = subprocess.run(
+            ["bash", links.__file__.replace(".py", ".sbatch")], cwd=tmp_path, timeout=60,
+            env=os.environ | slurm | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            capture_output=True, text=True,
+        )  # fmt: skip
+    assert done.returncode != 0 and not (tmp_path / "runs").exists()
+    assert "RendezvousConnectionError" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("sums", "halves"), [(False, 1), (True, 2)])
+def test_copies_move_what_a_ring_moves(sums, halves, monkeypatch):
+    """The second of four processes, whose others are stand-ins: what it sends, to whom."""
+    sent, added = [], []
+
+    def isend(tensor, peer):
+        sent.append((peer, tensor.numel()))
+        return SimpleNamespace(wait=lambda: None)
+
+    def irecv(tensor, peer):
+        added.append((peer, tensor[0].item()))  # what the round before has left
+        tensor.fill_(1)
+        return SimpleNamespace(wait=lambda: None)
+
+    dist = SimpleNamespace(
+        get_world_size=lambda: 4, get_rank=lambda: 1, get_backend=lambda: "gloo",
+        isend=isend, irecv=irecv,
+        P2POp=lambda op, tensor, peer: SimpleNamespace(op=op, tensor=tensor, peer=peer),
+    )  # fmt: skip
+    monkeypatch.setattr(messages, "dist", dist)
+    messages.ring(torch.ones(32), sums)()
+    rounds = 2 * (4 - 1)
+    assert sent == [(2, 8 // halves)] * rounds * halves
+    assert {peer for peer, _ in added} == {0}
+    sums_seen = [value for _, value in added[halves::halves]]  # the last round's is not seen
+    assert sums_seen == ([2, 2, 2, 1, 1] if sums else [1] * 5)
 
 
 @pytest.fixture
