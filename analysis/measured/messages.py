@@ -5,7 +5,6 @@ benchmark of the same call, and by plain copies of the bytes that a ring moves f
 and as a ring sums them.
 """
 
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -74,8 +73,7 @@ def all_reduce(size: int, device: torch.device) -> Measurement:
     dist.all_reduce(x)
     if not (x == n).all():
         raise RuntimeError("all_reduce: wrong result after timing")
-    here = int(os.environ["LOCAL_WORLD_SIZE"])
-    details = state(device, calls=calls, processes_here=here)
+    details = state(device, calls=calls)
     beside = {
         f"link/{name}/{n}/{size}": ("check", Measurement(sample, None, size, details))
         for name, sample in samples.items()

@@ -99,8 +99,9 @@ def test_checks_are_compared_by_hand(run):
     assert (rows["low"] == rows["high"]).all()
     assert rows.loc[2**26, "checked"] == pytest.approx(rows.loc[2**26, "all_reduce"] / 1.2)
     text = link_checks.check_in_words(found)
-    assert text.startswith("Bus bandwidth for 2 processes agrees within 10 % with an independent")
-    assert "in the same minutes for 4 of 5 messages: with torch's benchmark for 2 of 3" in text
+    assert text.startswith(
+        "Bus bandwidth agrees within 10 % with torch's benchmark for 2 of 3 long"
+    )
     assert "bare copies for 2 of 3 long messages (ratios 0.950 to 1.20) and 0 of 2 short" in text
     frame = link_checks.check_table(found, "tab").frame
     assert frame["Bare copies: ratio"].iloc[:2].tolist() == [
@@ -108,16 +109,6 @@ def test_checks_are_compared_by_hand(run):
     ]  # fmt: skip
     assert frame["Benchmark (MB/s)"].iloc[0] == frame["All-reduce (MB/s)"].iloc[0]
     assert frame["All-reduce (MB/s)"].iloc[-1] == "2,000"
-
-
-def test_all_messages_of_one_machine_that_agree_are_the_claim_itself(run):
-    found = checked(run, [1.09] * 5, link_checks.CHECKS)
-    for each in found.points:
-        each.details["processes_here"] = 2
-    assert link_checks.check_in_words(found).startswith(
-        "Bus bandwidth for 2 local processes agrees within 10 % with an independent measurement (a "
-        "plain copy through the same backend or torch's own benchmark) in the same minutes: with "
-    )
 
 
 def test_the_ratio_is_of_neighbours(run):

@@ -80,7 +80,7 @@ def test_two_processes_measure_everything(tmp_path):
         point = run.point(f"link/{name}/2/4096")
         assert point.bytes == 4096 and len(point.seconds) == 2
         assert (point.details["backend"], point.details["device"]) == ("gloo", "cpu")
-    assert run.point("link/ring_sum/2/8").details["processes_here"] == 2
+    assert run.point("link/ring_sum/2/8").details["calls"] == 10
     launch(2, out, 60, program("no split"))  # measures anew what is between processes
     again = load_run(out)
     assert {point.key for point in again.points} == sent | ranks
