@@ -18,7 +18,9 @@ SECONDS, LEAST, MOST = 0.4, 5, 50  # of a point's visit; repetitions
 CHECK_SECONDS = 1.2  # of a visit of two that are timed in turn
 
 
-def times_of(*timed: Callable[[], float], seconds: float | None = None) -> list[Sample]:
+def times_of(
+    *timed: Callable[[], float], seconds: float | None = None, least: int = LEAST
+) -> list[Sample]:
     """Repetitions of each of `timed`, which return their seconds, in turn. All processes begin
     each together, and it is as long as the slowest takes."""
     # Where the backend wants them: NCCL has no others than those on its GPU.
@@ -34,7 +36,7 @@ def times_of(*timed: Callable[[], float], seconds: float | None = None) -> list[
             dist.barrier()
             taken[-1].append(once())
         # The first process decides when it is enough, so that all stop together.
-        agreed.fill_(len(taken) >= LEAST and time.perf_counter() - start > enough)
+        agreed.fill_(len(taken) >= least and time.perf_counter() - start > enough)
         dist.broadcast(agreed, 0)
         if agreed.item() or len(taken) == MOST:
             break
