@@ -33,8 +33,7 @@ from analysis.predicted.architectures import Architecture
 from analysis.predicted.footprint import model_state
 
 STAGES, LENGTH, TURNS = range(4), 64, 3
-# With Adam's usual epsilon what has no gradient but rounding, such as the biases of keys, would
-# move by RATE in any direction, and no two ways to train could be compared.
+# Adam's usual epsilon would make moves of RATE out of rounding, and no two ways comparable.
 RATE, EPSILON = 1e-4, 1e-4
 WITHIN = 0.01 * RATE  # which parameters of two ways may differ by
 
@@ -49,8 +48,7 @@ class Trainer:
         from torch.distributed.optim import ZeroRedundancyOptimizer
 
         torch.manual_seed(0)
-        with torch.device(device):
-            self.model = Trainable(arch)
+        self.model = Trainable(arch).to(device)
         self.tokens, _, self.targets = data(arch, LENGTH, 1, device, seed=dist.get_rank())
         self.looks, self.held, self.stale = True, {}, []
         for layer in self.model.layers:
@@ -141,10 +139,8 @@ def points(arch: Architecture, device: torch.device) -> Iterator[tuple[str, Meas
     for stage, trainer, sample in zip(STAGES, trainers, samples, strict=True):
         most = over_all(dist.ReduceOp.MAX, list(trainer.held.values()), device)
         held = {f"{part}_bytes": size for part, size in zip(trainer.held, most, strict=True)}
-        yield (
-            f"shard/gpt2/{stage}/{n}",
-            Measurement(sample, details=state(device, tokens=LENGTH) | held),
-        )
+        details = state(device, threads=torch.get_num_threads(), tokens=LENGTH) | held
+        yield f"shard/gpt2/{stage}/{n}", Measurement(sample, details=details)
 
 
 def over_all(operation, numbers: list[int], device: torch.device) -> list[int]:
