@@ -79,8 +79,9 @@ def shards_in_words(run: Run) -> str:
     texts = [f"{_off(each)} at stage {stage}" for stage, each in far.items()]
     if len(near):
         stages, worst = ", ".join(map(str, near.index)), percent(near.abs().max(), 1)
-        texts.insert(0, f"what the formula says, within {worst}, at stage {stages}")
-    text = f"each of {rows['processes'].iloc[0]} processes holds {' and '.join(texts)}."
+        word = "stage" if len(near) == 1 else "stages"
+        texts.insert(0, f"what the formula says, within {worst}, at {word} {stages}")
+    text = f"each of {rows['processes'].iloc[0]} processes holds {'; '.join(texts)}."
     slower = [
         f"{times(row.time)} the time ({between((row.low, row.high))}) at stage {row.Index}"
         for row in rows.itertuples()
@@ -100,10 +101,12 @@ def zero_cells(run: Run) -> tuple[str, str, str]:
     text, rows = f"{times(zero_factor())} on {DEVICES} devices", most_processes(run)
     if not {0, STAGE} <= set(rows.index):
         return text, "not measured: one process has nobody to divide with", "–"
-    n, held = rows["processes"].iloc[0], rows["held"]
-    foretold = predicted(0, n) / predicted(STAGE, n)
-    measured = f"{times(held[0] / held[STAGE])} on {n}"
-    return f"{text}; {times(foretold)} on {n}", measured, "exact: bytes"
+    n = rows["processes"].iloc[0]
+    foretold, held = (
+        f"{times(rows.loc[0, each] / rows.loc[STAGE, each])} on {n}"
+        for each in ("predicted", "held")
+    )
+    return f"{text}; {foretold}", held, "exact: bytes"
 
 
 def zero_in_words(run: Run) -> str:

@@ -55,7 +55,7 @@ def test_what_is_held_is_compared_with_the_formula(divided):
 
 def test_sentences_and_the_cells_of_the_factor(divided):
     text = shards.shards_in_words(divided)
-    assert "2 processes holds what the formula says, within 0 %, at stages 0, 1, 3" in text
+    assert "2 processes holds what the formula says, within 0.0 %, at stages 0, 1, 3; 20 %" in text
     assert "20 % more than the formula says at stage 2" in text and "2.00×" in text
     assert "75 % of the parameters" in text
     row = tables.factor_table(divided, "t").frame.set_index("Paper").loc["8.0×"]
