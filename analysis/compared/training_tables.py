@@ -214,5 +214,8 @@ def factor_table(run: Run, name: str) -> Table:
         }
         for key, (predicted, measured, interval) in cells.items()
     ]
-    caption = f"Each factor: printed, predicted and measured (BERT-Base, {LENGTH} tokens)."
+    caption = (
+        f"Each factor: printed, predicted and measured (BERT-Base, {LENGTH} tokens; ZeRO: second "
+        "stage, predicted in 16 bits for many devices, in float32 for those measured)."
+    )
     return Table(pd.DataFrame(rows), name, caption)

@@ -59,8 +59,8 @@ def test_sentences_and_the_cells_of_the_factor(divided):
     assert "20 % more than the formula says at stage 2" in text and "2.00×" in text
     assert "75 % of the parameters" in text
     row = tables.factor_table(divided, "t").frame.set_index("Paper").loc["8.0×"]
-    assert row["Predicted"] == "7.86× on 400 devices; 1.60× on 2"
-    assert (row["Measured"], row["95 % interval"]) == ("1.33× on 2", "exact: bytes")
+    assert row["Predicted"] == "7.86× on 400 devices; 1.60× on 2 processes"
+    assert (row["Measured"], row["95 % interval"]) == ("1.33× on 2 processes", "exact: bytes")
     assert "2 processes, each of which holds 20 % more" in shards.zero_in_words(divided)
 
 
