@@ -116,8 +116,9 @@ def zero_in_words(run: Run) -> str:
         return "ZeRO's factor is a prediction here."
     off = (rows["held"] / rows["predicted"] - 1)[STAGE]
     return (
-        "The paper's factor of ZeRO is for hundreds of devices and 16 bits; measured are, in float32, "
-        f"{rows['processes'].iloc[0]} processes, each of which holds {_off(off)} at stage {STAGE}. "
+        "The paper's factor of ZeRO is for hundreds of devices and 16 bits; measured, in float32, "
+        f"are {rows['processes'].iloc[0]} processes, each of which holds {_off(off)} at stage "
+        f"{STAGE}. "
         f"For {DEVICES} devices the formula alone speaks, and the verdict is on that."
     )
 
