@@ -257,7 +257,7 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
     help="Where messages are; auto is a GPU for each process if there are enough.",
 )
 def links(processes: int, out: Path | None, timeout: float, device: str) -> None:
-    """Measure the links between processes, and models split over them."""
+    """Measure the links between processes, models split over them, and training state divided."""
     from analysis.compared.link_checks import check_in_words
     from analysis.compared.links import links_in_words, splits
     from analysis.compared.page import times

@@ -4,6 +4,7 @@ import pandas as pd
 
 from analysis.compared.page import Table, between, number, percent, times
 from analysis.compared.profiling import Spread
+from analysis.compared.shards import zero_cells
 from analysis.compared.training import (
     BIG,
     DEVICES,
@@ -199,7 +200,7 @@ def factor_table(run: Run, name: str) -> Table:
             row is not None and times(row["time"]),
             row is not None and between((row["low"], row["high"])),
         ),
-        "zero_model_size": (zero_factor(), None, None),
+        "zero_model_size": zero_cells(run),
         "second_order_memory": (state[1] / state[0], second and times(second), exact),
     }
     claims = load_claims()
@@ -207,11 +208,14 @@ def factor_table(run: Run, name: str) -> Table:
         {
             "Claim": claims[key].statement,
             "Paper": times(claims[key].value, 2),
-            "Predicted": times(predicted),
+            "Predicted": predicted if isinstance(predicted, str) else times(predicted),
             "Measured": measured or "not measured",
             "95 % interval": interval if measured else "–",
         }
         for key, (predicted, measured, interval) in cells.items()
     ]
-    caption = f"Each factor: printed, predicted and measured (BERT-Base, {LENGTH} tokens)."
+    caption = (
+        f"Each factor: printed, predicted and measured (BERT-Base, {LENGTH} tokens; ZeRO: second "
+        "stage, predicted in 16 bits for many devices, in float32 for those measured)."
+    )
     return Table(pd.DataFrame(rows), name, caption)

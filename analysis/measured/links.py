@@ -13,6 +13,7 @@ Keys of the points, all of them in one run, which the first process saves after 
                                       with `ring_sum`, those in halves and the sums, too
     link/send_recv/2/BYTES            half a round trip between the first two
     tensor/MODEL/LENGTH/PROCESSES     layers split by tensor parallelism (`measured.parallel`)
+    shard/MODEL/STAGE/PROCESSES       a step with its state divided (`measured.sharded`), last
     ranks/RANK/bandwidth/sum          a ceiling of every process, all at the same time, and, with
     ranks/RANK/matmul/float32/MxKxN   `alone` for RANK, of the first while the others wait
 
@@ -41,7 +42,7 @@ import torch
 import torch.distributed as dist
 
 from analysis.errors import InputError
-from analysis.measured import machine, parallel
+from analysis.measured import machine, parallel, sharded
 from analysis.measured.ceilings import KERNELS, array_bytes, bandwidth_task
 from analysis.measured.messages import all_reduce, send_recv, state, times_of
 from analysis.measured.products import square_tasks
@@ -52,6 +53,7 @@ from analysis.predicted.architectures import ARCHITECTURES
 SIZES = tuple(2**power for power in range(3, 27, 2)) + (2**26,)  # bytes, 8 B to 64 MiB
 DEVICES = ("auto", "cpu", "cuda")
 VISITS = 2  # of each message, the second after all others
+BETWEEN = ("link", "tensor", "ranks", "shard")  # first parts of the points' keys
 SPLIT = (("bert-large", 128), ("bert-large", 512), ("gpt2", 128), ("gpt2", 512))
 
 
@@ -128,6 +130,8 @@ def points(device: torch.device) -> Iterator[tuple[str, str, Measurement]]:
             for processes in (1, n):
                 key = f"tensor/{model}/{length}/{processes}"
                 yield key, "latency", split(model, length, processes, device)
+    for key, measurement in sharded.points(ARCHITECTURES["gpt2"], device):
+        yield key, "latency", measurement
 
 
 def open_run(out: Path, device: torch.device) -> Run:
@@ -138,7 +142,7 @@ def open_run(out: Path, device: torch.device) -> Run:
     run = load_run(out)
     if (run.machine.device_name, run.machine.device) != (here.device_name, here.device):
         raise InputError(f"{out}: a run of another machine or device: {run.machine.device_name}")
-    run.points = [p for p in run.points if p.key.split("/")[0] not in ("link", "tensor", "ranks")]
+    run.points = [p for p in run.points if p.key.split("/")[0] not in BETWEEN]
     return run
 
 

@@ -20,7 +20,9 @@ CHECK_SECONDS = 5.0  # of a visit of an all-reduce and its checks, which are tim
 MOST_CALLS, CALL_BYTES = 10, 2**24  # of a repetition
 
 
-def times_of(*timed: Callable[[], float], seconds: float | None = None) -> list[Sample]:
+def times_of(
+    *timed: Callable[[], float], seconds: float | None = None, least: int = LEAST
+) -> list[Sample]:
     """Repetitions of each of `timed`, which return their seconds, in turn. All processes begin
     each together, and it is as long as the slowest takes."""
     # Where the backend wants them: NCCL has no others than those on its GPU.
@@ -36,7 +38,7 @@ def times_of(*timed: Callable[[], float], seconds: float | None = None) -> list[
             dist.barrier()
             taken[-1].append(once())
         # The first process decides when it is enough, so that all stop together.
-        agreed.fill_(len(taken) >= LEAST and time.perf_counter() - start > enough)
+        agreed.fill_(len(taken) >= least and time.perf_counter() - start > enough)
         dist.broadcast(agreed, 0)
         if agreed.item() or len(taken) == MOST:
             break

@@ -1,9 +1,12 @@
-"""BERT's pass and GPT-2's step split over processes by torch's own tensor parallelism.
+"""BERT's pass and GPT-2's step split over processes by torch's own tensor parallelism; and GPT-2
+as a whole, to be trained by them.
 
-Layers only, as torch modules, which the parallelism needs: embeddings and heads are not split by
-it. Random weights, the same shapes and operators as `analysis.measured.networks` with fused
-attention.
+Torch modules, which the parallelism needs. Random weights, the same shapes and operators as
+`analysis.measured.networks` with fused attention. What is split is layers only: embeddings and
+heads are not split by it.
 """
+
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -70,3 +73,28 @@ def stack(
                 own = slice(mesh.get_rank() * share, (mesh.get_rank() + 1) * share)
                 layer.cache = layer.cache[:, :, own].contiguous()
     return layers, x
+
+
+class Trainable(nn.Module):
+    """GPT-2 of torch's own layers: tokens (batch, length) -> logits of the tied head."""
+
+    def __init__(self, arch: Architecture):
+        super().__init__()
+        d, gelu = arch.d_model, partial(F.gelu, approximate="tanh")
+        self.words, self.norm = nn.Embedding(arch.vocab_size, d), nn.LayerNorm(d)
+        self.positions = nn.Embedding(arch.n_positions, d)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                d, arch.n_heads, arch.d_ff, 0, gelu, batch_first=True, norm_first=True
+            )
+            for _ in range(arch.n_layers)
+        )
+        for matrix in (each for each in self.parameters() if each.dim() > 1):
+            nn.init.normal_(matrix, std=0.02)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.words(tokens) + self.positions.weight[: tokens.shape[1]]
+        mask = nn.Transformer.generate_square_subsequent_mask(tokens.shape[1], x.device)
+        for layer in self.layers:
+            x = layer(x, mask, is_causal=True)
+        return F.linear(self.norm(x), self.words.weight)

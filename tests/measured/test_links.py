@@ -34,6 +34,8 @@ PROGRAM = textwrap.dedent(
     planted, rank = sys.argv.pop(1), os.environ.get("RANK")
     # What splits a model takes seconds to import.
     links.SPLIT = () if planted == "no split" else (("bert-base", 8), ("gpt2", 8))
+    if planted == "no split":
+        links.sharded.points = lambda *_: ()
     measured, split = links.send_recv, links.split
 
     def compared_split(model, length, processes, device):
@@ -74,7 +76,9 @@ def test_two_processes_measure_everything(tmp_path):
     sent = {f"link/{name}/2/{size}" for name in MESSAGES for size in (8, 4096)}
     split = {f"tensor/{model}/8/{n}" for model in ("bert-base", "gpt2") for n in (1, 2)}
     ranks = {f"ranks/{rank}/bandwidth/sum" for rank in ("alone", 0, 1)}
-    assert {point.key for point in run.points} == sent | split | ranks
+    shards = {f"shard/gpt2/{stage}/2" for stage in range(4)}
+    assert {point.key for point in run.points} == sent | split | ranks | shards
+    assert run.point("shard/gpt2/3/2").details["passing_bytes"] > 0
     assert run.finished and run.budget == "links"
     for name in MESSAGES:
         point = run.point(f"link/{name}/2/4096")
