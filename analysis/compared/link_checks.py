@@ -6,9 +6,8 @@ from analysis.compared.links import messages
 from analysis.compared.page import Table, between, number, percent, times
 from analysis.measured.runs import Run
 from analysis.measured.timing import Sample
-from analysis.predicted.links import bus_bandwidth
 
-CHECKED = "bytes processes seconds all_reduce check checked ratio low high".split()
+CHECKED = "bytes processes seconds all_reduce check ratio low high".split()
 CHECKS = {
     "benchmark": "torch's benchmark",
     "ring_sum": "copies with sums",
@@ -19,8 +18,9 @@ LONG = 4  # times the shortest message's time: the rate decides, not the start
 
 
 def checks(run: Run) -> pd.DataFrame:
-    """Return the all-reduces that each of `CHECKS` was timed in turn with, by bytes: the bus
-    bandwidth of either (bytes/s), the median ratio of neighbours, low, high; whether it is long."""
+    """Return the all-reduces that each of `CHECKS` was timed in turn with, by bytes: their bus
+    bandwidth (bytes/s), that over the check's as the median ratio of neighbours, low, high; whether
+    it is long."""
     found = []
     for row in messages(run).query("operation == 'all_reduce'").itertuples():
         for check in CHECKS:
@@ -30,9 +30,8 @@ def checks(run: Run) -> pd.DataFrame:
                 pairs = zip(reduced.times, other.times, strict=False)
                 sizes = reduced.sizes if reduced.sizes == other.sizes else ()
                 ratio = Sample(tuple(each / reduce for reduce, each in pairs), sizes)
-                checked = bus_bandwidth("all_reduce", row.bytes, other.median, row.processes)
                 found.append(
-                    (row.bytes, row.processes, row.seconds, row.bandwidth, check, checked)
+                    (row.bytes, row.processes, row.seconds, row.bandwidth, check)
                     + (ratio.median, *ratio.interval)
                 )
     rows = pd.DataFrame(found, columns=CHECKED)
@@ -40,18 +39,17 @@ def checks(run: Run) -> pd.DataFrame:
 
 
 def check_table(run: Run, name: str) -> Table:
-    """Show the bus bandwidth of all-reduces beside that of each check."""
+    """Show the bus bandwidth of all-reduces, and over that of each check."""
     rows = {}
     for row in checks(run).itertuples():
         label = CHECKS[row.check].removeprefix("torch's ").capitalize()
         cells = rows.setdefault(row.bytes, {"Message (bytes)": f"{row.bytes:,}"})
         cells["All-reduce (MB/s)"] = number(row.all_reduce / 1e6)
-        cells[f"{label} (MB/s)"] = number(row.checked / 1e6)
-        cells[f"{label}: ratio"] = f"{number(row.ratio)} ({between((row.low, row.high))})"
+        cells[label] = f"{number(row.ratio)} ({between((row.low, row.high))})"
     caption = (
-        "Bus bandwidth of all-reduces and of what was timed in turn with them: the same call by "
-        "torch's benchmark, copies around a ring with its sums, and bare copies. A ratio is the "
-        "median of neighbours', with its 95 % interval; above one the all-reduce is faster."
+        "Bus bandwidth of all-reduces, and that over what was timed in turn with them: the same "
+        "call by torch's benchmark, copies around a ring with its sums, and bare copies. A ratio "
+        "is the median of neighbours', with its 95 % interval; above one the all-reduce is faster."
     )
     columns = None if rows else ["Message (bytes)"]
     return Table(pd.DataFrame(list(rows.values()), columns=columns), name, caption)

@@ -51,7 +51,7 @@ def shard_table(run: Run, name: str) -> Table:
         {
             "Stage": str(row.stage),
             "Divided": DIVIDED[row.stage],
-            "Processes": row.processes,
+            "Processes": str(row.processes),
             "Predicted (MB)": number(row.predicted / 1e6, 4),
             "Held (MB)": number(row.held / 1e6, 4),
             "Held over predicted": times(row.held / row.predicted),

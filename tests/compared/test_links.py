@@ -97,17 +97,16 @@ def test_checks_are_compared_by_hand(run):
     rows = link_checks.checks(found).query("check == 'ring_copy'").set_index("bytes")
     assert rows["ratio"].tolist() == pytest.approx([3.0, 0.5, 1.05, 0.95, 1.2])
     assert (rows["low"] == rows["high"]).all()
-    assert rows.loc[2**26, "checked"] == pytest.approx(rows.loc[2**26, "all_reduce"] / 1.2)
     text = link_checks.check_in_words(found)
     assert text.startswith(
         "Bus bandwidth agrees within 10 % with torch's benchmark for 2 of 3 long"
     )
     assert "bare copies for 2 of 3 long messages (ratios 0.950 to 1.20) and 0 of 2 short" in text
     frame = link_checks.check_table(found, "tab").frame
-    assert frame["Bare copies: ratio"].iloc[:2].tolist() == [
+    assert frame["Bare copies"].iloc[:2].tolist() == [
         "3.00 (3.00 to 3.00)", "0.500 (0.500 to 0.500)",
     ]  # fmt: skip
-    assert frame["Benchmark (MB/s)"].iloc[0] == frame["All-reduce (MB/s)"].iloc[0]
+    assert frame["Benchmark"].iloc[1] == "1.05 (1.05 to 1.05)"
     assert frame["All-reduce (MB/s)"].iloc[-1] == "2,000"
 
 
