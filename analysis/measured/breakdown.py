@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import torch
 
-from analysis.measured import networks
+from analysis.measured.linear import Linear
 from analysis.measured.rest import patched
 from analysis.measured.timing import Clock
 from analysis.predicted.transformer import CLASSES
@@ -41,7 +41,7 @@ def split(work: Callable[[], object], clock: Clock) -> dict[str, float]:
 def stamped(mark: Callable[[str], None]) -> Iterator[None]:
     """Calls `mark(operator class)` at the end of what each class does in an unfused network: of
     "other" where a projection or an act-to-act matmul begins, of its own class where it ends."""
-    linear, matmul = networks.Linear.__call__, torch.matmul
+    linear, matmul = Linear.__call__, torch.matmul
 
     def project(self, x):
         mark("other")

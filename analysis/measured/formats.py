@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from analysis.errors import InputError
-from analysis.measured.networks import Decoder, Linear
+from analysis.measured.linear import Linear
+from analysis.measured.networks import Decoder
 from analysis.measured.profile import READ_BYTES
 from analysis.measured.quantised import Packed, bfloat16, quantised, with_projections
 from analysis.measured.serving_steps import Steps, task

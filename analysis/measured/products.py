@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from analysis.errors import InputError
+from analysis.measured.linear import Linear
 from analysis.measured.machine import last_level_cache_bytes
-from analysis.measured.networks import Decoder, Encoder, Linear
+from analysis.measured.networks import Decoder, Encoder
 from analysis.measured.timing import Budget, Measurement, Task, measure, measure_each
 from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2, Architecture
 

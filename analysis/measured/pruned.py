@@ -18,7 +18,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from analysis.measured.networks import Decoder, Linear
+from analysis.measured.linear import Linear
+from analysis.measured.networks import Decoder
 from analysis.measured.profile import READ_BYTES
 from analysis.measured.quantised import with_projections
 from analysis.measured.sampling import advance

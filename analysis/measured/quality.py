@@ -16,7 +16,8 @@ import torch
 from analysis.measured import pruned
 from analysis.measured.byte_model import BATCH, TUNED, Score, load, score, tensors
 from analysis.measured.byte_text import HELD_OUT, WINDOW, WINDOWS, held_out
-from analysis.measured.networks import Decoder, Linear
+from analysis.measured.linear import Linear
+from analysis.measured.networks import Decoder
 from analysis.measured.profile import GUESS
 from analysis.measured.quantised import quantise, quantised, with_projections
 from analysis.measured.timing import Budget, Clock, Measurement, Sample, Task

@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from analysis.errors import InputError
-from analysis.measured.networks import Decoder, Linear, Network
+from analysis.measured.linear import Linear
+from analysis.measured.networks import Decoder, Network
 
 GROUPS = (32, 64, 128, 256)  # of inputs that share a scale in the 4-bit kernel
 ROWS = 64  # the 4-bit kernel works on blocks of so many outputs

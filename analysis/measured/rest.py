@@ -15,6 +15,7 @@ from unittest import mock
 import torch
 
 from analysis.measured import networks
+from analysis.measured.linear import Linear
 from analysis.measured.machine import last_level_cache_bytes
 from analysis.measured.timing import Budget, Clock, Measurement, Sample, Task
 from analysis.predicted.architectures import Architecture
@@ -73,7 +74,7 @@ def repeat(
 def without_matmuls(work: Callable, heads: bool) -> Iterator[Callable[[], object]]:
     """Inside, a call that is `work`, whose projections return at once what they did the first
     time, and so do its act-to-act matmuls if `heads`."""
-    linear, matmul, outputs = networks.Linear.__call__, torch.matmul, []
+    linear, matmul, outputs = Linear.__call__, torch.matmul, []
 
     def kept(compute):
         return lambda *args: outputs.append(compute(*args)) or outputs[-1]
@@ -88,6 +89,6 @@ def without_matmuls(work: Callable, heads: bool) -> Iterator[Callable[[], object
 @contextmanager
 def patched(linear: Callable, matmul: Callable) -> Iterator[None]:
     """With other functions for a projection and for an act-to-act matmul."""
-    with mock.patch.object(networks.Linear, "__call__", linear):
+    with mock.patch.object(Linear, "__call__", linear):
         with mock.patch.object(torch, "matmul", matmul):
             yield

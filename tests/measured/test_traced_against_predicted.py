@@ -1,7 +1,7 @@
 """What torch dispatches is what the arithmetic of `analysis.predicted` says.
 
 On the device "meta": the operators and shapes are torch's, nothing is computed. On a CPU a single
-row goes through slices of the weights (see `networks.Linear`), which must move the same.
+row goes through slices of the weights (see `linear.Linear`), which must move the same.
 """
 
 import pytest
