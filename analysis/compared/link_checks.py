@@ -7,14 +7,14 @@ from analysis.compared.page import Table, between, number, percent, times
 from analysis.measured.runs import Run
 from analysis.measured.timing import Sample
 
-CHECKED = "bytes processes seconds all_reduce check ratio low high".split()
+CHECKED = "bytes processes all_reduce check ratio low high".split()
 CHECKS = {
     "benchmark": "torch's benchmark",
     "ring_sum": "copies with sums",
     "ring_copy": "bare copies",
 }
 WITHIN = 0.1  # what an all-reduce and a check may differ by
-LONG = 4  # times the shortest message's time: the rate decides, not the start
+LONG = 10**6  # bytes, from which on the rate decides, not the start
 
 
 def checks(run: Run) -> pd.DataFrame:
@@ -31,11 +31,11 @@ def checks(run: Run) -> pd.DataFrame:
                 sizes = reduced.sizes if reduced.sizes == other.sizes else ()
                 ratio = Sample(tuple(each / reduce for reduce, each in pairs), sizes)
                 found.append(
-                    (row.bytes, row.processes, row.seconds, row.bandwidth, check)
+                    (row.bytes, row.processes, row.bandwidth, check)
                     + (ratio.median, *ratio.interval)
                 )
     rows = pd.DataFrame(found, columns=CHECKED)
-    return rows.assign(long=rows["seconds"] >= LONG * rows["seconds"].head(1).sum())
+    return rows.assign(long=rows["bytes"] >= LONG)
 
 
 def check_table(run: Run, name: str) -> Table:
@@ -74,7 +74,7 @@ def check_in_words(run: Run) -> str:
         texts += [f"{name} for {' and '.join(said)}"] if said else []
     return (
         f"Bus bandwidth agrees within {percent(WITHIN)} with {'; with '.join(texts)}. "
-        f"Long is what takes {LONG} times as long as the shortest message."
+        f"Long are those of {LONG // 10**6} MB or more."
     )
 
 
