@@ -67,7 +67,7 @@ def test_sentences_and_the_cells_of_the_factor(divided):
 def test_words_are_of_the_most_processes_and_the_table_of_all(divided):
     divided.points += [point(stage, "4") for stage in HELD]
     assert "each of 4 processes" in shards.shards_in_words(divided)
-    assert shards.shard_table(divided, "t").frame["Processes"].to_list() == [2] * 4 + [4] * 4
+    assert shards.shard_table(divided, "t").frame["Processes"].to_list() == ["2"] * 4 + ["4"] * 4
 
 
 @pytest.mark.parametrize(
