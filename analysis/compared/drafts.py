@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.compared.page import Table, number, percent, times
-from analysis.compared.serving import detail, paired
+from analysis.compared.serving import detail
 from analysis.compared.serving_tables import span
 from analysis.measured.runs import Run
 from analysis.predicted.serving import draft_speed_up, expected_tokens
@@ -17,7 +17,7 @@ def checks(run: Run) -> pd.DataFrame:
     rows = []
     for point in run.points:
         match = re.fullmatch(r"serve/check/gpt2/([1-9][0-9]{0,2})", point.key)
-        slower = match and paired(run, "serve/check/gpt2/1", point.key)
+        slower = match and run.ratio(point.key, "serve/check/gpt2/1")
         if slower:
             rows.append((int(match[1]), slower.median, *slower.interval))
     frame = pd.DataFrame(rows, columns="tokens time low high".split())
@@ -50,7 +50,7 @@ def drafts(run: Run) -> pd.DataFrame:
     for point in run.points:
         match = re.fullmatch(rf"{base}/([1-9][0-9]{{0,2}})", point.key)
         check = match and run.sample(f"{base}/check-{match[1]}")
-        faster = match and paired(run, point.key, f"{base}/greedy")
+        faster = match and run.ratio(f"{base}/greedy", point.key)
         if not (check and faster and step and small):
             continue
         n, counts = int(match[1]), [detail(point, k) for k in ("accepted", "examined", "checks")]

@@ -5,7 +5,6 @@ import pandas as pd
 from analysis.compared.links import messages
 from analysis.compared.page import Table, between, number, percent, times
 from analysis.measured.runs import Run
-from analysis.measured.timing import Sample
 
 CHECKED = "bytes processes all_reduce check ratio low high".split()
 CHECKS = {
@@ -24,16 +23,10 @@ def checks(run: Run) -> pd.DataFrame:
     found = []
     for row in messages(run).query("operation == 'all_reduce'").itertuples():
         for check in CHECKS:
-            other = run.sample(f"link/{check}/{row.processes}/{row.bytes}")
-            if other:
-                reduced = run.sample(f"link/all_reduce/{row.processes}/{row.bytes}")
-                pairs = zip(reduced.times, other.times, strict=False)
-                sizes = reduced.sizes if reduced.sizes == other.sizes else ()
-                ratio = Sample(tuple(each / reduce for reduce, each in pairs), sizes)
-                found.append(
-                    (row.bytes, row.processes, row.bandwidth, check)
-                    + (ratio.median, *ratio.interval)
-                )
+            keys = (f"link/{name}/{row.processes}/{row.bytes}" for name in (check, "all_reduce"))
+            if ratio := run.ratio(*keys):
+                ends = ratio.median, *ratio.interval
+                found.append((row.bytes, row.processes, row.bandwidth, check, *ends))
     rows = pd.DataFrame(found, columns=CHECKED)
     return rows.assign(long=rows["bytes"] >= LONG)
 

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.stats import t
 
 from analysis.compared.page import Table, between, number, times
-from analysis.compared.training import LENGTH, MODELS, count_of, ratio
+from analysis.compared.training import LENGTH, MODELS, count_of
 from analysis.measured.runs import Run
 from analysis.measured.training import LENGTHS
 from analysis.predicted.activations import (
@@ -32,7 +32,7 @@ def autocast(run: Run) -> pd.DataFrame:
     for model, name in MODELS.items():
         for length in LENGTHS:
             keys = [f"train/{model}/{length}/{how}" for how in ("none", "autocast")]
-            both, taken = [run.point(key) for key in keys], ratio(run, keys[1], keys[0])
+            both, taken = [run.point(key) for key in keys], run.ratio(keys[1], keys[0])
             sizes = [count_of(each, "saved_bytes") for each in both if each]
             if taken is None or len(sizes) < 2 or None in sizes:
                 continue

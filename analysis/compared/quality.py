@@ -6,7 +6,7 @@ from math import isnan, nan
 import numpy as np
 import pandas as pd
 
-from analysis.compared.serving import detail, paired
+from analysis.compared.serving import detail
 from analysis.errors import InputError
 from analysis.measured.byte_model import STRUCTURED, UNSTRUCTURED
 from analysis.measured.pruned import BLOCK, CONTEXT
@@ -137,7 +137,7 @@ def steps(run: Run) -> pd.DataFrame:
             continue
         kind, share = match[1], int(match[2])
         base = "structured" if kind == "structured" else "zeros"
-        faster = paired(run, point.key, f"prune/gpt2/{CONTEXT}/{base}-0")
+        faster = run.ratio(f"prune/gpt2/{CONTEXT}/{base}-0", point.key)
         if faster is None:
             continue
         layers, moved = 4 * layer_weights(GPT2)[0], whole

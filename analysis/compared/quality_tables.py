@@ -161,15 +161,13 @@ def factor_table(run: Run, name: str) -> Table:
     """Show each claim of size and quality: how many times smaller the paper's share, arithmetic and
     the bytes of the trained decoder make it, and its bits per byte before and after."""
     claims, rows = load_claims(), []
-    kept = {family: 1 - share / 100 for family, share in quality.PRUNED.items()}
     cells = {  # claim -> how many times smaller it has the model, remedy whose size, whose quality
         "int8_quality": (32 / 8, "int8-row", "int8-row"),
         "int4_size": (claims["int4_size"].value, "int4-group", "int4-group"),
-        **{
-            f"{family}_pruning": (1 / kept[family], tuned.removeprefix("tuned-"), tuned)
-            for family, tuned in ((each, quality.tuned(each)) for each in kept)
-        },
     }
+    for family, share in quality.PRUNED.items():
+        bare, after = f"{family}-{share}", quality.tuned(family)
+        cells[f"{family}_pruning"] = 1 / (1 - share / 100), bare, after
     for key, (claimed, sized, scored) in cells.items():
         row, found = quality.score(run, scored), quality.more_bits(run, scored)
         size = quality.smaller_measured(run, sized)

@@ -43,15 +43,6 @@ STORED = {
 ENCODERS = {"bert-base": "BERT-Base", "bert-large": "BERT-Large"}
 
 
-def paired(run: Run, key: str, other: str) -> Sample | None:
-    """Times of `other` over those of `key`, repetition by repetition, as they were timed in turn:
-    how many times faster `key` is. None without both."""
-    one, base = run.sample(key), run.sample(other)
-    if one is None or base is None or one.n != base.n:
-        return None
-    return Sample(tuple(np.divide(base.times, one.times)), one.sizes)
-
-
 def spread(sample: Sample | None) -> Spread:
     """The median and interval of a sample; NaN without one."""
     return Spread(sample.median, *sample.interval) if sample else Spread(*(np.nan,) * 3)
@@ -77,7 +68,7 @@ def formats(run: Run, context: int = CONTEXTS[0]) -> pd.DataFrame:
     read = run.point("serve/weights/gpt2/read")
     for name, stored in STORED.items():
         key = f"{prefix}/{name}"
-        point, gain = run.point(key), paired(run, key, f"{prefix}/float32")
+        point, gain = run.point(key), run.ratio(f"{prefix}/float32", key)
         products = run.point(f"serve/products/gpt2/{name}")
         if None in (point, gain, products, read, attention):
             continue
@@ -153,7 +144,7 @@ def heads(run: Run) -> pd.DataFrame:
         sizes[n] = step_bytes(arch, HEADS_CONTEXT, weights, HEADS_BATCH)
         point, faster = (
             run.point(f"serve/heads/gpt2/{n}"),
-            paired(run, f"serve/heads/gpt2/{n}", base),
+            run.ratio(base, f"serve/heads/gpt2/{n}"),
         )
         if point and faster:
             cache = sizes[n] - weights

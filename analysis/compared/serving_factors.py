@@ -25,7 +25,7 @@ def factors(run: Run) -> pd.DataFrame:
             add(remedy, timed.loc[name], printed.get(name))
     for row in serving.crossings(run).itertuples():
         key = f"serve/batch/gpt2/{row.context}"
-        faster = serving.paired(run, f"{key}/{row.most}", f"{key}/1")
+        faster = run.ratio(f"{key}/1", f"{key}/{row.most}")
         low, high = (row.most * end for end in faster.interval)
         remedy = f"{row.most} sequences at {row.context} tokens"
         rows.append((remedy, None, row.predicted_gain, row.most * faster.median, low, high))

@@ -4,7 +4,7 @@ import pandas as pd
 
 from analysis.compared.links import NUMBER
 from analysis.compared.page import Table, between, number, percent, times
-from analysis.compared.training import DEVICES, count_of, ratio, zero_factor
+from analysis.compared.training import DEVICES, count_of, zero_factor
 from analysis.measured.runs import Run
 from analysis.measured.sharded import LENGTH, needed_bytes
 from analysis.predicted.architectures import GPT2
@@ -31,7 +31,7 @@ def shards(run: Run) -> pd.DataFrame:
         match point.key.split("/"):
             case ["shard", "gpt2", ("0" | "1" | "2" | "3") as stage, n] if NUMBER.fullmatch(n):
                 sizes = [count_of(point, f"{part}_bytes") for part in (*PARTS, "passing")]
-                taken, n = ratio(run, point.key, f"shard/gpt2/0/{n}"), int(n)
+                taken, n = run.ratio(point.key, f"shard/gpt2/0/{n}"), int(n)
                 if n > 1 and taken is not None and all(sizes):
                     ours = int(stage), n, predicted(int(stage), n), sum(sizes[:3]), sizes[3]
                     rows.append((*ours, taken.median, *taken.interval))

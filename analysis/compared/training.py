@@ -3,12 +3,10 @@
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from analysis.compared.training_memory import breakdown
 from analysis.measured.runs import Point, Run
-from analysis.measured.timing import Sample
 from analysis.measured.training import LENGTHS, Training
 from analysis.predicted.activations import (
     BIG_DECODER,
@@ -85,14 +83,6 @@ def published_rows(data: Path | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns="model part kept printed ours deviation".split())
 
 
-def ratio(run: Run, how: str, plain: str) -> Sample | None:
-    """Times of a key over those of another, in whose turn it was timed."""
-    one, other = run.sample(how), run.sample(plain)
-    if one is None or other is None or one.n != other.n:
-        return None
-    return Sample(tuple(np.divide(one.times, other.times)), one.sizes)
-
-
 def curve(run: Run) -> pd.DataFrame:
     """Return what rematerialisation saves and costs in a run, against keeping all.
 
@@ -104,7 +94,7 @@ def curve(run: Run) -> pd.DataFrame:
         match point.key.split("/"):
             case ["train", model, text, how] if model in MODELS and how in HOWS:
                 plain = f"train/{model}/{text}/none"
-                taken, base, length = ratio(run, point.key, plain), run.point(plain), tokens(text)
+                taken, base, length = run.ratio(point.key, plain), run.point(plain), tokens(text)
                 sizes = [count_of(each, "saved_bytes") for each in (point, base) if each]
                 again = count_of(point, "again_bytes")
                 if taken is None or not length or None in (*sizes, again):

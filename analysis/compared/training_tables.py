@@ -191,24 +191,24 @@ def factor_table(run: Run, name: str) -> Table:
     state = [sum(model_state(BERT_BASE, each).values()) for each in ("sgd", "diagonal")]
     cells = {
         "rematerialisation_memory": (
-            plain.bytes / again.bytes,
+            times(plain.bytes / again.bytes),
             row is not None and times(row["factor"]),
             exact,
         ),
         "rematerialisation_compute": (
-            1 + again.extra / again.flops,
+            times(1 + again.extra / again.flops),
             row is not None and times(row["time"]),
             row is not None and between((row["low"], row["high"])),
         ),
         "zero_model_size": zero_cells(run),
-        "second_order_memory": (state[1] / state[0], second and times(second), exact),
+        "second_order_memory": (times(state[1] / state[0]), second and times(second), exact),
     }
     claims = load_claims()
     rows = [
         {
             "Claim": claims[key].statement,
             "Paper": times(claims[key].value, 2),
-            "Predicted": predicted if isinstance(predicted, str) else times(predicted),
+            "Predicted": predicted,
             "Measured": measured or "not measured",
             "95 % interval": interval if measured else "–",
         }

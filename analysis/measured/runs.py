@@ -164,6 +164,14 @@ class Run(Checked):
         point = self.point(key)
         return point and point.sample
 
+    def ratio(self, key: str, other: str) -> Sample | None:
+        """Times of `key` over those of `other`, repetition by repetition, as they were timed in
+        turn; None without both."""
+        one, base = self.sample(key), self.sample(other)
+        if one is None or base is None or one.n != base.n:
+            return None
+        return Sample(tuple(np.divide(one.times, base.times)), one.sizes)
+
     def reason(self, key: str) -> str | None:
         """Why that point was not measured, if it was to be."""
         return next((each.reason for each in self.not_measured if each.key == key), None)
