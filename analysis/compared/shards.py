@@ -65,7 +65,7 @@ def shard_table(run: Run, name: str) -> Table:
         f"ZeRO, and the time of a step, {LENGTH} tokens a process, over that of stage 0 in its "
         "turn."
     )
-    nothing = [{"Stage": "not measured", "Reason": _missing()}]
+    nothing = [{"Stage": "not measured", "Reason": _missing(run)}]
     return Table(pd.DataFrame(rows or nothing), name, caption)
 
 
@@ -73,7 +73,7 @@ def shards_in_words(run: Run) -> str:
     """Say how far what is held agrees with the formula, and what dividing costs in time."""
     rows = most_processes(run)
     if rows.empty:
-        return f"Nothing was divided in this run: {_missing()}."
+        return f"Nothing was divided in this run: {_missing(run)}."
     off = rows["held"] / rows["predicted"] - 1
     near, far = off[off.abs() <= WITHIN], off[off.abs() > WITHIN]
     texts = [f"{_off(each)} at stage {stage}" for stage, each in far.items()]
@@ -127,9 +127,10 @@ def _off(share: float) -> str:
     return f"{percent(share, 1)} {'less' if share < 0 else 'more'} than the formula says"
 
 
-def _missing() -> str:
+def _missing(run: Run) -> str:
+    noted = [each.reason for each in run.not_measured if each.key.startswith("shard/")]
     free = number(2 * needed_bytes(GPT2, 2) / 1e9, 2)
-    return (
+    return next(iter(noted), None) or (
         "one process has nobody to divide with, and `make measure-links` adds two, where "
         f"{free} GB of memory are free"
     )

@@ -116,8 +116,8 @@ def ceilings(device: torch.device) -> Iterator[tuple[str, Measurement]]:
             yield f"ranks/{rank}/{task.key}", measurement
 
 
-def points(device: torch.device) -> Iterator[tuple[str, str, Measurement]]:
-    """(key, kind, measurement) of everything, in the order of its value."""
+def points(device: torch.device) -> Iterator[tuple[str, str, Measurement | str]]:
+    """(key, kind, measurement or why there is none) of everything, in the order of its value."""
     n = dist.get_world_size()
     for _ in range(VISITS):
         for operation, of, run in (("all_reduce", n, all_reduce), ("send_recv", 2, send_recv)):
@@ -143,6 +143,7 @@ def open_run(out: Path, device: torch.device) -> Run:
     if (run.machine.device_name, run.machine.device) != (here.device_name, here.device):
         raise InputError(f"{out}: a run of another machine or device: {run.machine.device_name}")
     run.points = [p for p in run.points if p.key.split("/")[0] not in BETWEEN]
+    run.not_measured = [p for p in run.not_measured if p.key.split("/")[0] not in BETWEEN]
     return run
 
 
@@ -173,7 +174,10 @@ def measure_links(out: Path, timeout: float, asked: str = "auto") -> None:
         before = run.wall_seconds if run else 0
         for key, kind, measurement in points(device):
             if run is not None:
-                run.add(key, kind, measurement)
+                if isinstance(measurement, str):
+                    run.skip(key, measurement)
+                else:
+                    run.add(key, kind, measurement)
                 run.wall_seconds = round(before + time.monotonic() - start, 3)
                 save_run(run, out)
         if run is not None:

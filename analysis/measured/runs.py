@@ -50,7 +50,7 @@ def _utc(moment: datetime) -> datetime:
 Text = Annotated[str, Field(min_length=1, max_length=TEXT), AfterValidator(_one_line)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Positive = Annotated[int, Field(ge=1, le=2**63 - 1)]
-Seconds = Annotated[float, Field(gt=0, le=1e7)]
+Seconds = Annotated[float, Field(ge=1e-10, le=1e7)]  # finer than any clock; no ratio overflows
 Visit = Annotated[list[Seconds], Field(min_length=1, max_length=MOST)]
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 Detail = Text | Annotated[StrictInt, Field(ge=-(2**63), le=2**63 - 1)] | StrictFloat

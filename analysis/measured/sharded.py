@@ -123,12 +123,14 @@ def needed_bytes(arch: Architecture, processes: int) -> float:
     return beside + sum(sum(each.values()) for each in states)
 
 
-def points(arch: Architecture, device: torch.device) -> Iterator[tuple[str, Measurement]]:
-    """(key, measurement) of every stage, timed in turn; none where memory is too little."""
+def points(arch: Architecture, device: torch.device) -> Iterator[tuple[str, Measurement | str]]:
+    """(key, measurement) of every stage, timed in turn; where memory is too little, why not."""
     n, here = dist.get_world_size(), int(os.environ["LOCAL_WORLD_SIZE"])
     needed = needed_bytes(arch, n) * (here if device.type == "cpu" else 1)
-    fits = needed < machine.free_memory_bytes(device.type)
-    if not over_all(dist.ReduceOp.MIN, [int(fits)], device)[0]:
+    (free,) = over_all(dist.ReduceOp.MIN, [machine.free_memory_bytes(device.type)], device)
+    if needed > free:
+        reason = f"needs {needed / 1e9:.2f} GB of memory; free are {free / 1e9:.2f} GB"
+        yield from ((f"shard/gpt2/{stage}/{n}", reason) for stage in STAGES)
         return
     machine.keep_memory()
     trainers = [Trainer(arch, stage, device) for stage in STAGES]

@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 
+from analysis.errors import InputError
 from analysis.measured.benchmark import alternate, encoders, generations, products, triads
 from analysis.predicted.architectures import BERT_BASE, GPT2
 
@@ -34,11 +35,19 @@ def test_both_sides_run(pair, arch):
 
 
 def test_a_triad_in_c_runs_beside_ours():
-    if (compiler := shutil.which("cc")) is None:
+    if shutil.which("cc") is None:
         pytest.skip("no C compiler")
-    with triads(1000, 1, compiler) as (ours, theirs):
+    with triads(1000, 1) as (ours, theirs):
         ours()
         assert theirs() == theirs() == "done\n"
+
+
+@pytest.mark.parametrize("compiler", [None, shutil.which("false")])
+def test_a_compiler_that_is_missing_or_fails_is_told(compiler, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: compiler)
+    with pytest.raises(InputError, match="needs cc with OpenMP"):
+        with triads(1000, 1):
+            pass
 
 
 def test_both_products_are_the_same():

@@ -56,6 +56,13 @@ def test_drift_is_pooled_over_visits_and_known_when_a_run_is_read(file):
     assert high == pytest.approx(1 / low) and high == pytest.approx(math.exp(1.96 / math.sqrt(18)))
 
 
+def test_the_widest_drift_that_a_file_can_have_is_finite(file):
+    each("points.0.seconds", [[1e-10], [1e7]])(file)
+    for point in load_run(file).points:  # the other, of one visit, gets the whole drift
+        low, high = point.sample.interval
+        assert 0 < low < high < math.inf
+
+
 def test_a_file_has_a_line_a_point_and_is_plain_json(file):
     text = file.read_text("utf-8")
     assert json.loads(text)["schema_version"] == 2
@@ -118,6 +125,7 @@ FAULTS = {
     "no version": fault(lambda content: content.pop("schema_version")),
     "unknown field": each("points.0.verdict", "good"),
     "negative time": each("points.0.seconds", [[-1.0]]),
+    "a time that no clock shows": each("points.0.seconds", [[1e-300]]),  # drift would overflow
     "no visit": each("points.0.seconds", []),
     "no times": each("points.0.seconds", [[]]),
     "times of no visit": each("points.0.seconds", [1.0]),
