@@ -115,7 +115,7 @@ def crossing_table(run: Run, name: str) -> Table:
             "Gain, measured": rows["gain"].map(times),
         }
     )
-    most = number(rows["most"].max()) if len(rows) else "all"
+    most = rows["most"].max() if len(rows) else "all"
     caption = (
         "Where decoding leaves memory behind: the least batch whose intensity reaches the ridge "
         f"point, the knees of predicted and measured steps, and tokens/s of {most} sequences over "
