@@ -291,8 +291,8 @@ def train_bytes(names: tuple[str, ...], out: Path | None) -> None:
     It takes a quarter of an hour; what the report shows was trained so."""
     from tqdm import tqdm
 
+    from analysis.measured.byte_files import train_all
     from analysis.measured.byte_model import MODELS
-    from analysis.measured.byte_training import train_all
 
     shown = "{n}/{total} {bar:20} {desc}, {remaining} left"
     with tqdm(leave=False, bar_format=shown, delay=1) as bar:  # a mistake stays one line

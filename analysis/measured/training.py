@@ -56,7 +56,7 @@ class Training:
         network = self.network
         for layer in self.layers:
             layer.q_k_v = layer.qkv.split(3)  # views of this step, that gradients flow through
-        network.layers = _layers(self.layers, how)
+        network.layers = rematerialised(self.layers, how)
         if self.arch.kind == "decoder":
             network.layer_caches = (None,) * len(network.layers)  # nothing to decode after
             logits = LOGITS(network, self.tokens).flatten(0, 1)
@@ -224,7 +224,7 @@ def _policy(how: str) -> str:
     return how if how in POLICIES else "none"
 
 
-def _layers(layers: list, how: str) -> list[Callable]:
+def rematerialised(layers: list, how: str) -> list[Callable]:
     """What is called in place of `layers`: stretches, of which some are computed again."""
     if how in ("fused", SECOND):
         how, layers = "none", [_with(x, fused=x.fused or how == "fused") for x in layers]
