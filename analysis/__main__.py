@@ -288,7 +288,7 @@ def links(processes: int, out: Path | None, timeout: float, device: str) -> None
 def train_bytes(names: tuple[str, ...], out: Path | None) -> None:
     """Train the byte-level decoders, without a MODEL all of them, on Python's own library.
 
-    It takes a quarter of an hour; what the report shows was trained so."""
+    It takes an hour; what the report shows was trained so."""
     from tqdm import tqdm
 
     from analysis.measured.byte_files import train_all

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 from analysis.compared.page import Table, between, number, times
 from analysis.compared.training import LENGTH, MODELS, count_of
+from analysis.compared.trials import apart, paired
 from analysis.measured.runs import Run
 from analysis.measured.training import LENGTHS
 from analysis.predicted.activations import (
@@ -70,9 +69,7 @@ def loss_difference(data: Path | None = None) -> tuple[float, float, float]:
     rows = load_table("byte_losses", data)
     last = rows[rows["step"] == rows["step"].max()].set_index("seed")
     each = {dtype: part["bits_per_byte"] for dtype, part in last.groupby("dtype")}
-    pairs = each["autocast"] - each["float32"]
-    wide = t.ppf(0.975, len(pairs) - 1) * pairs.std() / np.sqrt(len(pairs))
-    return float(pairs.mean()), float(pairs.mean() - wide), float(pairs.mean() + wide)
+    return paired(each["autocast"] - each["float32"])
 
 
 def autocast_table(run: Run, name: str) -> Table:
@@ -120,9 +117,9 @@ def autocast_in_words(run: Run) -> str:
 
 def loss_in_words() -> str:
     """Say how far the losses are apart after the first steps."""
-    rows, (apart, low, high) = load_table("byte_losses"), loss_difference()
+    rows = load_table("byte_losses")
     return (
-        f"After {rows['step'].max()} steps the loss under autocast is {apart:+.4f} bits per byte "
-        f"from that in float32 (95 % interval of {rows['seed'].nunique()} seeds: {low:+.4f} to "
-        f"{high:+.4f})."
-    ).replace("-", "\N{MINUS SIGN}")
+        f"After {rows['step'].max()} steps the loss under autocast differs from that in float32 by "
+        f"{apart(loss_difference())} bits per byte, in the mean of {rows['seed'].nunique()} seeds "
+        "and its 95 % interval."
+    )

@@ -119,6 +119,11 @@ def percent(value: float, digits: int = 2, sign: bool = False) -> str:
     return f"{('−' if value < 0 else '+' if sign else '')}{text} %"
 
 
+def signed(value: float) -> str:
+    """Return a difference to four places, with its sign."""
+    return f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
+
+
 def between(bounds: tuple[float, float], digits: int = 3) -> str:
     """Return an interval, as in 1.45 to 1.75."""
     return f"{number(bounds[0], digits)} to {number(bounds[1], digits)}"

@@ -5,7 +5,7 @@ from math import isnan
 import pandas as pd
 
 from analysis.compared import quality
-from analysis.compared.page import Table, between, number, times
+from analysis.compared.page import Table, between, number, signed, times
 from analysis.compared.serving_tables import span
 from analysis.measured.quality import DRAFT, MODEL
 from analysis.measured.runs import Run
@@ -58,11 +58,6 @@ def quality_table(run: Run, name: str) -> Table:
         "the difference is from the decoder before the remedy, paired by module."
     )
     return Table(pd.DataFrame(shown), name, caption)
-
-
-def signed(value: float) -> str:
-    """Return a difference to four places, with its sign."""
-    return f"{value:+.4f}".replace("-", "−")
 
 
 def quality_in_words(run: Run) -> str:

@@ -109,6 +109,14 @@ def zero_cells(run: Run) -> tuple[str, str, str]:
     return f"{text}; {foretold}", held, "exact: bytes"
 
 
+def zero_quality(run: Run) -> str:
+    """Return what is known of the quality: a measurement refuses stages that end with other
+    parameters (`analysis.measured.sharded.verify`)."""
+    if not {0, STAGE} <= set(most_processes(run).index):
+        return "–"
+    return "unchanged: all stages ended with the same parameters"
+
+
 def zero_in_words(run: Run) -> str:
     """Say what of the paper's factor is measured, and what is the formula's."""
     rows = most_processes(run)

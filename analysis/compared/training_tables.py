@@ -4,7 +4,7 @@ import pandas as pd
 
 from analysis.compared.page import Table, between, number, percent, times
 from analysis.compared.profiling import Spread
-from analysis.compared.shards import zero_cells
+from analysis.compared.shards import zero_cells, zero_quality
 from analysis.compared.training import (
     BIG,
     DEVICES,
@@ -20,6 +20,7 @@ from analysis.compared.training import (
     second_order,
     zero_factor,
 )
+from analysis.compared.trials import quality_cells
 from analysis.measured.runs import Run
 from analysis.predicted.activations import MIXED, PUBLISHED, activations
 from analysis.predicted.architectures import ARCHITECTURES, BERT_BASE, GPT2_XL
@@ -185,7 +186,8 @@ def second_order_in_words(run: Run) -> str:
 
 
 def factor_table(run: Run, name: str) -> Table:
-    """Show each factor: the paper's, the predicted and the measured one with its interval."""
+    """Show each factor: the paper's, the predicted and the measured one with its interval, and the
+    quality before and after."""
     row, second, exact = every_layer(run), second_order(run), "exact: bytes"
     plain, again = (activations(BERT_BASE, LENGTH, policy=each) for each in ("none", "layers"))
     state = [sum(model_state(BERT_BASE, each).values()) for each in ("sgd", "diagonal")]
@@ -203,7 +205,7 @@ def factor_table(run: Run, name: str) -> Table:
         "zero_model_size": zero_cells(run),
         "second_order_memory": (times(state[1] / state[0]), second and times(second), exact),
     }
-    claims = load_claims()
+    claims, bits = load_claims(), quality_cells() | {"zero_model_size": zero_quality(run)}
     rows = [
         {
             "Claim": claims[key].statement,
@@ -211,11 +213,13 @@ def factor_table(run: Run, name: str) -> Table:
             "Predicted": predicted,
             "Measured": measured or "not measured",
             "95 % interval": interval if measured else "–",
+            "Bits per byte": bits[key],
         }
         for key, (predicted, measured, interval) in cells.items()
     ]
     caption = (
         f"Each factor: printed, predicted and measured (BERT-Base, {LENGTH} tokens; ZeRO: second "
-        "stage, predicted in 16 bits for many devices, in float32 for those measured)."
+        "stage, predicted in 16 bits for many devices, in float32 for those measured), and "
+        "the bits per byte of the byte-level decoder trained without and with the remedy."
     )
     return Table(pd.DataFrame(rows), name, caption)

@@ -21,6 +21,7 @@ from analysis.compared import (
     since,
     trades,
     training,
+    trials,
 )
 from analysis.compared.training_memory import breakdown
 from analysis.measured.runs import find_run, load_run
@@ -129,6 +130,7 @@ def _served(run):
         "quality_by_sparsity": [figures.quality_by_sparsity(scores, tuned)],
         "speed_by_sparsity": [figures.speed_by_sparsity(quality.steps(run))],
         "loss_curves": [figures.loss_curves(low_precision.loss_curves())],
+        "quality_by_steps": [figures.quality_by_steps(trials.curves())],
     }
 
 

@@ -30,6 +30,7 @@ ROWS = {
     "models": 339,
     "architectures": 37,
     "byte_losses": 120,  # 3 seeds, 2 data types, 20 means of 10 steps
+    "byte_trials": 200,  # 4 ways, 3 rates with one seed and one with 2 more, 10 scores
 }
 
 
@@ -250,7 +251,7 @@ def test_fault_of_the_file(copy, content, expected):
 
 @pytest.mark.parametrize("name", ["", "points", "../figure_points", "published/figure_points"])
 def test_unknown_table(name):
-    with pytest.raises(InputError, match="figure_points, model_sizes, .*byte_losses$"):
+    with pytest.raises(InputError, match="figure_points, model_sizes, .*byte_trials$"):
         load_table(name)
 
 

@@ -23,6 +23,7 @@ from analysis.compared.figures.quality import (
     loss_curves,
     quality_by_bits,
     quality_by_sparsity,
+    quality_by_steps,
     speed_by_sparsity,
 )
 from analysis.compared.figures.serving import gain_of_fusing, speed_by_format, tokens_by_batch
@@ -59,6 +60,7 @@ __all__ = [
     "predicted_against_measured",
     "quality_by_bits",
     "quality_by_sparsity",
+    "quality_by_steps",
     "rates_then_and_now",
     "refits",
     "relative_latency",

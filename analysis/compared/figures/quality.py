@@ -14,6 +14,9 @@ LINES = {  # family or kind -> label, colour, marker, line
     "csr": ("zeros, sparse rows", COLOURS["BERT-Large"], "s", "--"),
     "float32": ("float32", COLOURS["GPT-2"], "o", "-"),
     "autocast": ("autocast to bfloat16", COLOURS["BERT-Large"], "s", "--"),
+    "momentum": ("momentum", COLOURS["other"], "^", ":"),
+    "adam": ("AdamW", COLOURS["GPT-2"], "o", "-"),
+    "second-order": ("second order", COLOURS["BERT-Large"], "s", "--"),
 }
 
 
@@ -83,15 +86,24 @@ def speed_by_sparsity(rows: pd.DataFrame) -> Plot:
 
 
 def loss_curves(rows: pd.DataFrame) -> Plot:
-    """Draw the loss of the first training steps by data type (`training.loss_curves`): the mean of
-    the seeds, and what they span."""
+    """Draw the loss of the first training steps by data type (`low_precision.loss_curves`)."""
+    return _while_training(rows, "dtype", "loss (bits per byte)")
+
+
+def quality_by_steps(rows: pd.DataFrame) -> Plot:
+    """Draw the bits per byte of held-out modules by optimizer (`trials.curves`)."""
+    rows = rows[rows["way"].isin(LINES)].reset_index(drop=True)
+    return _while_training(rows, "way", "held-out bits per byte")
+
+
+def _while_training(rows: pd.DataFrame, by: str, what: str) -> Plot:
+    """A line for each value of `by`: the mean of the seeds, and what they span."""
     with styled():
         figure, ax = axes(3.8)
-        for name, part in rows.groupby("dtype", sort=False):
-            _, colour, marker, line = LINES[name]
-            ax.plot(part["step"], part["mean"], marker, ls=line, color=colour, ms=4,
-                    label=LINES[name][0])  # fmt: skip
+        for name, part in rows.groupby(by, sort=False):
+            label, colour, marker, line = LINES[name]
+            ax.plot(part["step"], part["mean"], marker, ls=line, color=colour, ms=4, label=label)
             ax.fill_between(part["step"], part["least"], part["greatest"], color=colour, alpha=0.2)
-        ax.set(xlabel="training steps", ylabel="loss (bits per byte)")
-        figure.legend(loc="outside upper center", ncols=2)
+        ax.set(xlabel="training steps", ylabel=what)
+        figure.legend(loc="outside upper center", ncols=rows[by].nunique())
     return Plot(figure, rows)
