@@ -112,13 +112,14 @@ def trials_in_words() -> str:
         (name, met_at(way, other)) for name, other in (("momentum", "momentum"), ("AdamW", "adam"))
     ]
     reached = " and ".join(
-        f"{name}'s after {step}" if step else f"{name}'s not at all" for name, step in met
+        f"{name}'s last score after {step} steps" if step else f"{name}'s last score not at all"
+        for name, step in met
     )
     return (
         f"after {steps} steps the decoder needs {momentum} bits for a byte by momentum, {adam} by "
-        f"AdamW and {second} by {WAYS[way]}, which is {apart(difference(way, 'momentum'))} from "
-        f"momentum and {apart(difference(way))} from AdamW. Of their last bits it reaches "
-        f"{reached}."
+        f"AdamW and {second} by {WAYS[way]}, whose difference from momentum is "
+        f"{apart(difference(way, 'momentum'))}, and from AdamW {apart(difference(way))}. "
+        f"It reaches {reached}."
     )
 
 
