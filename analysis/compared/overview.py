@@ -2,8 +2,12 @@
 
 import pandas as pd
 
-from analysis.compared.page import Table, between, escape, number, percent
+from analysis.compared import serving
+from analysis.compared.counts import LENGTHS
+from analysis.compared.page import Table, between, escape, number, percent, times
+from analysis.compared.profiling import gpt2_over_bert
 from analysis.compared.roofs import ceilings, ridge, roofline_points
+from analysis.compared.serving_tables import span
 from analysis.compared.verdicts import BADGES, MEASURED, Verdict, all_verdicts, judge
 from analysis.measured.runs import Run
 from analysis.published.claims import load_claims
@@ -121,3 +125,39 @@ def rooflines(runs: dict[str, Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
         pd.DataFrame(rows, columns=["run", "bandwidth", "peak"]),
         pd.concat(points or [pd.DataFrame(columns=NO_POINTS)], ignore_index=True),
     )
+
+
+def distances_in_words(run: Run, archived: dict[str, Run]) -> str:
+    """Say how far GPT-2 lies from BERT-Base on archived machines other than that of `run`, and
+    where their ridge points lie."""
+    texts = []
+    for name, other in archived.items():
+        ratios, roof = (
+            [each for n in LENGTHS if (each := gpt2_over_bert(other, n))],
+            ceilings(other),
+        )
+        if other != run and ratios and roof:
+            texts.append(
+                f"on the archived {name} it lies at {number(roof.ridge_point, 2)} FLOP/byte, and "
+                f"GPT-2 takes {times(min(ratios))} to {times(max(ratios))} as long as BERT-Base"
+            )
+    return _sentence(texts)
+
+
+def formats_in_words(run: Run, archived: dict[str, Run]) -> str:
+    """Say what int8 and int4 gain on archived machines other than that of `run`."""
+    texts = []
+    for name, other in archived.items():
+        rows = serving.formats(other).set_index("format")
+        if other != run and {"int8", "int8-planes", "int4"} <= set(rows.index):
+            best = rows.loc[rows.loc[["int8", "int8-planes"], "gain"].idxmax()]
+            texts.append(
+                f"on the archived {name} weights of 8 bits are {span(best)} as fast as float32, "
+                f"and those of 4 bits {span(rows.loc['int4'])}"
+            )
+    return _sentence(texts)
+
+
+def _sentence(texts: list[str]) -> str:
+    text = "; ".join(texts) or "no other machine is archived"
+    return f"{text[0].upper()}{text[1:]}."

@@ -6,8 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.compared import figures, overview
-from analysis.compared.profiling import archived_runs
+from analysis.compared import figures, overview, serving
+from analysis.compared.counts import LENGTHS
+from analysis.compared.page import times
+from analysis.compared.profiling import archived_runs, gpt2_over_bert
+from analysis.compared.serving_tables import span
 from analysis.compared.verdicts import MEASURED, all_verdicts
 from analysis.measured.runs import ARCHIVE, load_run
 from analysis.published.claims import load_claims
@@ -75,6 +78,20 @@ def test_every_archived_run_has_a_roof_and_a_row(runs):
     table = overview.machines_table(runs, "tab", "Caption.").frame
     assert list(table["Run"]) == list(runs)
     assert set(figures.rooflines(roofs, points).data["run"]) == set(runs)
+
+
+def test_other_machines_are_told_beside_the_one_that_is_shown(runs):
+    run = runs["amd-epyc-2-cores"]
+    bare = run.model_copy(update={"points": []})
+    for say in (overview.distances_in_words, overview.formats_in_words):
+        assert say(run, {"same": run, "bare": bare}) == "No other machine is archived."
+        assert say(bare, {"other": run}).startswith("On the archived other ")
+    ratios = [gpt2_over_bert(run, n) for n in LENGTHS]
+    assert f"{times(min(ratios))} to {times(max(ratios))}" in overview.distances_in_words(
+        bare, {"other": run}
+    )
+    rows = serving.formats(run).set_index("format")
+    assert span(rows.loc["int4"]) in overview.formats_in_words(bare, {"other": run})
 
 
 def test_without_a_measured_roof_there_is_a_row_and_no_line(runs):

@@ -61,16 +61,19 @@ def rooflines(roofs: pd.DataFrame, points: pd.DataFrame) -> Plot:
             colour, ridge = RUNS[i % len(RUNS)], roof.peak / roof.bandwidth
             corners = roof_corners(roof.bandwidth, roof.peak, 0.1, max(1000, 3 * ridge))
             x, y = corners["intensity_flop_per_byte"], corners["rate_gflop_per_s"]
-            ax.plot(x, y, color=colour, ls=("-", "--", "-.", ":")[i % 4])
-            ax.annotate(roof.run, (x.iloc[-1], y.iloc[-1]), (0, 4), textcoords="offset points",
-                        ha="right", fontsize=9, color=colour, path_effects=HALO,
-                        parse_math=False)  # fmt: skip
+            ax.plot(x, y, color=colour, ls=("-", "--", "-.", ":")[i % 4], label=roof.run)
             here = points[points["run"] == roof.run]
             for model, rows in here.groupby("model", sort=False):
                 ax.scatter(rows["intensity_flop_per_byte"], rows["rate_gflop_per_s"],
                            color=colour, s=16, marker=MARKERS[model])  # fmt: skip
             drawn += [corners.assign(run=roof.run), here]
-        for model, marker in MARKERS.items():
+        lines = ax.get_legend_handles_labels()
+        named = figure.legend(*lines, loc="outside upper center", ncols=2)
+        for text in named.get_texts():
+            text.set_parse_math(False)  # names may come from a file made elsewhere
+        models = [
             ax.scatter([], [], marker=marker, color="#6b6b6b", label=model)
-        ax.legend(loc="lower right")
+            for model, marker in MARKERS.items()
+        ]
+        ax.legend(handles=models, loc="lower right")
     return Plot(figure, pd.concat(drawn, ignore_index=True) if drawn else points)
