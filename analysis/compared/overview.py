@@ -2,12 +2,11 @@
 
 import pandas as pd
 
-from analysis.compared import serving
 from analysis.compared.counts import LENGTHS
 from analysis.compared.page import Table, between, escape, number, percent, times
 from analysis.compared.profiling import gpt2_over_bert
 from analysis.compared.roofs import ceilings, ridge, roofline_points
-from analysis.compared.serving_tables import span
+from analysis.compared.serving_tables import eight_and_four, span
 from analysis.compared.verdicts import BADGES, MEASURED, Verdict, all_verdicts, judge
 from analysis.measured.runs import Run
 from analysis.published.claims import load_claims
@@ -132,11 +131,8 @@ def distances_in_words(run: Run, archived: dict[str, Run]) -> str:
     where their ridge points lie."""
     texts = []
     for name, other in archived.items():
-        ratios, roof = (
-            [each for n in LENGTHS if (each := gpt2_over_bert(other, n))],
-            ceilings(other),
-        )
-        if other != run and ratios and roof:
+        ratios = [each for n in LENGTHS if (each := gpt2_over_bert(other, n))]
+        if other != run and ratios and (roof := ceilings(other)):
             texts.append(
                 f"on the archived {name} it lies at {number(roof.ridge_point, 2)} FLOP/byte, and "
                 f"GPT-2 takes {times(min(ratios))} to {times(max(ratios))} as long as BERT-Base"
@@ -148,12 +144,10 @@ def formats_in_words(run: Run, archived: dict[str, Run]) -> str:
     """Say what int8 and int4 gain on archived machines other than that of `run`."""
     texts = []
     for name, other in archived.items():
-        rows = serving.formats(other).set_index("format")
-        if other != run and {"int8", "int8-planes", "int4"} <= set(rows.index):
-            best = rows.loc[rows.loc[["int8", "int8-planes"], "gain"].idxmax()]
+        if other != run and (both := eight_and_four(other)):
             texts.append(
-                f"on the archived {name} weights of 8 bits are {span(best)} as fast as float32, "
-                f"and those of 4 bits {span(rows.loc['int4'])}"
+                f"on the archived {name} weights of 8 bits are {span(both[0])} as fast as float32, "
+                f"and those of 4 bits {span(both[1])}"
             )
     return _sentence(texts)
 

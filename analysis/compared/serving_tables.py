@@ -55,16 +55,25 @@ def format_table(run: Run, name: str) -> Table:
     return Table(pd.DataFrame(shown).fillna("–"), name, caption)
 
 
+def eight_and_four(run: Run) -> tuple[pd.Series, pd.Series] | None:
+    """Return the rows of `serving.formats` of the faster weights of 8 bits and of those of 4; None
+    without them."""
+    rows = serving.formats(run).set_index("format")
+    if not {"int8", "int8-planes", "int4"} <= set(rows.index):
+        return None
+    return rows.loc[rows.loc[["int8", "int8-planes"], "gain"].idxmax()], rows.loc["int4"]
+
+
 def formats_in_words(run: Run) -> str:
     """Say what int8 and int4 gain, and what stands between them and their bytes."""
     rows = serving.formats(run).set_index("format")
-    if not {"float32", "int8", "int8-planes", "int4"} <= set(rows.index):
+    both = eight_and_four(run)
+    if both is None or "float32" not in rows.index:
         return "The steps in int8 and int4 were not measured in this run."
-    four, whole, eight = (rows.loc[name] for name in ("int4", "float32", "int8"))
-    best = rows.loc[["int8", "int8-planes"], "gain"].idxmax()
+    (best, four), whole, eight = both, rows.loc["float32"], rows.loc["int8"]
     later = serving.formats(run, max(serving.CONTEXTS)).set_index("format")
     text = (
-        f"at {min(serving.CONTEXTS)} tokens weights of 8 bits are {span(rows.loc[best])} as fast "
+        f"at {min(serving.CONTEXTS)} tokens weights of 8 bits are {span(best)} as fast "
         f"per token as float32 and those of 4 bits {span(four)}, where bytes would allow "
         f"{times(eight['predicted'])} and {times(four['predicted'])}. The kernels must widen each "
         f"integer before they multiply it: their products with weights read at "

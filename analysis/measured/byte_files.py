@@ -23,12 +23,11 @@ from analysis.measured.byte_model import (
     tensors,
 )
 from analysis.measured.byte_text import Text, training_text
-from analysis.measured.byte_training import BATCH, RATE, SEED, THREADS, Progress, made, train
+from analysis.measured.byte_training import BATCH, RATE, SEED, STEPS, THREADS, Progress, made, train
 from analysis.measured.byte_trials import losses, trials
 from analysis.measured.networks import Decoder
 from analysis.measured.pruned import smaller, with_zeros
 
-STEPS = {"byte-decoder": 1500, "byte-draft": 2000}
 TUNING, TUNING_RATE = 300, 1e-3
 TABLES = {  # name -> its rows, and their columns
     "byte_losses": (losses, ("seed", "dtype", "step", "bits_per_byte")),

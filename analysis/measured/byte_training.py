@@ -20,6 +20,7 @@ from analysis.measured.training import LOGITS, rematerialised
 from analysis.predicted.architectures import Architecture
 
 SEED, THREADS, BATCH = 0, 1, 8
+STEPS = {"byte-decoder": 1500, "byte-draft": 2000}
 RATE, WARM, DECAY, CLIP = 3e-3, 0.05, 0.1, 1.0  # AdamW's; the share of steps that warm up
 
 Progress = Callable[[str, int, int, float], object]  # what, steps done, of how many, loss in bits
@@ -78,7 +79,6 @@ def train(
             parameter.grad = gradient
         torch.nn.utils.clip_grad_norm_(parameters, CLIP)
         optimizer.step()
-        del gradients
         schedule.step()
         optimizer.zero_grad()  # of second order, they hold all of the step
         with torch.no_grad():

@@ -7,11 +7,11 @@ from torch.optim import Optimizer
 
 from analysis.measured.byte_model import score
 from analysis.measured.byte_text import Text
-from analysis.measured.byte_training import Progress, Way, made, train
+from analysis.measured.byte_training import STEPS, Progress, Way, made, train
 from analysis.predicted.architectures import BYTE_DECODER
 
 SEEDS, BATCH = 3, 4
-LOSS_STEPS, OF_STEPS, MEAN = 200, 1500, 10
+LOSS_STEPS, MEAN = 200, 10
 TYPES = {"float32": Way(), "autocast": Way(autocast=True)}
 
 TRIAL_STEPS, EVERY = 500, 50
@@ -51,7 +51,7 @@ def losses(text: Text, progress: Progress = lambda *_: None) -> list[tuple[int, 
                 seen.append(bits)
 
             network = made(BYTE_DECODER, seed, BATCH)
-            train(network, text, OF_STEPS, seed, way=way, stop=LOSS_STEPS, each=each)
+            train(network, text, STEPS["byte-decoder"], seed, way=way, stop=LOSS_STEPS, each=each)
             means = torch.tensor(seen).view(-1, MEAN).mean(1).tolist()
             rows += [(seed, dtype, MEAN * (i + 1), round(x, 5)) for i, x in enumerate(means)]
     return rows

@@ -92,7 +92,6 @@ def loss_curves(rows: pd.DataFrame) -> Plot:
 
 def quality_by_steps(rows: pd.DataFrame) -> Plot:
     """Draw the bits per byte of held-out modules by optimizer (`trials.curves`)."""
-    rows = rows[rows["way"].isin(LINES)].reset_index(drop=True)
     return _while_training(rows, "way", "held-out bits per byte")
 
 
