@@ -34,8 +34,8 @@ book: .venv/installed  ## measure (BUDGET=smoke|quick|full, or RUN=NAME), run th
 measure: .venv/installed  ## measure this machine (BUDGET=smoke|quick|full)
 	$(BIN)/python -m analysis measure --budget $(BUDGET)
 
-measure-links: .venv/installed  ## measure links between PROCESSES=2 processes, into the run OUT
-	$(BIN)/python -m analysis links --processes $(or $(PROCESSES),2) $(if $(OUT),--out $(OUT))
+measure-links: .venv/installed  ## measure links between PROCESSES=2 processes, into the run OUT or BUDGET's
+	$(BIN)/python -m analysis links --processes $(or $(PROCESSES),2) --budget $(BUDGET) $(if $(OUT),--out $(OUT))
 
 chapter: .venv/installed  ## execute one chapter (NAME=01_scaling_disparity) as a notebook
 	@$(BIN)/python -m publishing.chapter "$(NAME)"

@@ -240,7 +240,15 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Add to the run in FILE, or keep one there [default: runs/links.json of the project].",
+    help="Add to the run in FILE, or keep one there.",
+)
+@click.option(
+    "--budget",
+    type=click.Choice(["smoke", "quick", "full"]),
+    default="quick",
+    show_default=True,
+    help="full checks all-reduces, too: 2 or 4 minutes. Without --out: add to this machine's run "
+    "of that budget, which the book shows, or, where there is none, keep runs/links.json.",
 )
 @click.option(
     "--timeout",
@@ -256,16 +264,17 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
     show_default=True,
     help="Where messages are; auto is a GPU for each process if there are enough.",
 )
-def links(processes: int, out: Path | None, timeout: float, device: str) -> None:
+def links(processes: int, out: Path | None, budget: str, timeout: float, device: str) -> None:
     """Measure the links between processes, models split over them, and training state divided."""
     from analysis.compared.link_checks import check_in_words
     from analysis.compared.links import links_in_words, splits
     from analysis.compared.page import times
     from analysis.measured.launch import launch
-    from analysis.measured.runs import LOCAL, load_run
+    from analysis.measured.links import own_file
+    from analysis.measured.runs import load_run
 
-    out = out or LOCAL / "links.json"
-    launch(processes, out, timeout, device=device)
+    out = out or own_file(budget, processes, device)
+    launch(processes, out, timeout, device=device, budget=budget)
     run = load_run(out)
     click.echo(links_in_words(run))
     click.echo(check_in_words(run))

@@ -52,7 +52,7 @@ def check_in_words(run: Run) -> str:
     """Say whether the bus bandwidth agrees with the checks, of long messages and of short ones."""
     rows = checks(run)
     if rows.empty:
-        return "This run has nothing to compare with; `make measure-links` adds it."
+        return "This run has nothing to compare with; `make measure-links BUDGET=full` measures it."
     rows["agrees"] = (rows["ratio"] - 1).abs() <= WITHIN
     texts = []
     for check, name in CHECKS.items():

@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.compared.page import Table, between, number, percent, times
 from analysis.errors import InputError
 from analysis.measured.runs import Run
+from analysis.measured.timing import BUDGETS
 from analysis.predicted.architectures import ARCHITECTURES
 from analysis.predicted.links import (
     BUS,
@@ -127,11 +128,16 @@ def split_table(run: Run, name: str) -> Table:
     return Table(frame, name, caption)
 
 
+def how_to_add(run: Run) -> str:
+    """Return the command that adds links to this run."""
+    return f"`make measure-links BUDGET={run.budget if run.budget in BUDGETS else 'smoke'}`"
+
+
 def links_in_words(run: Run) -> str:
     """Say what the links do at best and what a message costs to start."""
     link = link_of(run)
     if link is None:
-        return "This run has no links; `make measure-links` adds them."
+        return f"This run has no links; {how_to_add(run)} adds them."
     start, best = link
     return (
         f"A message costs {number(1e6 * start)} µs to start, whatever its size, and long ones move "
@@ -152,7 +158,7 @@ def splits_in_words(run: Run) -> str:
     """Say what splitting gained, at best and at worst."""
     found = splits(run)
     if not found:
-        return "This run has no model that was split; `make measure-links` adds them."
+        return f"This run has no model that was split; {how_to_add(run)} adds them."
     gains = {f"{ARCHITECTURES[s.model].name} at {s.length}": s.alone / s.measured for s in found}
     best, worst = max(gains, key=gains.get), min(gains, key=gains.get)
     n = found[0].processes

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.compared.links import NUMBER
+from analysis.compared.links import NUMBER, how_to_add
 from analysis.compared.page import Table, between, number, percent, times
 from analysis.compared.training import DEVICES, count_of, zero_factor
 from analysis.measured.runs import Run
@@ -139,6 +139,6 @@ def _missing(run: Run) -> str:
     noted = [each.reason for each in run.not_measured if each.key.startswith("shard/")]
     free = number(2 * needed_bytes(GPT2, 2) / 1e9, 2)
     return next(iter(noted), None) or (
-        "one process has nobody to divide with, and `make measure-links` adds two, where "
+        f"one process has nobody to divide with, and {how_to_add(run)} adds two, where "
         f"{free} GB of memory are free"
     )

@@ -21,6 +21,7 @@ def launch(
     timeout: float,
     program: tuple[str, ...] = PROGRAM,
     device: str = "auto",
+    budget: str = "full",
 ) -> None:
     """Run `program` in that many processes until all have ended.
 
@@ -30,7 +31,8 @@ def launch(
         port = free.getsockname()[1]
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     shared |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(processes))
-    command = [*program, "--out", str(out), "--timeout", str(timeout), "--device", device]
+    command = [*program, "--out", str(out), "--timeout", str(timeout)]
+    command += ["--device", device, "--budget", budget]
     # Whoever ends this one by a signal ends them all.
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     said = [tempfile.TemporaryFile("w+") for _ in range(processes)]

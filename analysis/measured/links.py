@@ -8,7 +8,8 @@
 Keys of the points, all of them in one run, which the first process saves after each:
 
     link/all_reduce/PROCESSES/BYTES   the sum over all
-    link/benchmark/PROCESSES/BYTES    that by torch.utils.benchmark, in turn with it: a check
+    link/benchmark/PROCESSES/BYTES    that by torch.utils.benchmark, in turn with it: a check, as
+                                      all checks at budget full only, whose minutes they take
     link/ring_copy/PROCESSES/BYTES    plain copies of what a ring moves for that sum: a check, and,
                                       with `ring_sum`, those in halves and the sums, too
     link/send_recv/2/BYTES            half a round trip between the first two
@@ -46,7 +47,7 @@ from analysis.measured import machine, parallel, sharded
 from analysis.measured.ceilings import KERNELS, array_bytes, bandwidth_task
 from analysis.measured.messages import all_reduce, send_recv, state, times_of
 from analysis.measured.products import square_tasks
-from analysis.measured.runs import Run, load_run, now, save_run
+from analysis.measured.runs import LOCAL, Run, load_run, local_path, now, save_run
 from analysis.measured.timing import BUDGETS, Clock, Measurement
 from analysis.predicted.architectures import ARCHITECTURES
 
@@ -57,18 +58,31 @@ BETWEEN = ("link", "tensor", "ranks", "shard")  # first parts of the points' key
 SPLIT = (("bert-large", 128), ("bert-large", 512), ("gpt2", 128), ("gpt2", 512))
 
 
-def place(device: str = "auto") -> torch.device:
-    """Where the tensors of this process are: with "auto" a GPU of its own, if every process on this
-    machine can have one, or else the CPU. InputError for a device that cannot be had."""
-    local = int(os.environ.get("LOCAL_RANK", 0))
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+def device_for(here: int, asked: str = "auto") -> str:
+    """What `here` processes on this machine use: with "auto" "cuda", if each of them can have a GPU
+    of its own, or else "cpu". InputError for a device that cannot be had."""
     gpus = torch.cuda.device_count() if "cuda" in machine.available_devices() else 0
-    if device == "cpu" or (device == "auto" and gpus < here):
-        return torch.device("cpu")
+    if asked == "cpu" or (asked == "auto" and gpus < here):
+        return "cpu"
     machine.choose_device("cuda")
     if gpus < here:
         raise InputError(f"{here} processes on this machine and {gpus} GPUs; each needs its own")
-    return torch.device("cuda", local)
+    return "cuda"
+
+
+def place(asked: str = "auto") -> torch.device:
+    """Where the tensors of this process are; see `device_for`."""
+    device = device_for(int(os.environ.get("LOCAL_WORLD_SIZE", 1)), asked)
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    return torch.device(device, local) if device == "cuda" else torch.device(device)
+
+
+def own_file(budget: str, processes: int, asked: str = "auto") -> Path:
+    """Where this machine keeps its links: in its run of that budget, which the book shows, or,
+    where there is none, in a run of their own."""
+    here = machine.describe(device_for(processes, asked), machine.set_threads())
+    path = local_path(here, budget)
+    return path if path.exists() else LOCAL / "links.json"
 
 
 @torch.no_grad()  # in inference mode torch would gather the weights at every projection
@@ -116,11 +130,11 @@ def ceilings(device: torch.device) -> Iterator[tuple[str, Measurement]]:
             yield f"ranks/{rank}/{task.key}", measurement
 
 
-def points(device: torch.device) -> Iterator[tuple[str, str, Measurement | str]]:
+def points(device: torch.device, budget: str) -> Iterator[tuple[str, str, Measurement | str]]:
     """(key, kind, measurement or why there is none) of everything, in the order of its value."""
-    n = dist.get_world_size()
+    n, reduce = dist.get_world_size(), partial(all_reduce, checked=budget == "full")
     for _ in range(VISITS):
-        for operation, of, run in (("all_reduce", n, all_reduce), ("send_recv", 2, send_recv)):
+        for operation, of, run in (("all_reduce", n, reduce), ("send_recv", 2, send_recv)):
             for size in SIZES:
                 yield f"link/{operation}/{of}/{size}", "ceiling", run(size, device)
     for key, measurement in ceilings(device):
@@ -147,7 +161,7 @@ def open_run(out: Path, device: torch.device) -> Run:
     return run
 
 
-def measure_links(out: Path, timeout: float, asked: str = "auto") -> None:
+def measure_links(out: Path, timeout: float, asked: str, budget: str) -> None:
     """Measure everything that is between processes, on the device that is `asked` for; the first
     of them saves it in `out`.
 
@@ -172,7 +186,7 @@ def measure_links(out: Path, timeout: float, asked: str = "auto") -> None:
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout), **own)
         run = open_run(out, device) if dist.get_rank() == 0 else None
         before = run.wall_seconds if run else 0
-        for key, kind, measurement in points(device):
+        for key, kind, measurement in points(device, budget):
             if run is not None:
                 if isinstance(measurement, str):
                     run.skip(key, measurement)
@@ -180,8 +194,8 @@ def measure_links(out: Path, timeout: float, asked: str = "auto") -> None:
                     run.add(key, kind, measurement)
                 run.wall_seconds = round(before + time.monotonic() - start, 3)
                 save_run(run, out)
-        if run is not None:
-            run.finished = now()
+        if run is not None and (run.finished or run.budget == "links"):
+            run.finished = now()  # a run whose other points are not all there stays open
             save_run(run, out)
         dist.destroy_process_group()
     except (RuntimeError, ValueError) as error:
@@ -195,10 +209,11 @@ def measure_links(out: Path, timeout: float, asked: str = "auto") -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE")
 @click.option("--timeout", type=click.FloatRange(1, 3600), default=60, show_default=True)
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
-def main(out: Path, timeout: float, device: str) -> None:
+@click.option("--budget", type=click.Choice(list(BUDGETS)), default="full", show_default=True)
+def main(out: Path, timeout: float, device: str, budget: str) -> None:
     """One of the processes that measure the links between them."""
     try:
-        measure_links(out, timeout, device)
+        measure_links(out, timeout, device, budget)
     except InputError as error:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         # Not sys.exit: a process group that lost a member may hang when it is taken down.

@@ -47,8 +47,9 @@ def times_of(
     return [Sample(tuple(times)) for times in slowest.T.tolist()]
 
 
-def all_reduce(size: int, device: torch.device) -> Measurement:
-    """Sum `size` bytes over all processes, in turn with its checks; the sum is verified.
+def all_reduce(size: int, device: torch.device, checked: bool) -> Measurement:
+    """Sum `size` bytes over all processes, if `checked` in turn with its checks; the sum is
+    verified.
 
     A repetition is the mean of calls in a row, as nccl-tests and torch's benchmark measure."""
     x, n = torch.ones(max(1, size // 4), device=device), dist.get_world_size()
@@ -63,14 +64,16 @@ def all_reduce(size: int, device: torch.device) -> Measurement:
         return clock.time(work, calls)
 
     benchmark = Timer("reduce()", globals={"reduce": reduce})
-    timed = {
-        "all_reduce": partial(steady, reduce),
-        # As the first process sees it: the others are never the slowest.
-        "benchmark": lambda: benchmark.timeit(calls).median * first,
-        "ring_sum": partial(steady, ring(x, sums=True)),
-        "ring_copy": partial(steady, ring(x)),
-    }
-    samples = dict(zip(timed, times_of(*timed.values(), seconds=CHECK_SECONDS), strict=True))
+    timed = {"all_reduce": partial(steady, reduce)}
+    if checked:
+        timed |= {
+            # As the first process sees it: the others are never the slowest.
+            "benchmark": lambda: benchmark.timeit(calls).median * first,
+            "ring_sum": partial(steady, ring(x, sums=True)),
+            "ring_copy": partial(steady, ring(x)),
+        }
+    seconds = CHECK_SECONDS if checked else SECONDS
+    samples = dict(zip(timed, times_of(*timed.values(), seconds=seconds), strict=True))
     x.fill_(1)
     dist.all_reduce(x)
     if not (x == n).all():

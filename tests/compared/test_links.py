@@ -60,7 +60,9 @@ def test_a_split_model_by_hand(run):
 
 def test_a_run_without_links_says_so(run):
     empty = run.model_copy(update={"points": []})
-    assert "no links" in links.links_in_words(empty) and links.link_of(empty) is None
+    assert "no links; `make measure-links BUDGET=smoke` adds" in links.links_in_words(empty)
+    quick = empty.model_copy(update={"budget": "quick"})
+    assert "BUDGET=quick` adds" in links.links_in_words(quick) and links.link_of(empty) is None
     assert links.splits(empty) == [] and links.messages(empty).empty
     assert figures.bus_bandwidths(links.messages(empty), None).data.shape == (1, 1)
     assert ":name: tab" in links.split_table(empty, "tab")._repr_mimebundle_()["text/markdown"]

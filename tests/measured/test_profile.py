@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from analysis.measured import networks, profile
+from analysis.measured import networks, profile, rest
 from analysis.measured.breakdown import split, stamped
 from analysis.measured.timing import BUDGETS, Clock
 from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2
@@ -43,6 +43,7 @@ def tiny(monkeypatch):
         monkeypatch.setattr(profile, name, tuple(dict.fromkeys(max(1, n // 64) for n in lengths)))
     monkeypatch.setattr(profile, "CHECKED", 8)
     monkeypatch.setattr(profile, "READ_BYTES", 2**12)
+    monkeypatch.setattr(rest, "last_level_cache_bytes", lambda device: 2**12)  # to evict from
 
 
 @pytest.fixture

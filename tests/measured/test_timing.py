@@ -165,6 +165,7 @@ def test_budgets_by_name():
         360,
         2700,
     ]
+    assert all(b.remedy_seconds == b.wall_seconds for b in map(BUDGETS.get, ("quick", "full")))
     assert BUDGETS["quick"].memory_bytes <= 8 * 2**30
     with pytest.raises(InputError, match="smoke, quick, full"):
         budget_named("huge")

@@ -7,6 +7,7 @@ from analysis.compared.counts import OPERATOR_CLASSES
 from analysis.compared.figures.counts import length_axis
 from analysis.compared.figures.style import COLOURS, HALO, axes, nothing
 from analysis.compared.page import Plot, styled
+from analysis.predicted.roofline import Ceilings
 
 MARKERS = {"BERT-Base": "o", "BERT-Large": "s", "GPT-2": "^"}
 # Where a point's length stands, in points from it, so that neighbours do not meet.
@@ -82,8 +83,9 @@ def latency_breakdown(shares: dict[str, pd.DataFrame]) -> Plot:
 def roof_corners(bandwidth: float, peak: float, least: float, most: float) -> pd.DataFrame:
     """Return the corners of a roof between two intensities (FLOP/byte), in the units of a roofline:
     where it starts, the ridge point, and where it ends."""
-    at = np.array([least, peak / bandwidth, most])
-    rates = np.minimum(peak, at * bandwidth) / 1e9
+    roof = Ceilings(bandwidth, peak)
+    at = np.array([least, roof.ridge_point, most])
+    rates = roof.attainable(at) / 1e9
     return pd.DataFrame({"what": "roof", "intensity_flop_per_byte": at, "rate_gflop_per_s": rates})
 
 
