@@ -13,6 +13,7 @@ CHECKS = {
     "ring_copy": "bare copies",
 }
 WITHIN = 0.1  # what an all-reduce and a check may differ by
+COMMAND = '"make measure-links BUDGET=full"'
 LONG = 10**6  # bytes, from which on the rate decides, not the start
 
 
@@ -29,6 +30,17 @@ def checks(run: Run) -> pd.DataFrame:
                 found.append((row.bytes, row.processes, row.bandwidth, check, *ends))
     rows = pd.DataFrame(found, columns=CHECKED)
     return rows.assign(long=rows["bytes"] >= LONG)
+
+
+def with_checks(run: Run, archived: dict[str, Run]) -> tuple[Run, str]:
+    """Return the run if it has checks, or else the first archived one that has, and say which."""
+    for name, other in archived.items() if checks(run).empty else ():
+        if not checks(other).empty:
+            return other, (
+                f"This run has no checks, which {COMMAND} adds; shown are those of the archived "
+                f"{name}. "
+            )
+    return run, ""
 
 
 def check_table(run: Run, name: str) -> Table:
@@ -52,7 +64,7 @@ def check_in_words(run: Run) -> str:
     """Say whether the bus bandwidth agrees with the checks, of long messages and of short ones."""
     rows = checks(run)
     if rows.empty:
-        return "This run has nothing to compare with; `make measure-links BUDGET=full` measures it."
+        return f"This run has nothing to compare with; {COMMAND} measures it."
     rows["agrees"] = (rows["ratio"] - 1).abs() <= WITHIN
     texts = []
     for check, name in CHECKS.items():

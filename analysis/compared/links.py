@@ -130,7 +130,7 @@ def split_table(run: Run, name: str) -> Table:
 
 def how_to_add(run: Run) -> str:
     """Return the command that adds links to this run."""
-    return f"`make measure-links BUDGET={run.budget if run.budget in BUDGETS else 'smoke'}`"
+    return f'"make measure-links BUDGET={run.budget if run.budget in BUDGETS else "smoke"}"'
 
 
 def links_in_words(run: Run) -> str:

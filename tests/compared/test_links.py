@@ -60,9 +60,9 @@ def test_a_split_model_by_hand(run):
 
 def test_a_run_without_links_says_so(run):
     empty = run.model_copy(update={"points": []})
-    assert "no links; `make measure-links BUDGET=smoke` adds" in links.links_in_words(empty)
+    assert 'no links; "make measure-links BUDGET=smoke" adds' in links.links_in_words(empty)
     quick = empty.model_copy(update={"budget": "quick"})
-    assert "BUDGET=quick` adds" in links.links_in_words(quick) and links.link_of(empty) is None
+    assert 'BUDGET=quick" adds' in links.links_in_words(quick) and links.link_of(empty) is None
     assert links.splits(empty) == [] and links.messages(empty).empty
     assert figures.bus_bandwidths(links.messages(empty), None).data.shape == (1, 1)
     assert ":name: tab" in links.split_table(empty, "tab")._repr_mimebundle_()["text/markdown"]
@@ -111,6 +111,14 @@ def test_checks_are_compared_by_hand(run):
     ]  # fmt: skip
     assert frame["Benchmark"].iloc[1] == "1.05 (1.05 to 1.05)"
     assert frame["All-reduce (MB/s)"].iloc[-1] == "2,000"
+
+
+def test_a_run_without_checks_shows_those_of_an_archived_one(run):
+    other = checked(run, [2.0] * 5)
+    found, whose = link_checks.with_checks(run, {"bare": run, "other": other})
+    assert found is other and "archived other" in whose
+    assert link_checks.with_checks(other, {"another": other.model_copy()}) == (other, "")
+    assert link_checks.with_checks(run, {}) == (run, "")
 
 
 def test_the_ratio_is_of_neighbours(run):
