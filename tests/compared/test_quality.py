@@ -92,7 +92,10 @@ def test_steps_are_over_the_whole_model_in_their_turn(run):
     assert quality.wins_from(run) == 90
     run.points = [each for each in run.points if not each.key.endswith("csr-90")]
     assert quality.wins_from(run) is None
-    assert "were not timed" in tables.speed_in_words(run)
+    said = tables.speed_in_words(run)
+    assert said.startswith("without half") and "zeros were not timed" in said
+    run.points = []
+    assert "pruned models were not timed" in tables.speed_in_words(run)
 
 
 def test_verdicts(run):
