@@ -37,8 +37,8 @@ def with_checks(run: Run, archived: dict[str, Run]) -> tuple[Run, str]:
     for name, other in archived.items() if checks(run).empty else ():
         if not checks(other).empty:
             return other, (
-                f"This run has no checks, which {COMMAND} adds; shown are those of the archived "
-                f"{name}. "
+                f"This run has no checks, as only {COMMAND} measures them; shown are those of "
+                f"the archived {name}. "
             )
     return run, ""
 
