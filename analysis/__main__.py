@@ -17,6 +17,7 @@ DATA = click.option(
     metavar="DIR",
     help="Read the tables from DIR instead of the project's data/.",
 )
+BUDGET = click.Choice(["smoke", "quick", "full"])
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -164,7 +165,7 @@ def read_config(path: Path):
 @cli.command()
 @click.option(
     "--budget",
-    type=click.Choice(["smoke", "quick", "full"]),
+    type=BUDGET,
     default="quick",
     show_default=True,
     help="What it may cost: 1, 12 or 90 minutes.",
@@ -244,7 +245,7 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
 )
 @click.option(
     "--budget",
-    type=click.Choice(["smoke", "quick", "full"]),
+    type=BUDGET,
     default="quick",
     show_default=True,
     help="full checks all-reduces, too: 2 or 4 minutes. Without --out: add to this machine's run "

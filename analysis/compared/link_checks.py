@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.compared.links import messages
+from analysis.compared.links import how_to_add, messages
 from analysis.compared.page import Table, between, number, percent, times
 from analysis.measured.runs import Run
 
@@ -13,7 +13,6 @@ CHECKS = {
     "ring_copy": "bare copies",
 }
 WITHIN = 0.1  # what an all-reduce and a check may differ by
-COMMAND = '"make measure-links BUDGET=full"'
 LONG = 10**6  # bytes, from which on the rate decides, not the start
 
 
@@ -37,8 +36,8 @@ def with_checks(run: Run, archived: dict[str, Run]) -> tuple[Run, str]:
     for name, other in archived.items() if checks(run).empty else ():
         if not checks(other).empty:
             return other, (
-                f"This run has no checks, as only {COMMAND} measures them; shown are those of "
-                f"the archived {name}. "
+                f"This run has no checks, as only {how_to_add('full')} measures them; shown are "
+                f"those of the archived {name}. "
             )
     return run, ""
 
@@ -64,7 +63,7 @@ def check_in_words(run: Run) -> str:
     """Say whether the bus bandwidth agrees with the checks, of long messages and of short ones."""
     rows = checks(run)
     if rows.empty:
-        return f"This run has nothing to compare with; {COMMAND} measures it."
+        return f"This run has nothing to compare with; {how_to_add('full')} measures it."
     rows["agrees"] = (rows["ratio"] - 1).abs() <= WITHIN
     texts = []
     for check, name in CHECKS.items():

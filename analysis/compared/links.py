@@ -128,16 +128,16 @@ def split_table(run: Run, name: str) -> Table:
     return Table(frame, name, caption)
 
 
-def how_to_add(run: Run) -> str:
-    """Return the command that adds links to this run."""
-    return f'"make measure-links BUDGET={run.budget if run.budget in BUDGETS else "smoke"}"'
+def how_to_add(budget: str) -> str:
+    """Return the command that adds links to a run of that budget, which may be a file's text."""
+    return f'"make measure-links BUDGET={budget if budget in BUDGETS else "smoke"}"'
 
 
 def links_in_words(run: Run) -> str:
     """Say what the links do at best and what a message costs to start."""
     link = link_of(run)
     if link is None:
-        return f"This run has no links; {how_to_add(run)} adds them."
+        return f"This run has no links; {how_to_add(run.budget)} adds them."
     start, best = link
     return (
         f"A message costs {number(1e6 * start)} µs to start, whatever its size, and long ones move "
@@ -158,7 +158,7 @@ def splits_in_words(run: Run) -> str:
     """Say what splitting gained, at best and at worst."""
     found = splits(run)
     if not found:
-        return f"This run has no model that was split; {how_to_add(run)} adds them."
+        return f"This run has no model that was split; {how_to_add(run.budget)} adds them."
     gains = {f"{ARCHITECTURES[s.model].name} at {s.length}": s.alone / s.measured for s in found}
     best, worst = max(gains, key=gains.get), min(gains, key=gains.get)
     n = found[0].processes

@@ -139,6 +139,6 @@ def _missing(run: Run) -> str:
     noted = [each.reason for each in run.not_measured if each.key.startswith("shard/")]
     free = number(2 * needed_bytes(GPT2, 2) / 1e9, 2)
     return next(iter(noted), None) or (
-        f"one process has nobody to divide with, and {how_to_add(run)} adds two, where "
+        f"one process has nobody to divide with, and {how_to_add(run.budget)} adds two, where "
         f"{free} GB of memory are free"
     )
