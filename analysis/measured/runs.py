@@ -21,10 +21,12 @@ import pydantic
 from pydantic import AfterValidator, AwareDatetime, Field, StrictFloat, StrictInt
 
 from analysis.errors import InputError
-from analysis.measured.timing import KINDS, METHOD_VERSION, MOST, Measurement, Sample
+from analysis.measured.timing import METHOD_VERSION, MOST, Measurement, Sample
+
+KINDS = ("ceiling", "latency", "step", "breakdown", "check", "serving", "quality")
 
 ROOT = Path(__file__).resolve().parents[2]
-ARCHIVE = ROOT / "data" / "runs"  # tracked
+ARCHIVE = ROOT / "old-runs"
 LOCAL = ROOT / "runs"  # the reader's own; ignored by git
 SCHEMA_VERSION = 2
 FILE_BYTES = 5_000_000

@@ -23,7 +23,26 @@ MOST = 70  # repetitions kept of a visit
 SHORTEST = 1e-4  # seconds; shorter work is repeated within a repetition, as clocks tick at 1e-6
 RESAMPLES = 2000
 NORMAL = 1.96  # standard deviations to either side hold 95 %
-KINDS = ("ceiling", "latency", "step", "breakdown", "check", "serving", "quality")
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which point: the columns that name it in a run. `n` is the number that points of its kind
+    vary besides (`schema.WHATS`); 0 and "" are where a kind has none."""
+
+    what: str
+    model: str = ""
+    tokens: int = 0  # sequence length, or context of a step
+    batch: int = 1
+    how: str = ""
+    dtype: str = "float32"
+    n: int = 0
+
+    def __str__(self) -> str:
+        dtype = self.dtype if self.dtype != "float32" else ""
+        batch = f"batch {self.batch}" if self.batch > 1 else ""
+        named = (self.what, self.model, self.tokens or "", batch, self.how, dtype, self.n or "")
+        return " ".join(str(each) for each in named if each)
 
 
 @dataclass(frozen=True)
@@ -207,14 +226,15 @@ class Measurement:
     """A sample, what one repetition of it computed and moved, and how: shape, dtype, cold or warm.
 
     rate = `flops` / time in FLOP/s; bandwidth = `bytes` / time in bytes/s. None: not meaningful.
-    `beside`: other points, timed in the same repetitions: key -> (kind, measurement).
+    `beside`: other points of the same visit, timed in turn with it unless they say otherwise.
     """
 
     sample: Sample
     flops: int | None = None
     bytes: int | None = None
     details: dict[str, str | float | int] = field(default_factory=dict)
-    beside: dict[str, tuple[str, "Measurement"]] = field(default_factory=dict)
+    beside: dict[Key, "Measurement"] = field(default_factory=dict)
+    in_turn: bool = True
 
 
 @dataclass(frozen=True)
@@ -225,15 +245,10 @@ class Task:
     take, preparation included. `run` allocates what it needs and keeps nothing.
     """
 
-    key: str
-    kind: str
+    key: Key
     memory_bytes: int
     estimate_seconds: float
     run: Callable[[float], Measurement]
-
-    def __post_init__(self):
-        if self.kind not in KINDS:
-            raise ValueError(f"kind is {self.kind!r}; allowed: {', '.join(KINDS)}")
 
 
 @dataclass(frozen=True)

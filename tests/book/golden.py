@@ -37,12 +37,14 @@ def glued(build: Path) -> dict[str, dict[str, str]]:
     for path in sorted((build / "jupyter_execute").rglob("*.glue.json")):
         page = path.relative_to(build / "jupyter_execute").as_posix().removesuffix(".glue.json")
         found = json.loads(path.read_text("utf-8"))
-        pages[page] = {name: each["data"]["text/plain"].strip("'\"") for name, each in found.items()}
+        pages[page] = {
+            name: each["data"]["text/plain"].strip("'\"") for name, each in found.items()
+        }
     return pages
 
 
 def verdicts(build: Path) -> dict[str, list]:
-    """Our number and the verdict of each claim on the reference, by the file that the book offers."""
+    """Our number and the verdict of each claim on the reference, by the file of verdicts."""
     (path,) = (build / "html").rglob("verdicts.csv")
     rows = pd.read_csv(path).set_index("id")
     return {

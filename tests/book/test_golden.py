@@ -1,4 +1,4 @@
-"""The book says of the reference what it said before: golden.json, less what was changed on purpose.
+"""The book says of the reference what it said before: golden.json, less what was meant to go.
 
 A figure or a page may have another name, a number another place on its page; each is listed here.
 What is said no more, or otherwise, is a row of golden_changes.csv with its reason.

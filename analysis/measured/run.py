@@ -1,0 +1,257 @@
+"""A run: what one machine measured, as one JSON file and as one table, a row a point.
+
+A file is replaced as a whole or not at all; one that is read is bounded in size and checked.
+"""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import astuple
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+import pydantic
+from pydantic import Field
+
+from analysis.errors import InputError
+from analysis.measured.schema import (
+    KEY,
+    TEXT,
+    Checked,
+    Machine,
+    Moment,
+    NotMeasured,
+    Point,
+    Text,
+)
+from analysis.measured.timing import METHOD_VERSION, Key, Measurement, Sample
+
+ROOT = Path(__file__).resolve().parents[2]
+ARCHIVE = ROOT / "data" / "runs"  # tracked
+LOCAL = ROOT / "runs"  # the reader's own; ignored by git
+SCHEMA_VERSION = 3
+FILE_BYTES, MOST_POINTS = 5_000_000, 5000
+
+
+class Missing(InputError):
+    """A run has no such points; `compared.shown` leaves the run out."""
+
+
+class Run(Checked):
+    """What was measured on one machine, when and how, and what was not, and why."""
+
+    schema_version: Literal[3]
+    method_version: Text
+    budget: Text
+    machine: Machine
+    started: Moment
+    finished: Moment | None  # None: interrupted, to be resumed
+    wall_seconds: Annotated[float, Field(ge=0, le=1e9)]  # spent on it, pauses left out
+    points: Annotated[list[Point], Field(max_length=MOST_POINTS)]
+    not_measured: Annotated[list[NotMeasured], Field(max_length=MOST_POINTS)]
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self):
+        keys = [each.key for each in (*self.points, *self.not_measured)]
+        if len(keys) != len(set(keys)):
+            raise ValueError("a point is there twice")
+        if self.finished and self.finished < self.started:
+            raise ValueError("it finished before it started")
+        drift = self.drift
+        for point in self.points:
+            point._drift = drift
+        return self
+
+    @classmethod
+    def new(cls, machine: Machine, budget: str) -> "Run":
+        return cls(
+            schema_version=SCHEMA_VERSION, method_version=METHOD_VERSION, budget=budget,
+            machine=machine, started=now(), finished=None, wall_seconds=0.0, points=[],
+            not_measured=[],
+        )  # fmt: skip
+
+    @property
+    def drift(self) -> float:
+        """How far this machine differs from itself from visit to visit: the standard deviation of
+        the logarithms of visits' medians, pooled over the points with several; else 0."""
+        medians = [np.log([median(each) for each in point.seconds]) for point in self.points]
+        squares = sum(((each - each.mean()) ** 2).sum() for each in medians)
+        return float(np.sqrt(squares / max(1, sum(len(each) - 1 for each in medians))))
+
+    def rows(self, what: str, **where) -> pd.DataFrame:
+        """The points of a kind, a row each, in order of model, tokens, batch and n.
+
+        Columns: those of `Key`, turn, sample (`timing.Sample`), seconds (the median), low, high
+        (its 95 % interval), flops, bytes, and one for each detail. `where`: column -> its value.
+        Raises Missing where the run has none.
+        """
+        found = []
+        for point in self.points:
+            if point.what == what and all(getattr(point, k) == v for k, v in where.items()):
+                sample, columns = point.sample, dict(zip(KEY, astuple(point.key), strict=True))
+                columns |= {"turn": point.turn, "sample": sample, "seconds": sample.median}
+                columns |= dict(zip(("low", "high"), sample.interval, strict=True))
+                columns |= {"flops": point.flops, "bytes": point.bytes}
+                found.append(columns | point.details)  # which have names of their own
+        if not found:
+            asked = " ".join(map(str, (what, *where.values())))
+            raise Missing(f"the run has no {asked}")
+        order = ["model", "tokens", "batch", "n"]
+        return pd.DataFrame(found).sort_values(order, kind="stable", ignore_index=True)
+
+    def row(self, what: str, **where) -> pd.Series:
+        """The one point that this names; Missing where the run has none or several."""
+        rows = self.rows(what, **where)
+        if len(rows) > 1:
+            raise Missing(f"the run has {len(rows)} points {what} {where}, not one")
+        return rows.iloc[0]
+
+    def find(self, key: Key) -> Point | None:
+        """The point of that key; None if it was not measured."""
+        return next((point for point in self.points if point.key == key), None)
+
+    def visits(self, key: Key) -> int:
+        """How often that point was visited; 0 if it was not measured."""
+        point = self.find(key)
+        return len(point.seconds) if point else 0
+
+    def add(self, key: Key, measurement: Measurement, turn: str = "") -> None:
+        """Add a point, or a visit to it, and what was timed in turn with it; times are kept to 6
+        digits, which is finer than any clock here."""
+        seconds = [float(f"{time:.6g}") for time in measurement.sample.times]
+        turn = turn or (str(key) if measurement.beside else "")
+        if point := self.find(key):
+            point.seconds = [*point.seconds, seconds]
+        else:
+            self.points.append(
+                Point(
+                    **vars(key), turn=turn if measurement.in_turn else "", seconds=[seconds],
+                    flops=measurement.flops, bytes=measurement.bytes,
+                    details=dict(measurement.details),
+                )
+            )  # fmt: skip
+        for other, each in measurement.beside.items():
+            self.add(other, each, turn)
+
+    def skip(self, key: Key, reason: str) -> None:
+        """Note that a point was not measured; of the reason, its first printable line is kept."""
+        text = "".join(c if c.isprintable() else " " for c in reason)[:TEXT].strip() or "unknown"
+        self.not_measured.append(NotMeasured(**vars(key), reason=text))
+
+
+def ratio(one, other) -> tuple[float, float, float]:
+    """Time of one of `Run.rows` over that of another, and its 95 % interval.
+
+    Pair by pair where they were timed in turn. Else it is of their medians, and the interval lies
+    between the ends that are furthest apart, which hold the drift of both.
+    """
+    a, b = one.sample, other.sample
+    if one.turn and one.turn == other.turn and a.sizes == b.sizes:
+        pairs = Sample(tuple(np.divide(a.times, b.times)), a.sizes)
+        return pairs.median, *pairs.interval
+    return a.median / b.median, a.interval[0] / b.interval[1], a.interval[1] / b.interval[0]
+
+
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def save_run(run: Run, path: Path) -> None:
+    """Write `run` to `path`, one line a point; whoever reads sees the old file or the new one.
+
+    Raises InputError if the folder cannot be made or written.
+    """
+    lines = []
+    for name in type(run).model_fields:
+        value = getattr(run, name)
+        if isinstance(value, list):
+            rows = [json.dumps(each.model_dump(exclude_defaults=True)) for each in value]
+            text = "[\n  " + ",\n  ".join(rows) + "\n ]" if rows else "[]"
+        else:
+            text = json.dumps(run.model_dump(mode="json", include={name})[name])
+        lines.append(f' "{name}": {text}')
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = file.name
+            file.write("{\n" + ",\n".join(lines) + "\n}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # a temporary file is its owner's alone; a run is to be shared
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def load_run(path: Path) -> Run:
+    """Read a run file. Raises InputError, in one line, for one that is not a run of this schema."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(FILE_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(text) > FILE_BYTES:
+        raise InputError(f"{path}: expected a run file of at most {FILE_BYTES} bytes")
+    try:
+        return Run.model_validate_json(text)
+    except pydantic.ValidationError as error:
+        raise InputError(f"{path}: not a run of this report: {_first(error)}") from None
+
+
+def _first(error: pydantic.ValidationError) -> str:
+    """The first fault in one line; one of the schema's version tells more than any other."""
+    faults = error.errors(include_url=False)
+    for fault in faults:
+        if fault["loc"] == ("schema_version",) and fault["type"] == "literal_error":
+            former = fault["input"] == SCHEMA_VERSION - 1
+            how = "; python -m publishing.migrate FILE brings the former one to it" * former
+            return f"its schema version is not {SCHEMA_VERSION}, which is the one read here{how}"
+    fault = faults[0]
+    where = ".".join(str(each)[:60] for each in fault["loc"])
+    text = f"{where}: {fault['msg']}" if where else fault["msg"]
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return text[:TEXT] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "")
+
+
+def archived() -> list[str]:
+    """Names of the archived runs."""
+    return sorted(path.stem for path in ARCHIVE.glob("*.json"))
+
+
+def find_run(name_or_file: str | Path) -> Path:
+    """The file of an archived run's name, or a file's path as it is; InputError if neither."""
+    name = str(name_or_file)
+    if name in archived():
+        return ARCHIVE / f"{name}.json"
+    if Path(name).is_file():
+        return Path(name)
+    there = ", ".join(archived()) or "none"
+    raise InputError(f"{name}: neither a file nor an archived run; archived: {there}")
+
+
+def local_path(machine: Machine, budget: str) -> Path:
+    """Where the reader's own run is kept: a name for people and a digest of the identity."""
+    name = re.sub(r"[^a-z0-9]+", "-", machine.device_name.lower())[:40].strip("-")
+    digest = hashlib.sha256(json.dumps(machine.identity()).encode()).hexdigest()[:8]
+    return LOCAL / f"{name or machine.device}-{digest}-{budget}.json"
+
+
+def reusable(run: Run, machine: Machine, budget: str) -> bool:
+    """Whether `run` need not be measured again: machine, method and budget are the same."""
+    return (
+        run.machine.identity() == machine.identity()
+        and run.method_version == METHOD_VERSION
+        and run.budget == budget
+    )
