@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,43 @@ class Download:
             "text/markdown": f"Download: {{table-file}}`{self.name}`",
             "text/plain": f"<{self.name}, {len(self.frame)} rows>",
         }
+
+
+def beside(
+    rows: pd.DataFrame,
+    by: list[str],
+    value: str,
+    name: str,
+    caption: str,
+    show: Callable[[float], str] | None = None,
+    paper: pd.Series | None = None,
+    also: dict[str, Callable] | None = None,
+    heads: dict[str, str] | None = None,
+) -> Table:
+    """Show the paper, the reference and here side by side, a row for each of `by`.
+
+    rows: as `shown.both` returns them: `run`, the columns of `by`, `value` and, where it has an
+    interval, VALUE_low and VALUE_high. paper: printed values, indexed by `by`. also: columns that
+    stand before the runs, of whichever run has them first, each with what makes its text. show:
+    by default `number`. heads: what a column is called. What a run lacks is a dash.
+    """
+    show, rows = show or number, rows.set_index(by)
+    cells = {"Paper": paper.map(show)} if paper is not None else {}
+    for column, text in (also or {}).items():
+        first = rows[column].groupby(level=by, sort=False).first()
+        cells[column] = first.map(lambda v, text=text: "–" if pd.isna(v) else text(v))
+    for run, part in rows.groupby("run", sort=False):
+        cells[run.capitalize()] = part.apply(_with_interval, axis=1, value=value, show=show)
+    order = pd.concat(cells.values()).index.drop_duplicates()
+    frame = pd.DataFrame(cells).reindex(order).fillna("–").reset_index(names=by)
+    return Table(frame.rename(columns=heads or {}), name, caption)
+
+
+def _with_interval(row: pd.Series, value: str, show: Callable[[float], str]) -> str:
+    if pd.isna(row[value]):
+        return "–"
+    low, high = row.get(f"{value}_low"), row.get(f"{value}_high")
+    return show(row[value]) + ("" if pd.isna(low) else f" ({between((low, high))})")
 
 
 def _row(cells) -> str:

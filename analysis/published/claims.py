@@ -15,7 +15,10 @@ class Claim:
     value: float  # in `unit`; the centre where a range is printed
     unit: str  # "x per 20 years", "x per 2 years" or "ratio"
     tolerance: float  # relative deviation from `value` that still reproduces the claim
-    chapter: str  # the chapter that judges it
+    basis: str  # "data": tables and arithmetic, the same everywhere; "machine": a run
+    corrected: bool  # whether an erratum explains a deviation
+    page: str  # the chapter that judges it, and there
+    label: str  # the table whose cell does
     printed_in: str  # the figure or text of the paper
     source: str  # where a reader can open it
 

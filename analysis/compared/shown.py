@@ -1,0 +1,100 @@
+"""Which runs a page shows: the reference, archived and complete, and here, the reader's own.
+
+`make book` hands both over in the environment: REFERENCE, the name of an archived run, and RUN, a
+name, a file or "none". Without RUN here is the newest run of the folder runs/, if there is one.
+"""
+
+import os
+from collections.abc import Callable
+from functools import cache
+
+import pandas as pd
+
+from analysis.errors import InputError
+from analysis.measured.run import LOCAL, Missing, Run, archived, find_run, load_run
+from analysis.measured.timing import METHOD_VERSION
+
+REFERENCE = "amd-epyc-2-cores"
+
+
+@cache
+def found() -> tuple[dict[str, Run], str]:
+    """The runs by "reference" and, where there is one, "here"; and in one line why here is not
+    shown. Raises InputError where the reference cannot be read."""
+    reference = os.environ.get("REFERENCE") or REFERENCE
+    if reference not in archived():
+        raise InputError(f"REFERENCE {reference}: not archived; there are {', '.join(archived())}")
+    runs = {"reference": load_run(find_run(reference))}
+    try:
+        here = _here(os.environ.get("RUN", ""))
+    except InputError as error:
+        return runs, str(error)
+    if here is None:
+        return runs, "nothing was measured here; make measure does"
+    return runs | ({} if here == runs["reference"] else {"here": here}), ""
+
+
+def _here(name: str) -> Run | None:
+    """The run that RUN names, or the newest of runs/; InputError where it is none to compare."""
+    if name == "none":
+        return None
+    own = sorted(LOCAL.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    if not name and not own:
+        return None
+    path = find_run(name) if name else own[-1]
+    run = load_run(path)
+    if run.method_version != METHOD_VERSION:
+        raise InputError(
+            f"{path}: measured by method {run.method_version}; only runs of method "
+            f"{METHOD_VERSION} are compared here: measure again"
+        )
+    return run
+
+
+def runs() -> dict[str, Run]:
+    """The runs that a page shows, by "reference" and "here"."""
+    return found()[0]
+
+
+def fault() -> str:
+    """In one line why there is no here; "" where there is one."""
+    return found()[1]
+
+
+def all_archived() -> tuple[dict[str, Run], list[str]]:
+    """Every archived run by name, and in one line each why others cannot be read."""
+    there, faults = {}, []
+    for name in archived():
+        try:
+            there[name] = load_run(find_run(name))
+        except InputError as error:
+            faults.append(str(error))
+    return there, faults
+
+
+def both(of: Callable[..., pd.DataFrame], runs: dict[str, Run], *args, **options) -> pd.DataFrame:
+    """What `of(run, ...)` says of each run, with a column `run`. A run that lacks the points, so
+    that `of` raises Missing or returns no row, has no rows; Missing where all lack them."""
+    frames = []
+    for name, run in runs.items():
+        try:
+            rows = of(run, *args, **options)
+        except Missing:
+            continue
+        if len(rows):
+            frames.append(rows.assign(run=name))
+    if not frames:
+        raise Missing(f"no run has what {of.__name__} needs")
+    return pd.concat(frames, ignore_index=True)
+
+
+def of_reference(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `both` that are the reference's."""
+    return rows[rows["run"] == "reference"].drop(columns="run")
+
+
+def described(run: Run) -> str:
+    """A machine in a few words, for captions and prose."""
+    cores = f"{run.machine.cores} cores" if run.machine.cores else "an unknown number of cores"
+    on = "" if run.machine.device == "cpu" else f", measured on {run.machine.device_name}"
+    return f"{run.machine.cpu}, {cores}{on}"
