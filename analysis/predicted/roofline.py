@@ -104,22 +104,35 @@ def regime(intensity: Interval, ridge: Interval, overhead: Interval = (0, 0)) ->
     return "compute-bound" if intensity[0] > ridge[1] else "undecided"
 
 
+Rate = tuple[str, tuple, str]  # what, of which shape, or of which model and length; data type
+
+
 @dataclass(frozen=True)
 class Piece:
-    """`times` equal operators of a pass, each of `amount` FLOPs or bytes, and the key of the rate,
-    FLOP/s or bytes/s, that this shape reaches."""
+    """`times` equal operators of a pass, each of `amount` FLOPs or bytes.
 
-    key: str
+    `what` is "matmul", and `of` the shape of its product: (M, K, N), or (H, M, K, N) of H heads; or
+    `what` is "other", and `of` the architecture's name and the length or context.
+    """
+
+    what: str
+    of: tuple
+    dtype: str
     times: int
     amount: Count
+
+    @property
+    def rate(self) -> Rate:
+        """By what the rate is known, in FLOP/s or bytes/s, that these operators reach."""
+        return self.what, self.of, self.dtype
 
 
 def pieces(arch: Architecture, length: int, convention: Convention) -> list[Piece]:
     """An encoder pass over `length` tokens, or a decoder step at that context, in operators.
 
-    Keys: `matmul/DTYPE/MxKxN` with M = `length` or 1 for projections, the four d x d ones of
-    attention alike; `matmul/DTYPE/HxMxKxN` for H heads' scores and weighted values; and `rest_key`,
-    bytes/s, for "other", in a step with the "act_to_act" that reads its cache row by row.
+    M is `length` or 1 for projections, the four d x d ones of attention alike; heads' scores and
+    weighted values are products of their own; "other" has bytes, in a step also those of the
+    "act_to_act" that reads its cache row by row.
     """
     dtype = {4: "float32", 2: "bfloat16"}[convention.weight_bytes]
     step = arch.kind == "decoder"
@@ -128,7 +141,7 @@ def pieces(arch: Architecture, length: int, convention: Convention) -> list[Piec
     rows, d, n, heads = 1 if step else length, arch.d_model, arch.n_layers, arch.n_heads
 
     def matmul(times: int, *shape: int) -> Piece:
-        return Piece(f"matmul/{dtype}/{'x'.join(map(str, shape))}", times, 2 * int(np.prod(shape)))
+        return Piece("matmul", shape, dtype, times, 2 * int(np.prod(shape)))
 
     found = [
         matmul(4 * n, rows, d, d),
@@ -144,18 +157,14 @@ def pieces(arch: Architecture, length: int, convention: Convention) -> list[Piec
     else:
         found.append(matmul(n, heads, length, arch.head_dim, length))
         found.append(matmul(n, heads, length, length, arch.head_dim))
-    return found + [Piece(rest_key(arch, length, dtype), 1, rest)]
+    return found + [Piece("other", (arch.name, length), dtype, 1, rest)]
 
 
-def rest_key(arch: Architecture, length: int, dtype: str = "float32") -> str:
-    """The key of the rate of what is no product of matrices, in a pass or step at `length`."""
-    return f"other/{dtype}/{arch.name.lower()}/{length}"
-
-
-def calibrated_time(pieces: list[Piece], rates: Mapping[str, float]) -> float:
+def calibrated_time(pieces: list[Piece], rates: Mapping[Rate, float]) -> float:
     """Seconds of a pass: its operators, one after another, at the rates of their own shapes.
 
     Raises InputError, naming them, for rates that were not measured."""
-    if missing := sorted({piece.key for piece in pieces} - rates.keys()):
-        raise InputError(f"no rate was measured for {', '.join(missing)}")
-    return sum(piece.times * piece.amount / rates[piece.key] for piece in pieces)
+    if missing := {piece.rate for piece in pieces} - rates.keys():
+        named = sorted(f"{what} {'x'.join(map(str, of))} {dtype}" for what, of, dtype in missing)
+        raise InputError(f"no rate was measured for {', '.join(named)}")
+    return sum(piece.times * piece.amount / rates[piece.rate] for piece in pieces)

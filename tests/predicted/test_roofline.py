@@ -104,11 +104,15 @@ def test_pieces_hold_every_matmul_and_add_up_at_one_rate(arch, convention):
     flops, moved = matmul_flops(costs), costs["other"].bytes
     if arch.kind == "decoder":
         flops, moved = flops - costs["act_to_act"].flops, moved + costs["act_to_act"].bytes
-    rates = {piece.key: 100e9 for piece in found} | {f"other/float32/{arch.name.lower()}/128": 5e9}
+    rates = {piece.rate: 100e9 for piece in found}
+    rates[found[-1].rate] = 5e9
+    assert found[-1].rate == ("other", (arch.name, 128), "float32")
+    rows = 1 if arch.kind == "decoder" else 128
+    assert ("matmul", (rows, arch.d_model, arch.d_ff), "float32") in rates
     assert calibrated_time(found, rates) == pytest.approx(flops / 100e9 + moved / 5e9)
 
 
 def test_a_rate_that_was_not_measured_is_named():
-    with pytest.raises(InputError, match="matmul/float32/128x768x768") as error:
+    with pytest.raises(InputError, match="matmul 128x768x768 float32, ") as error:
         calibrated_time(pieces(BERT_BASE, 128, FUSED), {})
     assert one_line(error)
