@@ -1,13 +1,5 @@
 """What this machine could do: bytes/s of simple kernels and FLOP/s of matrix products.
 
-Keys of the points that `ceiling_tasks` lists:
-
-    launch                   one operator on one number: what launching costs
-    bandwidth/KERNEL         bytes/s of memory: a row of `KERNELS`
-    cache/sum                bytes/s of the last-level cache: a sum over half of it, warm
-    matmul/DTYPE/MxKxN       FLOP/s of (M, K) by (K, N): squares, and the models' own projections
-    matmul/DTYPE/HxMxKxN     FLOP/s of H such products at once: the heads of attention
-
 The bandwidth kernels and their byte counts are those of STREAM (J. D. McCalpin, "Memory bandwidth
 and machine balance in current high performance computers", IEEE TCCA Newsletter 1995): bytes that
 the program names, so a write counts once whether or not the hardware reads the line first. As in
@@ -15,7 +7,7 @@ STREAM arrays are at least four times the last-level cache, as in BabelStream (T
 others, "GPU-STREAM v2.0", 2016) results are verified after timing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -24,9 +16,9 @@ from torch import Tensor
 
 from analysis.errors import InputError
 from analysis.measured.machine import free_memory_bytes, last_level_cache_bytes
-from analysis.measured.products import own_tasks, square_tasks
-from analysis.measured.runs import Point, Run
-from analysis.measured.timing import Budget, Measurement, Task, measure, measure_each
+from analysis.measured.products import own_tasks, seconds_of, square_tasks
+from analysis.measured.timing import Budget, Key, Measurement, Task, measure
+from analysis.measured.works import measure_each
 
 SCALAR = 3.0
 COLUMNS, SLICES = 8192, 16  # of the matrices that the product kernel reads
@@ -34,11 +26,8 @@ GRAIN = COLUMNS * SLICES  # elements; arrays are whole multiples
 ARRAY_BYTES = {"cpu": 2**28, "mps": 2**28, "cuda": 2**30}  # at least; a GPU reads 2**28 in 0.1 ms
 CHUNK = 2**22  # elements verified at once
 DTYPES = ("float32", "bfloat16", "float16", "int8")
-SQUARES = {"smoke": (512, 1024, 2048), "quick": (512, 1024, 2048, 4096)}
-ALL_SQUARES = (512, 1024, 2048, 4096, 8192)
-LENGTHS = {"smoke": (128, 512)}  # of the models' own shapes
-SHORT = 512
-ALL_LENGTHS = (128, 256, 512, 1024, 2048, 4096)
+SQUARES = (512, 1024, 2048, 4096, 8192)  # larger ones only where there is time for them
+LENGTHS, SHORT = (1, 128, 256, 512, 1024, 2048, 4096), 512  # of the models' own shapes
 CACHE_SUMS = 32  # launched together where launches can be
 
 
@@ -75,19 +64,6 @@ KERNELS = (
     Kernel("sum", 1, lambda x, y, out: x.sum()),
     Kernel("product", 1, _product),
 )
-READS = tuple(f"bandwidth/{kernel.name}" for kernel in KERNELS if kernel.arrays == 1)
-
-
-def read_ceiling(run: Run) -> Point | None:
-    """The fastest reading of a run, of a read-only kernel or between decoder steps."""
-    points = [point for point in run.points if point.key in READS or point.key[:5] == "read/"]
-    return min(points, key=lambda point: point.sample.best / point.bytes, default=None)
-
-
-def matmul_peak(run: Run, dtype: str = "float32") -> Point | None:
-    """The fastest matrix product of a run in `dtype`, of whatever shape."""
-    points = [p for p in run.points if p.kind == "ceiling" and p.key.startswith(f"matmul/{dtype}/")]
-    return min(points, key=lambda point: point.sample.best / point.flops, default=None)
 
 
 def array_bytes(device: str, arrays: int, budget: Budget) -> tuple[int, bool]:
@@ -115,12 +91,12 @@ def bandwidth_task(kernel: Kernel, device: str, budget: Budget, size: int, large
         out = torch.zeros_like(x) if kernel.expected else None
         sample = measure(lambda: kernel.run(x, y, out), device, seconds, budget.warm_seconds)
         verify(kernel, x, y, out)
-        details = {"dtype": str(dtype)[6:], "array_bytes": size, "arrays": kernel.arrays}
+        details = {"array_bytes": size, "arrays": kernel.arrays}
         details["resides_in"] = "memory" if large else "cache, at least in part"
         return Measurement(sample, None, memory, details)
 
-    estimate = _seconds(budget, 1) + memory / 5e8
-    return Task(f"bandwidth/{kernel.name}", "ceiling", memory, estimate, run)
+    key = Key("bandwidth", how=kernel.name, dtype=str(dtype).removeprefix("torch."))
+    return Task(key, memory, seconds_of(budget, 1, 0) + memory / 5e8, run)
 
 
 def verify(kernel: Kernel, x: Tensor, y: Tensor | None, out: Tensor | None) -> None:
@@ -149,10 +125,10 @@ def cache_task(device: str, budget: Budget) -> Task:
         x = torch.rand(size // 4, device=device)
         sums = [x.sum] * CACHE_SUMS
         sample = measure_each(sums, device, seconds, budget.warm_seconds)
-        details = {"dtype": "float32", "array_bytes": size, "resides_in": "last-level cache"}
+        details = {"array_bytes": size, "resides_in": "last-level cache"}
         return Measurement(sample, None, len(x) * 4, details)
 
-    return Task("cache/sum", "ceiling", size, _seconds(budget, 1), run)
+    return Task(Key("cache"), size, seconds_of(budget, 1, 0), run)
 
 
 def launch_task(device: str, budget: Budget) -> Task:
@@ -162,28 +138,18 @@ def launch_task(device: str, budget: Budget) -> Task:
         x = torch.rand(1, device=device)
         y = torch.empty_like(x)
         sample = measure(lambda: torch.mul(x, SCALAR, out=y), device, seconds, budget.warm_seconds)
-        return Measurement(sample, details={"operator": "mul", "dtype": "float32"})
+        return Measurement(sample, details={"operator": "mul"})
 
-    return Task("launch", "ceiling", 0, _seconds(budget, 0.25), run)
-
-
-def _seconds(budget: Budget, share: float) -> float:
-    return budget.warm_seconds + share * budget.seconds_per_point + 0.05
+    return Task(Key("launch"), 0, seconds_of(budget, 0.25, 0), run)
 
 
 def ceiling_tasks(
-    device: str,
-    budget: Budget,
-    threads: int,
-    squares: Sequence[int] | None = None,
-    lengths: Sequence[int] | None = None,
+    device: str, budget: Budget, threads: int
 ) -> tuple[list[Task], list[Task], list[Task]]:
     """Every ceiling, by value: (bandwidths and the peak of float32; the models' own shapes at
-    `SHORT` lengths, other data types; the longer shapes). `squares` and `lengths` are by default
-    the budget's."""
-    squares = squares or SQUARES.get(budget.name, ALL_SQUARES)
-    lengths = lengths or LENGTHS.get(budget.name, ALL_LENGTHS)
+    `SHORT` lengths, other data types; the longer shapes)."""
     torch.set_num_threads(threads)
+    squares, lengths = budget.of(SQUARES, SQUARES[:3]), budget.of(LENGTHS, ())
     reached: dict[str, float] = {}
     size, large = array_bytes(device, max(kernel.arrays for kernel in KERNELS), budget)
     main = [bandwidth_task(kernel, device, budget, size, large) for kernel in KERNELS]
@@ -191,10 +157,8 @@ def ceiling_tasks(
     main += [cache_task(device, budget), launch_task(device, budget)]
     short, long = [], []
     for dtype in ("float32", "bfloat16", "float16")[: 3 if device == "cuda" else 1]:
-        short += own_tasks(dtype, [1, *(n for n in lengths if n <= SHORT)], device, budget)
+        short += own_tasks(dtype, [n for n in lengths if n <= SHORT], device, budget)
         long += own_tasks(dtype, [n for n in lengths if n > SHORT], device, budget)
-    for dtype in DTYPES[1:]:
+    for dtype in budget.of(DTYPES[1:], ()):
         short += square_tasks(dtype, squares, device, budget, reached)
-    # BERT-Large's d x d projections of 1024 tokens are a square that is there already.
-    there = {task.key for task in (*main, *short)}
-    return main, short, [task for task in long if task.key not in there]
+    return main, short, long

@@ -18,7 +18,8 @@ from analysis.errors import InputError
 from analysis.measured.linear import Linear
 from analysis.measured.machine import last_level_cache_bytes
 from analysis.measured.networks import Decoder, Encoder
-from analysis.measured.timing import Budget, Measurement, Task, measure, measure_each
+from analysis.measured.timing import Budget, Key, Measurement, Task, measure
+from analysis.measured.works import measure_each
 from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2, Architecture
 
 MODELS = (GPT2, BERT_BASE, BERT_LARGE)
@@ -83,14 +84,13 @@ def square_tasks(
         reached[dtype] = max(reached.get(dtype, 0), 2 * n**3 / sample.best)
         plain = reached.get("float32") or probe("float32", device) or 0
         fast = "yes" if reached[dtype] >= plain / 2 else "no: less than half of float32's rate"
-        details = {"dtype": dtype, "shape": f"{n}x{n}x{n}", "fast_path": fast} | precision(dtype)
+        details = {"shape": f"{n}x{n}x{n}", "fast_path": fast} | precision(dtype)
         moved = sum(x.numel() * x.element_size() for x in (a, b, c))
         return Measurement(sample, 2 * n**3, moved, details)
 
     return [
         Task(
-            key=f"matmul/{dtype}/{n}x{n}x{n}",
-            kind="ceiling",
+            Key("matmul", how=f"{n}x{n}x{n}", dtype=dtype),
             memory_bytes=4 * n * n * 4,
             estimate_seconds=seconds_of(budget, 1, 2 * n**3 / (rate or 1e12)),
             run=partial(run, n),
@@ -168,11 +168,11 @@ def own_task(
             sample = measure_each(works, device, *spent, budget.least)
             verify(x, linears[-1].weight.t(), linears[-1](x), linears[-1].bias)
             state = f"weights cold, {copies} copies"
-        details = {"dtype": dtype, "shape": name, "state": state} | precision(dtype)
+        details = {"shape": name, "state": state} | precision(dtype)
         return Measurement(sample, 2 * prod(shape), moved, details)
 
     estimate = seconds_of(budget, OWN, once) + memory / 1e9
-    return Task(f"matmul/{dtype}/{name}", "ceiling", memory, estimate, run)
+    return Task(Key("matmul", how=name, dtype=dtype), memory, estimate, run)
 
 
 def cold_linears(arch, k, n, dtype, device, copies) -> list[Linear]:

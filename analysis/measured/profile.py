@@ -1,17 +1,10 @@
 """Latency of BERT and of GPT-2's decoder steps against length, and where it goes.
 
-`profile_tasks` lists the points, the most valuable first. Their keys, with `/DTYPE` appended for
-what is not float32:
+Passes and steps ("encode", "step") at batch 1, the operator classes inside the unfused ones
+("breakdown"), the read ceiling between steps ("read"), a whole generation against what steps in
+between make of it ("generation"), and what is no product of matrices ("other": `measured.parts`).
 
-    encode/MODEL/LENGTH/ATTENTION     one encoder pass
-    step/MODEL/CONTEXT/ATTENTION      one decoder step, with the greedy choice of its token
-    breakdown/MODEL/LENGTH/CLASS      the part of the unfused pass or step in one operator class
-    read/MODEL/CONTEXT/ATTENTION      the read ceiling (bandwidth/sum) between those steps
-    check/MODEL/LENGTH/loop           a whole generation from nothing, step by step
-    check/MODEL/LENGTH/sampled        what steps timed between those of the loop make of it
-    other/DTYPE/MODEL/LENGTH          what is no product of matrices (`analysis.measured.rest`)
-
-Batch 1. FLOPs and bytes are those predicted for one repetition, under the convention that has the
+FLOPs and bytes are those predicted for one repetition, under the convention that has the
 attention's name. On CUDA a decoder step is replayed from a graph, so that launches do not hide
 memory; its breakdown, which needs events between operators, is of the step launched eagerly.
 """
@@ -19,51 +12,48 @@ memory; its breakdown, which needs events between operators, is of the step laun
 import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import torch
 
 from analysis.measured import networks
-from analysis.measured.breakdown import split
 from analysis.measured.machine import last_level_cache_bytes
-from analysis.measured.rest import rest_task
-from analysis.measured.sampling import advance, capture, generation_steps, loop_and_samples
-from analysis.measured.timing import (
-    Budget,
-    Clock,
-    Measurement,
-    Sample,
-    Task,
-    measure,
-    measure_in_turn,
-)
+from analysis.measured.parts import rest_task, split
+from analysis.measured.timing import Budget, Clock, Key, Task
+from analysis.measured.works import READ_BYTES, Works, advance, capture, in_turn
 from analysis.predicted.architectures import ARCHITECTURES
+from analysis.predicted.generation import integrate_generation
 from analysis.predicted.operations import CONVENTIONS, Cost
 from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, generation
 
 SHORT, LONG = (128, 256, 512), (1024, 2048, 4096)
-CONTEXTS = (1, 64, *SHORT, 1024, 2048, 3072, 4096)  # of the steps that stand for all others
-CHECKED, LOOPS = 512, 1  # tokens of the full loop, and its repetitions in a visit
-# Repetitions of a step over all visits, unless those of a visit are over in SHORTEST seconds. With
-# two to warm up in each visit they cost, at nine contexts, some 150 steps, less than a twentieth of
-# the 4096 that they stand for.
-STEPS, WARM_STEPS, SHORTEST = 9, 2, 0.02
-READ_BYTES = 2**28  # read between steps
-PLAN = (
+SHORT_STEPS, LONG_STEPS = (1, 64, *SHORT), (1024, 2048, 3072, 4096)  # stand for all others
+PLAN = (  # the most valuable first
     ("bert-base", "fused", SHORT),
-    ("gpt2", "fused", SHORT),
+    ("gpt2", "fused", SHORT_STEPS),
     ("bert-large", "fused", SHORT),
     ("bert-base", "unfused", SHORT),
-    ("gpt2", "unfused", SHORT),
-    ("gpt2", "fused", LONG),
+    ("gpt2", "unfused", SHORT_STEPS),
+    ("gpt2", "fused", LONG_STEPS),
     ("bert-base", "fused", LONG),
     ("bert-large", "fused", LONG),
     ("bert-base", "unfused", LONG),
-    ("gpt2", "unfused", LONG),
+    ("gpt2", "unfused", LONG_STEPS),
     ("bert-large", "unfused", SHORT + LONG),
 )
+BRIEF = (
+    ("bert-base", "fused", (128, 512)),
+    ("gpt2", "fused", SHORT_STEPS),
+    ("bert-base", "unfused", (128,)),
+    ("gpt2", "unfused", (128,)),
+)
 BROKEN_DOWN = ("bert-base", "gpt2")
-# FLOP/s (of a CPU: per thread) and bytes/s to plan with, until a run has a pace of its own.
-GUESS = {"cpu": (4e10, 1.5e10), "mps": (1e12, 1e11), "cuda": (1e13, 1e12)}
+CHECKED, EVERY = 512, 32  # tokens of the full loop, and between two rounds of sampled steps
+# Repetitions of a step over all visits, unless those of a visit are over in their share of a
+# point's seconds. With two to warm up in each visit they cost, at nine contexts, some 150 steps,
+# less than a twentieth of the 4096 that they stand for.
+STEPS, STEPS_SHARE = 9, 0.05
 
 
 @dataclass
@@ -71,7 +61,6 @@ class Networks:
     """The network in use, built when it is first asked for; asking for another frees it."""
 
     device: str
-    threads: int
     longest: int
     key: tuple | None = None
     network: networks.Network | None = None
@@ -80,7 +69,6 @@ class Networks:
         if self.key != (model, attention, dtype):
             self.key = self.network = None
             gc.collect()
-            torch.set_num_threads(self.threads)  # also fixes how the network slices its weights
             arch = ARCHITECTURES[model]
             build = networks.Encoder if arch.kind == "encoder" else networks.Decoder
             self.network = build(
@@ -91,175 +79,144 @@ class Networks:
         return self.network
 
 
-@dataclass
 class Point:
     """One model at one length (a decoder: one step at that context) with one attention."""
 
-    networks: Networks
-    model: str
-    length: int
-    attention: str
-    dtype: str
-    budget: Budget
-
-    def __post_init__(self):
-        self.arch, self.device = ARCHITECTURES[self.model], self.networks.device
-        self.element = getattr(torch, self.dtype).itemsize
+    def __init__(self, store: Networks, key: Key):
+        self.store, self.key, self.device = store, key, store.device
+        self.arch, self.element = ARCHITECTURES[key.model], getattr(torch, key.dtype).itemsize
         self.steps = self.arch.kind == "decoder"
         self.count = decoder_step if self.steps else encoder_pass
 
-    def key(self, prefix: str, last: str) -> str:
-        suffix = "" if self.dtype == "float32" else f"/{self.dtype}"
-        return f"{prefix}/{self.model}/{self.length}/{last}{suffix}"
+    def named(self, what: str, how: str = "") -> Key:
+        """The key of a point beside this one."""
+        return Key(what, self.key.model, self.key.tokens, how=how or self.key.how,
+                   dtype=self.key.dtype)  # fmt: skip
 
     def counts(self, count: Callable) -> dict[str, Cost]:
-        convention = CONVENTIONS[self.attention].with_bytes(self.element)
-        return count(self.arch, self.length, convention)
+        convention = CONVENTIONS[self.key.how].with_bytes(self.element)
+        return count(self.arch, self.key.tokens, convention)
 
-    def network_bytes(self) -> int:
-        """Weights; for a decoder also its look-up table, its KV cache and its causal mask."""
-        arch, longest = self.arch, self.networks.longest
+    def memory_bytes(self) -> int:
+        """Weights, for a decoder also its look-up table, its KV cache and its causal mask; and of
+        activations some ten of a token's width, and three copies of unfused scores."""
+        arch, longest, unfused = self.arch, self.store.longest, self.key.how == "unfused"
+        rows = 1 if self.steps else self.key.tokens
         numbers = arch.n_parameters + longest * arch.d_model
         if self.steps:
             numbers += arch.vocab_size * arch.d_model + 2 * arch.n_layers * longest * arch.d_model
-            numbers += longest**2 * (self.attention == "unfused")
-        return numbers * self.element
+            numbers += unfused * longest**2
+        numbers += rows * (8 * arch.d_model + 2 * arch.d_ff) + 2 * arch.vocab_size
+        numbers += unfused * 3 * arch.n_heads * rows * self.key.tokens
+        return numbers * self.element + READ_BYTES * self.steps
 
-    def memory_bytes(self) -> int:
-        """With activations: some ten of a token's width, and three copies of unfused scores."""
-        rows = 1 if self.steps else self.length
-        read = READ_BYTES * self.steps
-        numbers = rows * (8 * self.arch.d_model + 2 * self.arch.d_ff) + 2 * self.arch.vocab_size
-        if self.attention == "unfused":
-            numbers += 3 * self.arch.n_heads * rows * self.length
-        return self.network_bytes() + numbers * self.element + read
-
-    def guess(self, total: Cost) -> float:
-        flops, moved = GUESS[self.device]
-        flops *= self.networks.threads if self.device == "cpu" else 1
-        return total.flops / flops + total.bytes / moved
+    def network(self) -> networks.Network:
+        return self.store.get(self.key.model, self.key.how, self.key.dtype)
 
     def work(self) -> Callable[[], object]:
         """One pass, or one step: a call without arguments, on random tokens."""
-        network = self.networks.get(self.model, self.attention, self.dtype)
-        length = 1 if self.steps else self.length
+        network, length = self.network(), 1 if self.steps else self.key.tokens
         tokens = torch.randint(self.arch.vocab_size, (1, length), device=self.device)
         if self.steps:
-            return lambda: advance(network, tokens, self.length)
-        return lambda: network(tokens)
+            return partial(advance, network, tokens, self.key.tokens)
+        return partial(network, tokens)
 
-    def details(self, **more) -> dict[str, str | float | int]:
-        """How it was measured. Weights that no cache holds are read from memory by each pass."""
+    def details(self) -> dict[str, str | int]:
+        """Weights that no cache holds are read from memory by each pass."""
         weights = self.arch.n_parameters * self.element
         warm = weights < (last_level_cache_bytes(self.device) or 0)
-        state = {"dtype": self.dtype, "attention": self.attention, "batch": 1}
-        return state | {"weights": "warm" if warm else "cold", "weight_bytes": weights} | more
+        return {"weights": "warm" if warm else "cold", "weight_bytes": weights}
 
-    def task(self) -> Task:
+    def task(self, budget: Budget, threads: int) -> Task:
         """The pass or the step itself, and beside it what is timed in the same repetitions: the
-        operator classes where attention is unfused, the read ceiling where a fused step is."""
+        operator classes where attention is unfused, the read ceiling where there are steps."""
         total = self.counts(self.count)["total"]
-        kind, prefix = ("step", "step") if self.steps else ("latency", "encode")
-        broken_down = self.model in BROKEN_DOWN and self.attention == "unfused"
-        once, least = self.guess(total), self.budget.least
-        per_point = self.budget.seconds_per_point
-        if self.steps:
-            least = max(least, STEPS // self.budget.visits)
-            per_point = SHORTEST
+        broken_down = self.key.model in BROKEN_DOWN and self.key.how == "unfused"
 
-        def run(seconds: float) -> Measurement:
-            clock, work, beside = Clock(self.device), self.work(), {}
-            if not (broken_down or self.steps):
-                sample = measure(work, self.device, seconds, min(once, seconds), least)
-                return Measurement(sample, total.flops, total.bytes, self.details())
-            if self.device == "cuda" and not broken_down:
-                work = capture(work).replay
-            read = read_kernel(self.device) if self.steps else None
-            for _ in range(WARM_STEPS if self.steps else 1):
-                work()
-
-            def others() -> tuple[dict[str, float] | None, float | None]:
-                parts = split(work, clock) if broken_down else None
-                return parts, clock.time(read) if read else None
-
-            times, between = measure_in_turn(
-                lambda: clock.time(work), others, clock, per_point, least
-            )
-            parts, reads = zip(*between, strict=True)
+        def prepare(works: Works) -> None:
+            work, eager = self.work(), broken_down or not self.steps
+            warm = 2 if self.steps else 1
+            works.add(self.key, work, total, warm=warm, eager=eager, **self.details())
             if broken_down:
-                beside = self.breakdown(parts)
-            if read:
-                found = Measurement(Sample(reads), None, READ_BYTES, {"resides_in": "memory"})
-                beside[self.key("read", self.attention)] = ("ceiling", found)
-            return Measurement(
-                Sample(tuple(times)), total.flops, total.bytes, self.details(), beside
-            )
+                counts = self.counts(self.count)
+                about = {
+                    self.named("breakdown", name): (counts[name], self.details())
+                    for name in CLASSES
+                }
+                works.together(about, lambda: list(split(work, works.clock).values()))
+            if self.steps:
+                works.read(self.named("read"))
 
-        repeated = max(least * once, per_point) * (1 + broken_down)
-        build = 1e-8 * self.arch.n_parameters
-        estimate = WARM_STEPS * once + repeated + build + 0.5 * self.steps
-        return self._task(prefix, self.attention, kind, estimate, run)
+        costs = [total] * (1 + broken_down) + [Cost(0, READ_BYTES)] * self.steps
+        least = max(budget.least, STEPS // budget.visits) if self.steps else budget.least
+        return in_turn(self.key, prepare, costs, self.memory_bytes(), self.device, budget, threads,
+                       drawn=self.arch.n_parameters + self.steps * READ_BYTES // 8,
+                       share=STEPS_SHARE if self.steps else 1, least=least)  # fmt: skip
 
-    def breakdown(self, parts: Sequence[dict[str, float]]) -> dict[str, tuple[str, Measurement]]:
-        """The operator classes as points, each with its own counts; `parts`: their seconds."""
-        counts, last = self.counts(self.count), self.attention
-        details = self.details(whole=self.key("step" if self.steps else "encode", last))
-        return {
-            self.key("breakdown", name): (
-                "breakdown",
-                Measurement(
-                    Sample(tuple(part[name] for part in parts)),
-                    counts[name].flops,
-                    counts[name].bytes,
-                    details,
-                ),
-            )
-            for name in CLASSES
-        }
-
-    def loop(self) -> Task:
-        """The generation of `length` tokens, one step each, and what steps sampled in the same
+    def loop(self, budget: Budget, threads: int) -> Task:
+        """The generation of as many tokens, one step each, and what steps sampled in the same
         seconds make of it: these must agree."""
         total = self.counts(generation)["total"]
+        keys = [self.named("generation", how) for how in ("loop", "sampled")]
 
-        def run(seconds: float) -> Measurement:
-            network = self.networks.get(self.model, self.attention, self.dtype)
+        def prepare(works: Works) -> None:
             token = torch.randint(self.arch.vocab_size, (1, 1), device=self.device)
-            steps = generation_steps(network, token, self.length)
-            contexts = [each for each in CONTEXTS if each <= self.length]
-            loop, sampled = loop_and_samples(steps, contexts, LOOPS, Clock(self.device))
-            found = Measurement(sampled, total.flops, total.bytes, self.details())
-            beside = {self.key("check", "sampled"): ("check", found)}
-            return Measurement(loop, total.flops, total.bytes, self.details(), beside)
+            steps = generation_steps(self.network(), token, self.key.tokens)
+            contexts = [n for n in SHORT_STEPS if n <= self.key.tokens]
+            about = dict.fromkeys(keys, (total, self.details()))
+            works.together(about, lambda: loop_and_samples(steps, contexts, works.clock))
 
-        return self._task("check", "loop", "check", 1.2 * LOOPS * self.guess(total), run)
-
-    def _task(self, prefix, last, kind, seconds, run) -> Task:
-        return Task(self.key(prefix, last), kind, self.memory_bytes(), seconds, run)
+        return in_turn(keys[0], prepare, [total], self.memory_bytes(), self.device, budget, threads,
+                       share=0, least=1)  # fmt: skip
 
 
-def read_kernel(device: str) -> Callable[[], object]:
-    """A sum over `READ_BYTES` of memory, as in `analysis.measured.ceilings`."""
-    dtype = torch.float32 if device == "mps" else torch.float64
-    x = torch.rand(READ_BYTES // dtype.itemsize, dtype=dtype, device=device)
-    return x.sum
+def generation_steps(decoder, token: torch.Tensor, length: int) -> list[Callable]:
+    """Calls that generate `length` tokens from nothing, one each; on CUDA replays of graphs."""
+    steps = [partial(advance, decoder, token, n) for n in range(1, length + 1)]
+    if token.device.type == "cuda":
+        pool = torch.cuda.graph_pool_handle()  # shared: the graphs are replayed in their order
+        steps = [capture(step, pool).replay for step in steps]
+    return steps
+
+
+def call_all(steps: Sequence[Callable]) -> None:
+    for step in steps:
+        step()
+
+
+def loop_and_samples(
+    steps: Sequence[Callable], contexts: Sequence[int], clock: Clock
+) -> tuple[float, float]:
+    """Seconds of a generation by all its `steps`, and what `integrate_generation` makes of those at
+    `contexts`, which are timed every `EVERY` tokens, in between: a machine that slows down for a
+    while slows both."""
+    total, times = 0.0, {context: [] for context in contexts}
+    for start in range(0, len(steps), EVERY):
+        for context, taken in times.items():
+            taken.append(clock.time(steps[context - 1]))
+        total += clock.time(partial(call_all, steps[start : start + EVERY]))
+    medians = [float(np.median(taken)) for taken in times.values()]
+    return total, integrate_generation(contexts, medians, [(m, m) for m in medians], len(steps))[0]
 
 
 def profile_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
     """Every point, in the order of `PLAN`; those of one network follow one another, so that it is
     built once. On CUDA fused attention is measured in bfloat16 and float16 too."""
-    store, tasks = Networks(device, threads, max(LONG)), []
+    plan, tasks = budget.of(PLAN, BRIEF), []
+    store = Networks(device, max(n for *_, lengths in plan for n in lengths))
     for dtype in ("float32", "bfloat16", "float16")[: 3 if device == "cuda" else 1]:
-        for model, attention, lengths in PLAN:
+        for model, attention, lengths in plan:
             if attention == "unfused" and dtype != "float32":
                 continue
-            decodes, longer = ARCHITECTURES[model].kind == "decoder", lengths[0] > CHECKED
-            if decodes:
-                lengths = [each for each in CONTEXTS if (each > CHECKED) == longer]
-            points = [Point(store, model, n, attention, dtype, budget) for n in lengths]
-            tasks += [point.task() for point in points]
-            if attention == "fused" and dtype == "float32" and not (decodes and device == "cuda"):
-                tasks += [rest_task(ARCHITECTURES[model], n, device, budget) for n in lengths]
-            if decodes and attention == "fused" and not longer:
-                tasks.append(points[-1].loop())
+            arch = ARCHITECTURES[model]
+            what = "step" if arch.kind == "decoder" else "encode"
+            keys = [Key(what, model, n, how=attention, dtype=dtype) for n in lengths]
+            points = [Point(store, key) for key in keys]
+            tasks += [point.task(budget, threads) for point in points]
+            if attention == "unfused" or budget.brief:
+                continue
+            if dtype == "float32" and (what, device) != ("step", "cuda"):
+                tasks += [rest_task(model, arch, n, device, budget, threads) for n in lengths]
+            if what == "step" and CHECKED in lengths:
+                tasks.append(points[lengths.index(CHECKED)].loop(budget, threads))
     return tasks

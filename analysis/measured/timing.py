@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import cycle
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from analysis.errors import InputError
 
 METHOD_VERSION = "3"  # of the way of measuring; runs of another version are not compared or reused
 
+T = TypeVar("T")
 MOST = 70  # repetitions kept of a visit
 SHORTEST = 1e-4  # seconds; shorter work is repeated within a repetition, as clocks tick at 1e-6
 RESAMPLES = 2000
@@ -161,44 +162,15 @@ def measure(
 
 
 def measure_in_turn(
-    first: Callable[[], object],
-    second: Callable[[], object],
-    clock: Clock,
-    seconds: float,
-    least: int,
-) -> tuple[list, list]:
-    """What `first` and `second` return, called in turn for about `seconds` and at least `least`
-    times each, so that both see the same machine; of more than `MOST`, every k-th."""
-    results, start = [], clock.now()
+    works: Sequence[Callable[[], object]], clock: Clock, seconds: float, least: int
+) -> list[tuple]:
+    """What each of `works` returns, all called in turn for about `seconds` and at least `least`
+    times each, so that all see the same machine; of more than `MOST`, every k-th."""
+    rounds, start = [], clock.now()
     with _no_garbage_collection():
-        while len(results) < least or clock.now() - start < seconds:
-            results.append((first(), second()))
-    firsts, seconds_ = zip(*results[:: math.ceil(len(results) / MOST)], strict=True)
-    return list(firsts), list(seconds_)
-
-
-def measure_each(
-    works: Sequence[Callable[[], object]],
-    device: str,
-    seconds: float,
-    warm_seconds: float,
-    least: int = 5,
-    clock: Clock | None = None,
-) -> Sample:
-    """Time equal `works` in turn: each on its own data, so that none finds it in a cache. On CUDA
-    one graph launches them all, so that launches do not hide the work; the times are of one."""
-    if device == "cuda":
-        from analysis.measured.sampling import capture
-
-        def all_of_them() -> None:
-            for work in works:
-                work()
-
-        replay = capture(all_of_them).replay
-        sample = measure(replay, device, seconds, warm_seconds, least, clock=clock)
-        return Sample(tuple(time / len(works) for time in sample.times))
-    turn = cycle(works)
-    return measure(lambda: next(turn)(), device, seconds, warm_seconds, least, clock=clock)
+        while len(rounds) < least or clock.now() - start < seconds:
+            rounds.append([work() for work in works])
+    return list(zip(*rounds[:: math.ceil(len(rounds) / MOST)], strict=True))
 
 
 @contextmanager
@@ -226,7 +198,8 @@ class Measurement:
     """A sample, what one repetition of it computed and moved, and how: shape, dtype, cold or warm.
 
     rate = `flops` / time in FLOP/s; bandwidth = `bytes` / time in bytes/s. None: not meaningful.
-    `beside`: other points of the same visit, timed in turn with it unless they say otherwise.
+    `beside`: other points of the same visit, timed in turn with it unless they say otherwise;
+    `missing`: those that this machine cannot have, and why.
     """
 
     sample: Sample
@@ -235,6 +208,7 @@ class Measurement:
     details: dict[str, str | float | int] = field(default_factory=dict)
     beside: dict[Key, "Measurement"] = field(default_factory=dict)
     in_turn: bool = True
+    missing: dict[Key, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -255,7 +229,8 @@ class Task:
 class Budget:
     """What measuring may cost. `memory_bytes` None: what is free. A point is visited up to `visits`
     times, for `seconds_per_point` and at least `least` repetitions each. What remedies cost and
-    gain is measured afterwards, in up to `remedy_seconds`."""
+    gain is measured afterwards, in up to `remedy_seconds`, and links last, in up to `link_seconds`.
+    `brief`: of everything, the points that each chapter's first numbers are made of."""
 
     name: str
     wall_seconds: float
@@ -265,17 +240,23 @@ class Budget:
     visits: int = 1
     least: int = 3
     remedy_seconds: float = 0
+    link_seconds: float = 0
+    brief: bool = False
 
     def for_remedies(self) -> "Budget":
         return replace(self, name=f"{self.name} for remedies", wall_seconds=self.remedy_seconds)
+
+    def of(self, everything: T, brief: T) -> T:
+        """What is measured at this budget."""
+        return brief if self.brief else everything
 
 
 BUDGETS = {
     budget.name: budget
     for budget in (
-        Budget("smoke", 60, 2 * 10**9, 0.2, 0.1),
-        Budget("quick", 360, 8 * 10**9, 0.4, 0.1, visits=2, least=2, remedy_seconds=360),
-        Budget("full", 2700, None, 1.0, 0.3, visits=3, least=2, remedy_seconds=2700),
+        Budget("smoke", 60, 5 * 10**9, 0.2, 0.1, remedy_seconds=75, link_seconds=40, brief=True),
+        Budget("quick", 360, 8 * 10**9, 0.4, 0.1, 2, 2, remedy_seconds=360, link_seconds=140),
+        Budget("full", 2700, None, 1.0, 0.3, 3, 2, remedy_seconds=2700, link_seconds=600),
     )
 }
 

@@ -1,0 +1,143 @@
+"""Rows of a figure: horizontal intervals, and stacked bars; a row for each label, top down.
+
+Where rows have a column `run`, the reference is filled, and here under it hollow or pale.
+"""
+
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from analysis.compared.figures.style import FAINT, HALO, PAPER, axes, data_of, looks, scale
+from analysis.compared.page import Plot, styled, times
+
+
+def intervals(
+    rows: pd.DataFrame,
+    label: str,
+    value: str,
+    xlabel: str,
+    by: str | None = None,
+    panels: str | None = None,
+    base: str | None = None,
+    mark: str | None = None,
+    predicted: str | None = None,
+    log: bool = False,
+    written: bool = False,
+    row_height: float = 0.36,
+) -> Plot:
+    """Draw a value and its interval in a row for each `label`, top down, in panels if asked for.
+
+    by: the column that gives a row its colour, by default the panel. base: a column whose value
+    and interval lie in grey behind. mark: a column whose value is a dashed line across the panel.
+    predicted: a column drawn as a hollow circle. written: whether the value stands beside its dot.
+    """
+    parts = list(rows.groupby(panels, sort=False)) if panels else [("", rows)]
+    by = by or panels or label
+    colours = {name: look.colour for name, look in looks(rows[by]).items()}
+    heights = [part[label].nunique() for _, part in parts]
+    with styled():
+        height = row_height * sum(heights) + 0.5 * len(parts) + 0.9
+        figure, grid = axes(height, nrows=len(parts), height_ratios=heights, squeeze=False,
+                            sharex=not mark)  # fmt: skip
+        for ax, (panel, part) in zip(grid[:, 0], parts, strict=True):
+            if log:
+                ax.set_xscale("log")
+            places = {name: -i for i, name in enumerate(part[label].unique())}
+            for run, some in part.groupby("run", sort=False) if "run" in part else [("", part)]:
+                shift = {"reference": 0.14, "here": -0.16}.get(run, 0)
+                shift = 0 if part.get("run", pd.Series(dtype=str)).nunique() < 2 else shift
+                y = some[label].map(places).to_numpy(float) + shift
+                _row_of_intervals(ax, some, y, value, [colours[c] for c in some[by]], base,
+                                  run == "here", written)  # fmt: skip
+            if predicted:
+                first = part.drop_duplicates(label)
+                ax.plot(first[predicted], first[label].map(places), "o", mfc="none", ms=8,
+                        color="black", ls="none")  # fmt: skip
+            if mark:
+                ax.axvline(part[mark].iloc[0], color="#d55e00", ls="--", lw=1.4)
+            ax.set_yticks(list(places.values()), [str(each) for each in places], fontsize=9)
+            ax.set_ylim(-len(places) + 0.4, 0.6)
+            ax.grid(axis="y", visible=False)
+            if panels:
+                ax.set_title(looks([panel])[panel].label, loc="left", fontsize=10)
+            if log:
+                scale(ax, "x")
+        grid[-1, 0].set_xlabel(xlabel)
+        _legend_of_rows(figure, rows, predicted, base)
+    return Plot(figure, data_of(rows))
+
+
+def _row_of_intervals(ax, rows, y, value, colours, base, hollow, written) -> None:
+    if base:
+        ax.hlines(y, rows[f"{base}_low"], rows[f"{base}_high"], color=FAINT, lw=8)
+        ax.scatter(rows[base], y, color=PAPER, marker="|", s=80)
+    ax.hlines(y, rows[f"{value}_low"], rows[f"{value}_high"], color=colours, lw=2)
+    face = "white" if hollow else colours
+    ax.scatter(rows[value], y, edgecolor=colours, color=face, s=28, zorder=3)
+    for at, found in zip(y, rows[value] if written else (), strict=False):
+        ax.annotate(times(found), (found, at), (0, 5), textcoords="offset points", ha="center",
+                    fontsize=8.5, path_effects=HALO)  # fmt: skip
+
+
+def _legend_of_rows(figure, rows, predicted, base) -> None:
+    handles, grey = [], {"color": "#5a5a5a", "ls": "none", "marker": "o"}
+    if "run" in rows and rows["run"].nunique() > 1:
+        handles += [Line2D([], [], label="reference", **grey),
+                    Line2D([], [], label="here", mfc="white", **grey)]  # fmt: skip
+    if predicted:
+        handles.append(Line2D([], [], label="allowed by bytes", mfc="none", ms=8, color="black",
+                              marker="o", ls="none"))  # fmt: skip
+    if base:
+        handles.append(Line2D([], [], label="the paper's points alone", color=FAINT, lw=8))
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
+
+
+def stacked(
+    rows: pd.DataFrame,
+    label: str,
+    part: str,
+    value: str,
+    xlabel: str,
+    panels: str | None = None,
+    limit: str | None = None,
+    limit_name: str = "",
+    row_height: float = 0.5,
+) -> Plot:
+    """Draw horizontal bars of `value`, one a `label`, stacked by `part`; of several runs the bars
+    lie under each other, that of here pale. limit: a column marked with a tick."""
+    groups = list(rows.groupby(panels, sort=False)) if panels else [("", rows)]
+    known = looks(rows[part])
+    runs = list(rows["run"].unique()) if "run" in rows else [""]
+    heights = [group[label].nunique() for _, group in groups]
+    with styled():
+        figure, grid = axes(row_height * sum(heights) + 0.5 * len(groups) + 1.3, squeeze=False,
+                            nrows=len(groups), height_ratios=heights, sharex=True)  # fmt: skip
+        for ax, (panel, group) in zip(grid[:, 0], groups, strict=True):
+            places = {name: -i for i, name in enumerate(group[label].unique())}
+            for i, run in enumerate(runs):
+                some = group if run == "" else group[group["run"] == run]
+                thick, shift = 0.74 / len(runs), 0.37 - 0.74 * (i + 0.5) / len(runs)
+                left = dict.fromkeys(places, 0.0)
+                for name, look in known.items():
+                    each = some[some[part] == name].set_index(label)[value]
+                    y = [places[at] + shift for at in each.index]
+                    ax.barh(y, each, left=[left[at] for at in each.index], height=thick,
+                            color=look.colour, alpha=0.55 if run == "here" else 1)  # fmt: skip
+                    left |= {at: left[at] + each[at] for at in each.index}
+            if limit:
+                first = group.drop_duplicates(label)
+                ax.scatter(first[limit], first[label].map(places), marker="|", s=260,
+                           color="black", linewidths=2.4)  # fmt: skip
+            ax.set_yticks(list(places.values()), [str(each) for each in places], fontsize=9)
+            ax.grid(axis="y", visible=False)
+            ax.set_title(panel, loc="left")
+        ax.set_xlabel(xlabel)
+        handles = [Line2D([], [], color=look.colour, lw=8, label=look.label)
+                   for look in known.values()]  # fmt: skip
+        if limit:
+            handles.append(Line2D([], [], color="black", marker="|", ms=12, mew=2.4, ls="none",
+                                  label=limit_name))  # fmt: skip
+        if "here" in runs and len(runs) > 1:
+            handles.append(Line2D([], [], color="#c5c5c5", lw=8, label="pale: here"))
+        figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
+    return Plot(figure, data_of(rows))

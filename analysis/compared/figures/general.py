@@ -1,0 +1,174 @@
+"""The general drawings: lines, and scattered points.
+
+Where rows have a column `run`, the reference is drawn strong and filled, here over it, thin and
+hollow. What the paper prints is dashed, what is predicted dotted. A column Y may have the ends of
+its interval beside it, as Y_low and Y_high.
+"""
+
+from collections.abc import Iterator
+
+import pandas as pd
+import seaborn
+from matplotlib.lines import Line2D
+
+from analysis.compared.figures.style import HALO, Look, axes, data_of, looks, scale
+from analysis.compared.page import Plot, styled
+
+STRONG = {"lw": 1.8, "ms": 5, "zorder": 3}
+THIN = {"lw": 1.0, "ms": 5, "mfc": "white", "zorder": 4}
+
+
+def lines(
+    rows: pd.DataFrame,
+    x: str,
+    y: str,
+    by: str,
+    xlabel: str,
+    ylabel: str | dict[str, str],
+    panels: str | None = None,
+    log: str = "xy",
+    predicted: str | None = None,
+    paper: pd.DataFrame | None = None,
+    band: tuple[str, str] | None = None,
+    level: float | None = None,
+    span: tuple[float, float, str] | None = None,
+    markers: bool = True,
+    height: float = 4.2,
+) -> Plot:
+    """Draw `y` against `x`, a line for each value of `by`, a panel for each value of `panels`.
+
+    ylabel: one text, or one for each panel. predicted, band: columns of `rows`. paper: rows of
+    what is printed, with the same columns. level: a line across, at which both sides of a ratio
+    are equal. span: low, high and name of a band across. log: the axes that are logarithmic.
+    """
+    names = list(rows[panels].unique()) if panels else [""]
+    known, runs = looks(rows[by]), "run" in rows
+    if runs:  # dashes are the paper's
+        known = {name: look._replace(dash="-") for name, look in known.items()}
+    with styled():
+        figure, grid = axes(height, nrows=len(names), sharex=True, squeeze=False)
+        for ax, panel in zip(grid[:, 0], names, strict=True):
+            part = rows[rows[panels] == panel] if panels else rows
+            if span:
+                ax.axhspan(*span[:2], color="#dddddd")
+                middle = (span[0] * span[1]) ** 0.5
+                ax.text(part[x].min(), middle, f" {span[2]}", va="center", fontsize=9)
+            if level is not None:
+                ax.axhline(level, color="black", lw=0.8)
+            for look, how, some in _by_run(part, by, known):
+                _line(ax, some, x, y, look, how, markers)
+                if band:
+                    ax.fill_between(some[x], some[band[0]], some[band[1]], color=look.colour,
+                                    alpha=0.15, lw=0)  # fmt: skip
+                if predicted and how is STRONG:
+                    ax.plot(some[x], some[predicted], ls=":", lw=1.4, color=look.colour)
+            if paper is not None:
+                drawn = paper[paper[panels] == panel] if panels else paper
+                for name, some in drawn.groupby(by, sort=False):
+                    ax.plot(some[x], some[y], ls="--", lw=1.2, color=known[name].colour)
+            ax.set_ylabel(ylabel[panel] if isinstance(ylabel, dict) else ylabel)
+            if panels and not isinstance(ylabel, dict):
+                ax.set_title(panel, loc="left")
+            for axis in log:
+                scale(ax, axis, part[x] if axis == "x" else ())
+            if "y" not in log:
+                ax.set_ylim(min(0, ax.get_ylim()[0]))
+        ax.set_xlabel(xlabel)
+        kinds = {"paper": paper is not None, "predicted": bool(predicted)}
+        _legend(figure, known, rows, kinds, markers)
+    printed = [] if paper is None else [paper.assign(run="paper")]
+    return Plot(figure, data_of(pd.concat([rows, *printed], ignore_index=True)))
+
+
+def _by_run(rows: pd.DataFrame, by: str, known: dict[str, Look]) -> Iterator[tuple]:
+    """(look, style, rows) of each line, here after the reference."""
+    for run in rows["run"].unique() if "run" in rows else [None]:
+        part = rows if run is None else rows[rows["run"] == run]
+        for name, look in known.items():
+            some = part[part[by] == name]
+            if len(some):
+                yield look, THIN if run == "here" else STRONG, some
+
+
+def _line(ax, rows: pd.DataFrame, x: str, y: str, look: Look, how: dict, markers: bool) -> None:
+    style = {"color": look.colour, "ls": look.dash, **how}
+    style |= {"marker": look.marker} if markers else {}
+    low, high = f"{y}_low", f"{y}_high"
+    if low in rows:
+        errors = [rows[y] - rows[low], rows[high] - rows[y]]
+        ax.errorbar(rows[x], rows[y], yerr=errors, elinewidth=1, **style)
+    else:
+        ax.plot(rows[x], rows[y], **style)
+
+
+def _legend(figure, known: dict[str, Look], rows, kinds: dict[str, bool], markers: bool) -> None:
+    """What colours and markers, and what strong, thin, dashed and dotted lines are."""
+    handles = [
+        Line2D([], [], color=look.colour, ls=look.dash, marker=look.marker if markers else "",
+               ms=5, label=look.label)
+        for look in known.values()
+    ]  # fmt: skip
+    grey = {"color": "#5a5a5a", "marker": "o" if markers else ""}
+    runs = set(rows["run"]) if "run" in rows else set()
+    if runs - {"reference"}:
+        handles.append(Line2D([], [], label="reference", **grey, **STRONG))
+        handles.append(Line2D([], [], label="here", **grey, **THIN))
+    for kind, dash in (("paper", "--"), ("predicted", ":")):
+        if kinds.get(kind):
+            handles.append(Line2D([], [], color="#5a5a5a", ls=dash, label=kind))
+    figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
+
+
+def scatter(
+    rows: pd.DataFrame,
+    x: str,
+    y: str,
+    by: str,
+    xlabel: str,
+    ylabel: str,
+    hollow: str | None = None,
+    lines: pd.DataFrame | None = None,
+    steps: bool = False,
+    stars: pd.DataFrame | None = None,
+    log: str = "xy",
+    height: float = 5.0,
+) -> Plot:
+    """Draw points coloured by `by`: a name, or a number such as a year.
+
+    hollow: a column of truths, whose points are not filled. lines: rows of x, y and `by` to join,
+    dashed, or as `steps`. stars: rows of x, y and `name`, which stand out and are named.
+    """
+    numeric = pd.api.types.is_numeric_dtype(rows[by])
+    known = {} if numeric else looks([*rows[by], *([] if lines is None else lines[by])])
+    palette = "viridis" if numeric else {name: look.colour for name, look in known.items()}
+    filled = rows if hollow is None else rows[~rows[hollow]]
+    with styled():
+        figure, ax = axes(height)
+        seaborn.scatterplot(filled, x=x, y=y, hue=by, palette=palette, s=28, linewidth=0, ax=ax,
+                            legend="brief" if numeric else False, zorder=4)  # fmt: skip
+        if hollow is not None:
+            for name, some in rows[rows[hollow]].groupby(by, sort=False):
+                ax.scatter(some[x], some[y], s=26, facecolor="none", zorder=4,
+                           edgecolor=known[name].colour)  # fmt: skip
+        for name, some in [] if lines is None else lines.groupby(by, sort=False):
+            style = {"drawstyle": "steps-post"} if steps else {"ls": "--"}
+            ax.plot(some[x], some[y], color=known[name].colour, lw=1.4, **style)
+        for row in [] if stars is None else stars.to_dict("records"):
+            ax.scatter(row[x], row[y], marker="*", s=150, color="#d55e00", zorder=5)
+            ax.annotate(row["name"], (row[x], row[y]), (8, -3), textcoords="offset points",
+                        color="#b34a00", fontsize=9, path_effects=HALO,
+                        parse_math=False)  # fmt: skip
+        ax.set(xlabel=xlabel, ylabel=ylabel)
+        for axis in log:
+            scale(ax, axis)
+        if known:
+            drawn = set(rows[by])
+            handles = [
+                Line2D([], [], color=look.colour, label=look.label,
+                       **({"marker": "o", "ls": "none"} if name in drawn else
+                          {"ls": "-" if steps else "--"}))
+                for name, look in known.items()
+            ]  # fmt: skip
+            figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
+    more = [frame for frame in (lines, stars) if frame is not None]
+    return Plot(figure, data_of(pd.concat([rows, *more], ignore_index=True)))
