@@ -1,14 +1,19 @@
-"""Byte-level decoders that were trained (`analysis.measured.byte_training`): their checkpoints, and
-their quality, in bits per byte of modules that they have not seen.
+"""Byte-level decoders that were trained (`data/models/train.py`): their checkpoints, the text that
+they are scored on, and their quality, in bits per byte of modules that they have not seen.
 
 A checkpoint is one safetensors file of `data/models`; it may come from elsewhere, so its size, the
 names, shapes and types of its tensors and their numbers are checked before it is used.
+
+The text is the sources of Python's own library, which every reader has without a download, but not
+the same: it differs by Python's version, so a checkpoint says which text it was trained on, and a
+score is of the reader's held-out modules.
 """
 
 import json
+import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +24,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from analysis.errors import InputError
-from analysis.measured.byte_text import held_out
 from analysis.measured.networks import Decoder
-from analysis.measured.runs import ROOT
+from analysis.measured.run import ROOT
 from analysis.predicted.architectures import BYTE_DECODER, BYTE_DRAFT, Architecture
 from analysis.predicted.pruning import pruned
 
@@ -37,6 +41,14 @@ MOST_BYTES = 10**7
 TYPES = (torch.float32, torch.float16)
 BATCH = 24  # windows scored at once: three modules
 RESAMPLES = 2000
+LIBRARY = Path(sysconfig.get_path("stdlib"))
+# Never trained on: modules that Python 3.11 to 3.13 have, each longer than what is scored of it.
+HELD_OUT = tuple(
+    "calendar cmd csv difflib fractions gzip heapq ipaddress numbers queue shlex statistics "
+    "textwrap timeit uuid".split()
+)
+START = 0  # the byte between modules; no source has it
+WINDOW, WINDOWS = 256, 8  # bytes, and how many of them are scored of each held-out module
 
 
 def tensors(network: Decoder) -> dict[str, Tensor]:
@@ -146,3 +158,24 @@ def score(network: Decoder, windows: Tensor | None = None) -> Score:
         bits.append(nats.view(len(part), -1).mean(1) / np.log(2))
     each = torch.cat(bits).view(windows.shape[:2]).mean(1, dtype=torch.float64)
     return Score(tuple(each.tolist()))
+
+
+def source(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+@cache
+def held_out(library: Path = LIBRARY) -> Tensor:
+    """Windows of the held-out modules, evenly spaced: (modules, `WINDOWS`, `WINDOW` + 1) int64. The
+    first number of a window is only given, the others are predicted."""
+    modules = []
+    for name in HELD_OUT:
+        text = bytes([START]) + source(path := library / f"{name}.py")
+        if (room := len(text) - WINDOW - 1) < 0:
+            raise InputError(f"{path}: shorter than a window of {WINDOW} bytes")
+        starts = [room * i // (WINDOWS - 1) for i in range(WINDOWS)]
+        modules.append([list(text[at : at + WINDOW + 1]) for at in starts])
+    return torch.tensor(modules)

@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 
 from analysis.errors import InputError
-from analysis.measured.runs import Run, load_run, local_path, now, reusable, save_run
-from analysis.measured.timing import Budget, Task, budget_named
+from analysis.measured.run import Run, load_run, local_path, now, reusable, save_run
+from analysis.measured.timing import Budget, Key, Task, budget_named
 
 AIM = 0.8  # of a budget's wall time; the rest is for the last point to be late in
+SILENT = 60  # seconds after which a process that says nothing is given up
+LINK = Key("link")  # why there are no links, where there are none
 
-Progress = Callable[[str, int, int, float], object]  # key, points done, of how many, seconds left
+Progress = Callable[[str, int, int, float], object]  # point, points done, of how many, seconds left
 
 
 def measure_machine(
@@ -23,7 +25,7 @@ def measure_machine(
     progress: Progress = lambda key, done, of, left: None,
 ) -> Run:
     """This machine's run at that budget: read if it is there, resumed if it was interrupted, or
-    else measured; saved in `out`, by default `runs.local_path`, after every point.
+    else measured; saved in `out`, by default `run.local_path`, after every point.
 
     `fresh` measures anew and keeps what was there as NAME.previous.json. Raises InputError for an
     unknown budget, an absent device, a file that cannot be used, or an `out` of another machine,
@@ -42,7 +44,6 @@ def measure_machine(
     if run is not None and run.finished:
         return run
     run = run or Run.new(here, budget.name)
-    run.not_measured.clear()  # each gets another chance
     before = run.wall_seconds
 
     def save(run: Run) -> None:
@@ -54,9 +55,35 @@ def measure_machine(
     measure = partial(run_tasks, free_memory=partial(machine.free_memory_bytes, device))
     measure(tasks, run, budget, save, progress, used=time.monotonic() - start)
     measure(remedies, run, budget.for_remedies(), save, progress)
+    if budget.link_seconds and not any(point.what == LINK.what for point in run.points):
+        progress(str(LINK), 0, 1, budget.link_seconds)
+        run = with_links(run, path, device, budget)
+        progress("", 1, 1, 0)
     run.finished = now()
     save(run)
     return run
+
+
+def with_links(run: Run, path: Path, device: str, budget: Budget) -> Run:
+    """The run that `path` holds, with the links between two processes of this machine added, or
+    the reason why they, or the rest of them, are not there."""
+    from analysis.measured.launch import launch
+    from analysis.measured.links import device_for
+
+    try:
+        cores = run.machine.cores or 1
+        if device == "mps" or device_for(2, "cpu" if device == "cpu" else "auto") != device:
+            raise InputError(
+                f"links need two processes with a {device.upper()} device of their own"
+            )
+        if cores < 2:
+            raise InputError("links need two processes, and this machine has one core")
+        launch(2, path, SILENT, device=device, budget=budget.name, most=budget.link_seconds)
+    except (InputError, OSError, ValueError) as error:
+        run = load_run(path)
+        run.skip(LINK, _one_line(error))
+        return run
+    return load_run(path)
 
 
 def _resumable(path: Path, here, budget: str, asked: bool) -> Run | None:
@@ -81,28 +108,25 @@ def all_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], li
     other point is compared with them; the models at short lengths and then the shapes they are
     made of; last what takes longest."""
     from analysis.measured.ceilings import SHORT, ceiling_tasks
+    from analysis.measured.formats import weights_task
     from analysis.measured.profile import profile_tasks
-    from analysis.measured.pruned import pruning_tasks
+    from analysis.measured.pruned import zeros_task
     from analysis.measured.quality import quality_tasks
     from analysis.measured.serving import serving_tasks
+    from analysis.measured.speculative import byte_task
     from analysis.measured.training import LENGTHS, training_tasks
 
-    main, short, long = ceiling_tasks(device, budget, threads)
+    how = device, budget, threads
+    main, short, long = ceiling_tasks(*how)
     early, late = [], []
-    for task in profile_tasks(device, budget, threads):
-        waits = length_in(task.key) > SHORT or task.kind == "check"
+    for task in profile_tasks(*how):
+        waits = task.key.tokens > SHORT or task.key.what == "generation"
         (late if waits else early).append(task)
-    brief, lengthy = (training_tasks(device, budget, threads, n) for n in LENGTHS)
-    serving, quality, pruning = (
-        tasks(device, budget, threads) for tasks in (serving_tasks, quality_tasks, pruning_tasks)
-    )
-    remedies = brief + serving + quality + pruning + lengthy
+    trained, lengthy = (training_tasks(*how, n) for n in LENGTHS)
+    remedies = [*trained, weights_task(*how), *serving_tasks(*how), byte_task(*how)]
+    remedies += quality_tasks(*how)
+    remedies += budget.of([zeros_task(*how), *lengthy], [])
     return main + early + short + late + long, remedies
-
-
-def length_in(key: str) -> int:
-    """The sequence length in a model's key, as in encode/bert-base/128/fused."""
-    return next((int(part) for part in key.split("/") if part.isdecimal()), 0)
 
 
 class Pace:
@@ -113,12 +137,12 @@ class Pace:
         self.took, self.estimated = {}, {}
 
     def add(self, task: Task, seconds: float) -> None:
-        for kind in (task.kind, ""):
+        for kind in (task.key.what, ""):
             self.took[kind] = self.took.get(kind, 0) + seconds
             self.estimated[kind] = self.estimated.get(kind, 0) + task.estimate_seconds
 
     def seconds(self, task: Task) -> float:
-        return task.estimate_seconds * (self._ratio(task.kind) or max(1, self._ratio("")))
+        return task.estimate_seconds * (self._ratio(task.key.what) or max(1, self._ratio("")))
 
     def _ratio(self, kind: str) -> float:
         return self.took.get(kind, 0) / (self.estimated.get(kind) or 1)
@@ -159,10 +183,10 @@ def run_tasks(
                 reasons[task.key] = reason
                 continue
             ahead = todo[i:] + tasks * (budget.visits - visit)
-            progress(task.key, done, of, _left(ahead, pace, begun + whole - clock()))
+            progress(str(task.key), done, of, _left(ahead, pace, begun + whole - clock()))
             start = clock()
             try:
-                run.add(task.key, task.kind, task.run(budget.seconds_per_point))
+                run.add(task.key, task.run(budget.seconds_per_point))
             except (RuntimeError, MemoryError, InputError) as error:
                 reasons[task.key] = _one_line(error)
                 failed.add(task.key)

@@ -1,10 +1,6 @@
-"""Decoder steps of GPT-2 by the format of its weights, with what they are made of beside them.
-
-serve/weights/gpt2/CONTEXT/FORMAT   a step with weights in FORMAT, one of `FORMATS`
-serve/products/gpt2/FORMAT          its projections alone, one after another
-serve/attention/gpt2/CONTEXT        its attention alone, without projections
-serve/weights/gpt2/read             the read ceiling between them
-"""
+"""Decoder steps of GPT-2 by the format of its weights, with what they are made of beside them:
+"weights", a step; "products", its projections alone, one after another; "attention", its attention
+alone; and the read ceiling between them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,10 +11,9 @@ import torch.nn.functional as F
 from analysis.errors import InputError
 from analysis.measured.linear import Linear
 from analysis.measured.networks import Decoder
-from analysis.measured.profile import READ_BYTES
 from analysis.measured.quantised import Packed, bfloat16, quantised, with_projections
-from analysis.measured.serving_steps import Steps, task
-from analysis.measured.timing import Budget, Task
+from analysis.measured.timing import Budget, Key, Task
+from analysis.measured.works import DRAWN, READ_BYTES, Works, in_turn
 from analysis.predicted.architectures import GPT2
 from analysis.predicted.operations import FUSED, Cost
 from analysis.predicted.transformer import decoder_step
@@ -34,41 +29,47 @@ FORMATS: dict[str, Callable[[Decoder], Decoder]] = {
     "int8-dynamic": lambda network: quantised(network, 8, how="dynamic"),
     "int4": lambda network: quantised(network, 4, GROUP),
 }
+BRIEF = ("float32", "int8", "int8-planes", "int4")
 
 
 def weights_task(device: str, budget: Budget, threads: int) -> Task:
-    cost = decoder_step(GPT2, max(CONTEXTS), FUSED)["total"]
+    """Every format; one without a kernel on this device is missing, and says why."""
+    contexts, formats = budget.of(CONTEXTS, CONTEXTS[:1]), budget.of(tuple(FORMATS), BRIEF)
+    keys = {name: [Key("weights", "gpt2", n, how=name) for n in contexts] for name in formats}
+    longest = max(contexts)
 
-    def prepare(steps: Steps) -> None:
-        whole = Decoder(GPT2, max_length=max(CONTEXTS), device=device)
-        tokens = torch.randint(GPT2.vocab_size, (ERRORS,), device=device).view(-1, 1, 1)
-        expected = torch.stack([whole.step(each, max(CONTEXTS)) for each in tokens])
-        made, missing = {}, {}
-        for name, change in FORMATS.items():  # before any step writes elsewhere into the cache
+    def prepare(works: Works) -> None:
+        whole = Decoder(GPT2, max_length=longest, device=device)
+        tokens = torch.randint(GPT2.vocab_size, (ERRORS, 1, 1), device=device)
+        expected = torch.stack([whole.step(each, longest) for each in tokens])
+        made = {}
+        for name in formats:  # before any step writes elsewhere into the cache
             try:
-                network = change(whole)
-                ours = torch.stack([network.step(each, max(CONTEXTS)) for each in tokens])
+                network = FORMATS[name](whole)
+                ours = torch.stack([network.step(each, longest) for each in tokens])
             except (InputError, RuntimeError, AttributeError) as error:  # no kernel for it here
-                missing[f"no {name}"] = str(error)[:200]
+                works.missing |= dict.fromkeys(keys[name], str(error))
                 continue
             made[name] = network, float((ours - expected).norm() / expected.norm())
         for name, (network, off) in made.items():
             size = sum(weight_bytes(each) for each in network.linears())
-            details = {"format": name, "weight_bytes": size, "error": off}
-            details |= missing if name == "float32" else {}
-            for context in CONTEXTS:
-                steps.step(f"serve/weights/gpt2/{context}/{name}", network, context, **details)
-            work, moved = partial(multiply_all, network), Cost(2 * GPT2.n_parameters, size)
-            steps.add(f"serve/products/gpt2/{name}", work, moved, **details)
-        for context in CONTEXTS:
+            for key in keys[name]:
+                works.step(key, network, GPT2, parameters=GPT2.n_parameters, weight_bytes=size,
+                           error=off)  # fmt: skip
+            cost = Cost(2 * GPT2.n_parameters, size)
+            works.add(Key("products", "gpt2", how=name), partial(multiply_all, network), cost,
+                      weight_bytes=size, error=off)  # fmt: skip
+        for context in contexts:
             counted = decoder_step(GPT2, context, FUSED)["act_to_act"]
-            work = partial(attend_all, whole, context)
-            steps.add(f"serve/attention/gpt2/{context}", work, counted, context=context)
-        steps.read("serve/weights/gpt2/read")
+            works.add(Key("attention", "gpt2", context), partial(attend_all, whole, context),
+                      counted)  # fmt: skip
+        works.read(Key("read", how="weights"))
 
-    memory, works = 5 * 4 * GPT2.n_parameters + READ_BYTES, 3 * len(FORMATS)
-    return task(f"serve/weights/gpt2/{CONTEXTS[0]}/float32", [cost] * works, memory,
-                3 * GPT2.n_parameters, prepare, device, budget, threads)  # fmt: skip
+    costs = [decoder_step(GPT2, longest, FUSED)["total"]] * (len(contexts) + 1) * len(formats)
+    memory = 5 * 4 * GPT2.n_parameters + READ_BYTES
+    before = len(formats) * DRAWN * GPT2.n_parameters
+    first = keys["float32"][0]
+    return in_turn(first, prepare, costs, memory, device, budget, threads, before)
 
 
 def weight_bytes(linear: Linear) -> int:
@@ -76,6 +77,7 @@ def weight_bytes(linear: Linear) -> int:
     return linear.nbytes if isinstance(linear, Packed) else linear.weight.nbytes
 
 
+@torch.inference_mode()
 def multiply_all(network: Decoder) -> None:
     """Every projection of a step, on one row that is none of the step's."""
     narrow, wide = network.words[:1], network.layers[0].up(network.words[:1])
@@ -86,6 +88,7 @@ def multiply_all(network: Decoder) -> None:
     network.head(narrow)
 
 
+@torch.inference_mode()
 def attend_all(network: Decoder, context: int) -> None:
     """The attention of a step's layers, each to its own keys and values."""
     for cache in network.layer_caches:

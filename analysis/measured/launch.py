@@ -1,5 +1,6 @@
 """Start the processes of `analysis.measured.links` on this machine, and end them together."""
 
+import math
 import os
 import signal
 import socket
@@ -22,10 +23,12 @@ def launch(
     program: tuple[str, ...] = PROGRAM,
     device: str = "auto",
     budget: str = "full",
+    most: float = math.inf,
 ) -> None:
     """Run `program` in that many processes until all have ended.
 
-    The first that fails ends the others; InputError says in one line which and why."""
+    The first that fails ends the others, and so do `most` seconds; InputError says in one line
+    which and why."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -44,8 +47,11 @@ def launch(
         )
         for rank in range(processes)
     ]
+    end = time.monotonic() + most
     try:
         while any(code is None for code in (rank.poll() for rank in ranks)):
+            if time.monotonic() > end:
+                raise InputError(f"not all done in {most:g} s; {_kept(out)}")
             if any(rank.returncode for rank in ranks):
                 time.sleep(POLL)  # whichever was killed has ended by now, too
                 break

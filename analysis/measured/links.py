@@ -5,18 +5,10 @@
         --rdzv-endpoint HOST:PORT --rdzv-conf join_timeout=60,read_timeout=60,is_host=1 \\
         -m analysis.measured.links --out FILE    (is_host=0 on all but HOST)
 
-Keys of the points, all of them in one run, which the first process saves after each:
-
-    link/all_reduce/PROCESSES/BYTES   the sum over all
-    link/benchmark/PROCESSES/BYTES    that by torch.utils.benchmark, in turn with it: a check, as
-                                      all checks at budget full only, whose minutes they take
-    link/ring_copy/PROCESSES/BYTES    plain copies of what a ring moves for that sum: a check, and,
-                                      with `ring_sum`, those in halves and the sums, too
-    link/send_recv/2/BYTES            half a round trip between the first two
-    tensor/MODEL/LENGTH/PROCESSES     layers split by tensor parallelism (`measured.parallel`)
-    shard/MODEL/STAGE/PROCESSES       a step with its state divided (`measured.sharded`), last
-    ranks/RANK/bandwidth/sum          a ceiling of every process, all at the same time, and, with
-    ranks/RANK/matmul/float32/MxKxN   `alone` for RANK, of the first while the others wait
+Points, all of them in one run, which the first process saves after each: "link", sums over all
+processes and half of round trips between the first two, by bytes; "tensor", layers split by tensor
+parallelism (`measured.parallel`); and last "shard", steps with their state divided
+(`measured.sharded`).
 
 Times are those of the slowest process. On the CPU processes talk through gloo; with a GPU for each
 (`--device cuda`) through NCCL, timed by events on each GPU's stream. That half has been tried with
@@ -44,17 +36,24 @@ import torch.distributed as dist
 
 from analysis.errors import InputError
 from analysis.measured import machine, parallel, sharded
-from analysis.measured.ceilings import KERNELS, array_bytes, bandwidth_task
 from analysis.measured.messages import all_reduce, send_recv, state, times_of
-from analysis.measured.products import square_tasks
-from analysis.measured.runs import LOCAL, Run, load_run, local_path, now, save_run
-from analysis.measured.timing import BUDGETS, Clock, Measurement
+from analysis.measured.run import LOCAL, Run, load_run, local_path, now, save_run
+from analysis.measured.timing import (
+    BUDGETS,
+    METHOD_VERSION,
+    Budget,
+    Clock,
+    Key,
+    Measurement,
+    budget_named,
+)
 from analysis.predicted.architectures import ARCHITECTURES
 
 SIZES = tuple(2**power for power in range(3, 27, 2)) + (2**26,)  # bytes, 8 B to 64 MiB
+BRIEF_SIZES = (8, 2**15, 2**21, 2**26)
 DEVICES = ("auto", "cpu", "cuda")
 VISITS = 2  # of each message, the second after all others
-BETWEEN = ("link", "tensor", "ranks", "shard")  # first parts of the points' keys
+BETWEEN = ("link", "tensor", "shard")  # what is between processes
 SPLIT = (("bert-large", 128), ("bert-large", 512), ("gpt2", 128), ("gpt2", 512))
 
 
@@ -86,7 +85,7 @@ def own_file(budget: str, processes: int, asked: str = "auto") -> Path:
 
 
 @torch.no_grad()  # in inference mode torch would gather the weights at every projection
-def split(model: str, length: int, processes: int, device: torch.device) -> Measurement:
+def split(model: str, tokens: int, processes: int, device: torch.device) -> Measurement:
     """A pass or step of the layers over all processes or, while the others wait, on one. It is
     verified that two sums a layer are all that is sent."""
     from torch.distributed.device_mesh import init_device_mesh
@@ -95,7 +94,7 @@ def split(model: str, length: int, processes: int, device: torch.device) -> Meas
     arch = ARCHITECTURES[model]
     mesh = init_device_mesh(device.type, (processes,)) if processes > 1 else None
     works = mesh is not None or dist.get_rank() == 0
-    layers, x = parallel.stack(arch, length, mesh, device) if works else (None, None)
+    layers, x = parallel.stack(arch, tokens, mesh, device) if works else (None, None)
     work = (lambda: layers(x)) if works else (lambda: None)
     (sample,) = times_of(partial(Clock(device.type).time, work))
     if mesh is not None:
@@ -105,47 +104,24 @@ def split(model: str, length: int, processes: int, device: torch.device) -> Meas
         if counts != {"c10d_functional.all_reduce": 2 * arch.n_layers}:
             raise RuntimeError(f"{model}: split otherwise than by two sums a layer: {counts}")
     threads = torch.get_num_threads()
-    details = state(device, threads=threads, attention="fused", parts="layers")
+    details = state(device, threads=threads, parts="layers", processes=processes)
     return Measurement(sample, details=details)
 
 
-def ceilings(device: torch.device) -> Iterator[tuple[str, Measurement]]:
-    """A bandwidth and a product of the first process alone and then of every process, measured by
-    all at the same time, which the first gathers."""
-    kernel = next(kernel for kernel in KERNELS if kernel.name == "sum")
-    budget = BUDGETS["quick"]
-    sharers = int(os.environ["LOCAL_WORLD_SIZE"]) if device.type == "cpu" else 1
-    size, large = array_bytes(device.type, sharers, budget)
-    tasks = [bandwidth_task(kernel, device.type, budget, size, large)]
-    tasks += square_tasks("float32", [1024], device.type, budget, {})
-    first = dist.get_rank() == 0
-    for task in tasks:
-        dist.barrier()
-        if first:
-            yield f"ranks/alone/{task.key}", task.run(budget.seconds_per_point)
-        dist.barrier()
-        gathered = [None] * dist.get_world_size()
-        dist.all_gather_object(gathered, task.run(budget.seconds_per_point))
-        for rank, measurement in enumerate(gathered):
-            yield f"ranks/{rank}/{task.key}", measurement
-
-
-def points(device: torch.device, budget: str) -> Iterator[tuple[str, str, Measurement | str]]:
-    """(key, kind, measurement or why there is none) of everything, in the order of its value."""
-    n, reduce = dist.get_world_size(), partial(all_reduce, checked=budget == "full")
-    for _ in range(VISITS):
-        for operation, of, run in (("all_reduce", n, reduce), ("send_recv", 2, send_recv)):
-            for size in SIZES:
-                yield f"link/{operation}/{of}/{size}", "ceiling", run(size, device)
-    for key, measurement in ceilings(device):
-        yield key, "ceiling", measurement
-    for model, length in SPLIT:
+def points(device: torch.device, budget: Budget) -> Iterator[tuple[Key, Measurement | str]]:
+    """(key, measurement or why there is none) of everything, in the order of its value."""
+    n, sizes = dist.get_world_size(), budget.of(SIZES, BRIEF_SIZES)
+    for _ in range(budget.of(VISITS, 1)):
+        for run in (all_reduce, send_recv):
+            for size in sizes:
+                yield Key("link", how=run.__name__, n=size), run(size, device)
+    for model, tokens in budget.of(SPLIT, SPLIT[2:3]):
         if ARCHITECTURES[model].n_heads % n == 0:
             for processes in (1, n):
-                key = f"tensor/{model}/{length}/{processes}"
-                yield key, "latency", split(model, length, processes, device)
-    for key, measurement in sharded.points(ARCHITECTURES["gpt2"], device):
-        yield key, "latency", measurement
+                key = Key("tensor", model, tokens, n=processes)
+                yield key, split(model, tokens, processes, device)
+    if not budget.brief:
+        yield sharded.key(0), sharded.stages(ARCHITECTURES["gpt2"], device)
 
 
 def open_run(out: Path, device: torch.device) -> Run:
@@ -156,12 +132,14 @@ def open_run(out: Path, device: torch.device) -> Run:
     run = load_run(out)
     if (run.machine.device_name, run.machine.device) != (here.device_name, here.device):
         raise InputError(f"{out}: a run of another machine or device: {run.machine.device_name}")
-    run.points = [p for p in run.points if p.key.split("/")[0] not in BETWEEN]
-    run.not_measured = [p for p in run.not_measured if p.key.split("/")[0] not in BETWEEN]
+    if run.method_version != METHOD_VERSION:
+        raise InputError(f"{out}: measured by another method; measure it anew, or another --out")
+    run.points = [point for point in run.points if point.what not in BETWEEN]
+    run.not_measured = [point for point in run.not_measured if point.what not in BETWEEN]
     return run
 
 
-def measure_links(out: Path, timeout: float, asked: str, budget: str) -> None:
+def measure_links(out: Path, timeout: float, asked: str, budget: Budget) -> None:
     """Measure everything that is between processes, on the device that is `asked` for; the first
     of them saves it in `out`.
 
@@ -186,12 +164,9 @@ def measure_links(out: Path, timeout: float, asked: str, budget: str) -> None:
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout), **own)
         run = open_run(out, device) if dist.get_rank() == 0 else None
         before = run.wall_seconds if run else 0
-        for key, kind, measurement in points(device, budget):
+        for key, measurement in points(device, budget):
             if run is not None:
-                if isinstance(measurement, str):
-                    run.skip(key, measurement)
-                else:
-                    run.add(key, kind, measurement)
+                (run.skip if isinstance(measurement, str) else run.add)(key, measurement)
                 run.wall_seconds = round(before + time.monotonic() - start, 3)
                 save_run(run, out)
         if run is not None and (run.finished or run.budget == "links"):
@@ -213,7 +188,7 @@ def measure_links(out: Path, timeout: float, asked: str, budget: str) -> None:
 def main(out: Path, timeout: float, device: str, budget: str) -> None:
     """One of the processes that measure the links between them."""
     try:
-        measure_links(out, timeout, device, budget)
+        measure_links(out, timeout, device, budget_named(budget))
     except InputError as error:
         click.echo(f"error: {' '.join(str(error).split())}", err=True)
         # Not sys.exit: a process group that lost a member may hang when it is taken down.

@@ -16,7 +16,7 @@ import psutil
 import torch
 
 from analysis.errors import InputError
-from analysis.measured.runs import TEXT, Machine
+from analysis.measured.schema import TEXT, Machine
 
 DEVICES = ("cpu", "cuda", "mps")
 SYSTEM = Path("/sys/devices/system/cpu")

@@ -25,7 +25,7 @@ from analysis.measured import networks
 from analysis.measured.linear import Linear
 from analysis.measured.machine import last_level_cache_bytes
 from analysis.measured.timing import Budget, Clock, Key, Task
-from analysis.measured.works import Works, in_turn
+from analysis.measured.works import DRAWN, Works, in_turn
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.operations import UNFUSED, Cost
 from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass
@@ -106,8 +106,8 @@ def rest_task(model: str, arch: Architecture, tokens: int, device, budget: Budge
     numbers = arch.n_parameters // arch.n_layers + rows * 20 * arch.d_model
     numbers += 5 * arch.n_heads * rows * tokens + steps * tokens**2
     once = Cost(0, total.bytes / arch.n_layers * 5)  # far from the bandwidth
-    return in_turn(key, prepare, [once], 4 * numbers, device, budget, threads, numbers,
-                   share=0.25, least=budget.least)  # fmt: skip
+    return in_turn(key, prepare, [once], 4 * numbers, device, budget, threads,
+                   before=DRAWN * numbers, share=0.25, least=budget.least)  # fmt: skip
 
 
 @torch.inference_mode()

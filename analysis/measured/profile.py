@@ -21,7 +21,7 @@ from analysis.measured import networks
 from analysis.measured.machine import last_level_cache_bytes
 from analysis.measured.parts import rest_task, split
 from analysis.measured.timing import Budget, Clock, Key, Task
-from analysis.measured.works import READ_BYTES, Works, advance, capture, in_turn
+from analysis.measured.works import DRAWN, READ_BYTES, Works, advance, capture, in_turn
 from analysis.predicted.architectures import ARCHITECTURES
 from analysis.predicted.generation import integrate_generation
 from analysis.predicted.operations import CONVENTIONS, Cost
@@ -150,7 +150,7 @@ class Point:
         costs = [total] * (1 + broken_down) + [Cost(0, READ_BYTES)] * self.steps
         least = max(budget.least, STEPS // budget.visits) if self.steps else budget.least
         return in_turn(self.key, prepare, costs, self.memory_bytes(), self.device, budget, threads,
-                       drawn=self.arch.n_parameters + self.steps * READ_BYTES // 8,
+                       before=DRAWN * (self.arch.n_parameters + self.steps * READ_BYTES // 8),
                        share=STEPS_SHARE if self.steps else 1, least=least)  # fmt: skip
 
     def loop(self, budget: Budget, threads: int) -> Task:

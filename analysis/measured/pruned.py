@@ -3,38 +3,29 @@
 Which go is read off the weights alone: an unstructured weight by its magnitude within its matrix, a
 head by its values' norm times that of what it puts out, a neuron by its row's times its column's.
 
-Points, timed in turn, at GPT-2's size with random weights:
-
-    prune/gpt2/CONTEXT/structured-P   a step without P per cent of heads and neurons
-    prune/gpt2/CONTEXT/zeros-P        a step with P per cent zeros, in dense matrices
-    prune/gpt2/CONTEXT/csr-P          the same, in compressed sparse rows
-    prune/gpt2/CONTEXT/.../read       the read ceiling between them
+Steps at GPT-2's size with `n` per cent zeros are timed in turn, in dense matrices ("zeros") and in
+compressed sparse rows ("csr"); those without heads and neurons are in `analysis.measured.serving`.
 """
 
 import copy
 import warnings
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from analysis.measured.linear import Linear
 from analysis.measured.networks import Decoder
-from analysis.measured.profile import READ_BYTES
 from analysis.measured.quantised import with_projections
-from analysis.measured.sampling import advance
-from analysis.measured.serving_steps import Steps, task
-from analysis.measured.timing import Budget, Task
+from analysis.measured.timing import Budget, Key, Task
+from analysis.measured.works import DRAWN, READ_BYTES, Works, in_turn
 from analysis.predicted.architectures import GPT2
 from analysis.predicted.operations import FUSED, Cost
-from analysis.predicted.pruning import kept, layer_weights, pruned, sparse_bytes
+from analysis.predicted.pruning import kept, layer_weights, sparse_bytes
 from analysis.predicted.transformer import decoder_step
 
 CONTEXT = 128
-SHARES = tuple(range(0, 100, 10))  # per cent
 SPARSE = (30, 50, 60, 70, 80, 90, 95)  # per cent, in compressed sparse rows
 ZEROS = (0, 50, 90)
-BLOCK = 64  # neurons are timed in numbers that kernels can divide among threads
 SLOWER = 3  # to plan with: how many times the time of their bytes sparse rows take
 
 
@@ -58,23 +49,22 @@ def with_zeros(network: Decoder, share: float, build=Linear) -> Decoder:
     return with_projections(network, change)
 
 
-def smaller(network: Decoder, share: float, block: int = 1) -> Decoder:
-    """A copy without `share` of each layer's heads and neurons, these in blocks; its matrices are
-    smaller."""
+def smaller(network: Decoder, share: float) -> Decoder:
+    """A copy without `share` of each layer's heads and neurons; its matrices are smaller."""
     network = copy.copy(network)
-    network.layers = [_smaller(layer, share, block) for layer in network.layers]
+    network.layers = [_smaller(layer, share) for layer in network.layers]
     network.cache = network.cache[:, :, :, : network.layers[0].heads].contiguous()
     network.layer_caches = network.cache.unbind(0)
     return network
 
 
-def _smaller(layer, share: float, block: int):
+def _smaller(layer, share: float):
     layer = copy.copy(layer)
     qkv = layer.qkv.weight.unflatten(0, (3, layer.heads, -1))  # parts, heads, width, inputs
     out = layer.out.weight.unflatten(1, (layer.heads, -1))
     worth = qkv[2].flatten(1).norm(dim=1) * out.transpose(0, 1).flatten(1).norm(dim=1)
     heads = _best(worth, share)
-    neurons = _best(layer.up.weight.norm(dim=1) * layer.down.weight.norm(dim=0), share, block)
+    neurons = _best(layer.up.weight.norm(dim=1) * layer.down.weight.norm(dim=0), share)
     bias = layer.qkv.bias.unflatten(0, (3, layer.heads, -1))[:, heads].flatten()
     layer.qkv = _linear(layer.qkv, qkv[:, heads].flatten(0, 2), bias)
     layer.out = _linear(layer.out, out[:, heads].flatten(1), layer.out.bias)
@@ -84,9 +74,9 @@ def _smaller(layer, share: float, block: int):
     return layer
 
 
-def _best(worth: Tensor, share: float, block: int = 1) -> Tensor:
+def _best(worth: Tensor, share: float) -> Tensor:
     """Which are kept, in their order."""
-    return worth.topk(kept(len(worth), share, block)).indices.sort().values
+    return worth.topk(kept(len(worth), share)).indices.sort().values
 
 
 def _linear(like: Linear, weight: Tensor, bias: Tensor) -> Linear:
@@ -112,44 +102,29 @@ class Sparse(Linear):
         return torch.mv(self.weight, x[0]).add_(self.bias).unsqueeze(0)
 
 
-def pruning_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
-    """One task for what is structured, one for what is not."""
-    base = f"prune/gpt2/{CONTEXT}"
+def zeros_task(device: str, budget: Budget, threads: int) -> Task:
+    """Steps with zeros, dense and sparse."""
 
-    def structured(steps: Steps) -> None:
-        whole = Decoder(GPT2, max_length=CONTEXT, device=device)
-        both = (smaller, whole), (pruned, GPT2)
-        for share in SHARES:
-            network, arch = (each(x, share / 100, BLOCK) for each, x in both)
-            steps.step(f"{base}/structured-{share}", network, CONTEXT, arch=arch)
-        steps.read(f"{base}/structured/read")
+    def key(how: str, share: int) -> Key:
+        return Key("prune", "gpt2", CONTEXT, how=how, n=share)
 
-    def unstructured(steps: Steps) -> None:
+    def prepare(works: Works) -> None:
         whole = Decoder(GPT2, max_length=CONTEXT, device=device)
-        tokens = torch.randint(GPT2.vocab_size, (1, 1), device=device)
         for share in ZEROS:
             network = with_zeros(whole, share / 100)
-            steps.step(f"{base}/zeros-{share}", network, CONTEXT, weight_bytes=4 * weights)
+            works.step(key("zeros", share), network, GPT2, parameters=GPT2.n_parameters,
+                       weight_bytes=4 * weights)  # fmt: skip
         for share in SPARSE:
             network = with_zeros(whole, share / 100, Sparse)
             size = sum(x.nbytes for x in network.linears() if isinstance(x, Sparse))
             cost = Cost(dense.flops, dense.bytes - 4 * weights + size)
-            steps.add(f"{base}/csr-{share}", partial(advance, network, tokens, CONTEXT), cost,
-                      context=CONTEXT, weight_bytes=size)  # fmt: skip
-        steps.read(f"{base}/zeros/read")
+            works.step(key("csr", share), network, GPT2, cost, weight_bytes=size)
+        works.read(Key("read", how=f"prune {CONTEXT} zeros"))
 
     weights, _ = layer_weights(GPT2)
     dense = decoder_step(GPT2, CONTEXT, FUSED)["total"]
-    smalls = [4 * layer_weights(pruned(GPT2, share / 100, BLOCK))[0] for share in SHARES]
-    sparses = [sparse_bytes(GPT2, share / 100) for share in SPARSE]
-    plans = (
-        (f"{base}/structured-{SHARES[0]}", structured, smalls, 1),
-        (f"{base}/zeros-{ZEROS[0]}", unstructured, [4 * weights] * len(ZEROS) + sparses, SLOWER),
-    )
-    tasks = []
-    for key, prepare, held, slower in plans:
-        works = [Cost(0, slower * (dense.bytes - 4 * weights + each)) for each in held]
-        memory = sum(held) + 4 * GPT2.n_parameters + READ_BYTES
-        drawn = GPT2.n_parameters + slower * sum(held) / 4  # and copied, or made sparse
-        tasks.append(task(key, works, memory, drawn, prepare, device, budget, threads))
-    return tasks
+    held = [4 * weights] * len(ZEROS) + [sparse_bytes(GPT2, share / 100) for share in SPARSE]
+    costs = [Cost(0, SLOWER * (dense.bytes - 4 * weights + each)) for each in held]
+    memory = sum(held) + 4 * GPT2.n_parameters + READ_BYTES
+    before = DRAWN * (GPT2.n_parameters + SLOWER * sum(held) / 4)  # drawn, and made sparse
+    return in_turn(key("zeros", ZEROS[0]), prepare, costs, memory, device, budget, threads, before)

@@ -1,7 +1,6 @@
 """What quality a remedy leaves: bits per byte of a trained decoder, before and after.
 
-Points have the keys quality/byte-decoder/REMEDY and quality/byte-draft/none; their times are those
-of the scoring. Details: `bits_per_byte` with the ends `low` and `high` of its interval; the
+A point's time is that of the scoring. Details: `bits_per_byte` with the ends of its interval; the
 `difference` from the decoder that it was made of, `compared_with`, with those of its own, paired by
 module; and `weight_bytes` as they would be stored.
 """
@@ -14,90 +13,104 @@ from functools import cache, partial
 import torch
 
 from analysis.measured import pruned
-from analysis.measured.byte_model import BATCH, TUNED, Score, load, score, tensors
-from analysis.measured.byte_text import HELD_OUT, WINDOW, WINDOWS, held_out
+from analysis.measured.byte_model import (
+    BATCH,
+    HELD_OUT,
+    TUNED,
+    WINDOW,
+    WINDOWS,
+    Score,
+    held_out,
+    load,
+    score,
+    tensors,
+)  # fmt: skip
 from analysis.measured.linear import Linear
 from analysis.measured.networks import Decoder
-from analysis.measured.profile import GUESS
 from analysis.measured.quantised import quantise, quantised, with_projections
-from analysis.measured.timing import Budget, Clock, Measurement, Sample, Task
+from analysis.measured.schema import SCORES
+from analysis.measured.timing import Budget, Key, Task
+from analysis.measured.works import Works, in_turn
 from analysis.predicted.architectures import BYTE_DECODER
+from analysis.predicted.operations import Cost
 
 MODEL, DRAFT, TUNED_WHOLE = "byte-decoder", "byte-draft", "byte-tuned"
 BITS, GROUP = (8, 6, 5, 4, 3, 2), 32
-TYPES = ("bfloat16", "float16")
+SHARES = tuple(range(0, 100, 10))  # per cent pruned
 ROOM = 5 * 10**8  # bytes of memory that scoring takes at most
 
-Remedy = Callable[[str], tuple[Decoder, dict]]  # device -> network, and details of it
+Made = tuple[Decoder, dict]  # a network, and details of it
 
 
-def _plain(device: str, name: str = MODEL) -> tuple[Decoder, dict]:
-    network = load(name, BATCH, device=device)
-    return network, {"weight_bytes": sum(each.nbytes for each in tensors(network).values())}
+def stored(network: Decoder) -> int:
+    return sum(each.nbytes for each in tensors(network).values())
 
 
-def _typed(device: str, dtype: str) -> tuple[Decoder, dict]:
-    network = load(MODEL, BATCH, dtype=getattr(torch, dtype), device=device)
-    return network, {"weight_bytes": sum(each.nbytes for each in tensors(network).values())}
+def plain(device: str, name: str = MODEL, dtype=torch.float32, **details) -> Made:
+    network = load(name, BATCH, dtype=dtype, device=device)
+    return network, {"weight_bytes": stored(network)} | details
 
 
-def _rounded(device: str, bits: int, group: int | None) -> tuple[Decoder, dict]:
+def changed(device: str, change: Callable[[Decoder], Decoder]) -> Made:
+    """With other projections, whose bytes are those that they say."""
+    whole = plain(device)[0]
+    network = change(whole)
+    pairs = zip(whole.linears(), network.linears(), strict=True)
+    more = sum(new.nbytes - old.weight.nbytes for old, new in pairs if new is not old)
+    return network, {"weight_bytes": int(stored(whole) + more)}
+
+
+def rounded(network: Decoder, bits: int, group: int | None) -> Decoder:
     """Weights as integers, everything else in float32; the table of embeddings is the head's."""
-    network, details = _plain(device)
-    size = details["weight_bytes"]
 
     def change(linear: Linear) -> Linear:
-        nonlocal size
         found = quantise(linear.weight, bits, group)
-        size += found.nbytes - linear.weight.nbytes
-        return Linear(found.dequantised(), linear.bias, linear.operator_class)
+        new = Linear(found.dequantised(), linear.bias, linear.operator_class)
+        new.nbytes = found.nbytes
+        return new
 
-    network = with_projections(network, change)
-    return network, {"weight_bytes": int(size), "bits": bits, "group": group or "row"}
-
-
-def _with_activations(device: str) -> tuple[Decoder, dict]:
-    """Weights of 8 bits, a scale for each row, and activations of 8, one for each product."""
-    whole, details = _plain(device)
-    network = quantised(whole, 8, how="dynamic")
-    pairs = zip(whole.linears(), network.linears(), strict=True)
-    size = details["weight_bytes"] + sum(new.nbytes - old.weight.nbytes for old, new in pairs)
-    return network, {"weight_bytes": size, "bits": 8, "group": "row"}
+    return with_projections(network, change)
 
 
-def _tuned(device: str, name: str) -> tuple[Decoder, dict]:
-    network, details = _plain(device, name)
-    return network, details | {"compared_with": TUNED_WHOLE}
+def structured(device: str, share: int) -> Made:
+    network = pruned.smaller(plain(device)[0], share / 100)
+    return network, {"weight_bytes": stored(network)}
 
 
-def _structured(device: str, share: int) -> tuple[Decoder, dict]:
-    network = pruned.smaller(_plain(device)[0], share / 100)
-    size = sum(each.nbytes for each in tensors(network).values())
-    return network, {"weight_bytes": size, "share": share}
+def unstructured(device: str, share: int) -> Made:
+    sparse = partial(pruned.with_zeros, share=share / 100, build=pruned.Sparse)
+    whole, details = plain(device)
+    details["sparse_bytes"] = changed(device, sparse)[1]["weight_bytes"]
+    return pruned.with_zeros(whole, share / 100), details
 
 
-def _unstructured(device: str, share: int) -> tuple[Decoder, dict]:
-    whole, details = _plain(device)
-    network = pruned.with_zeros(whole, share / 100)
-    stored = pruned.with_zeros(whole, share / 100, pruned.Sparse).linears()
-    sparse = details["weight_bytes"] + sum(
-        new.nbytes - old.weight.nbytes
-        for old, new in zip(whole.linears(), stored, strict=True)
-        if new is not old
+def remedies(device: str) -> dict[Key, Callable[[], Made]]:
+    """How to make each; the decoder itself comes first."""
+    found = {("none", 0): partial(plain, device)}
+    for dtype in ("bfloat16", "float16"):
+        found[dtype, 0] = partial(plain, device, dtype=getattr(torch, dtype))
+    for how, group in (("int row", None), ("int group", GROUP)):
+        for n in BITS:
+            change = partial(rounded, bits=n, group=group)
+            found[how, n] = partial(changed, device, change)
+    # Weights of 8 bits, a scale for each row, and activations of 8, one for each product.
+    found["int activations", 8] = partial(
+        changed, device, partial(quantised, bits=8, how="dynamic")
     )
-    return network, details | {"share": share, "sparse_bytes": sparse}
+    for share in SHARES:
+        found["structured", share] = partial(structured, device, share)
+        found["unstructured", share] = partial(unstructured, device, share)
+    for name in TUNED:
+        *words, share = name.removeprefix("byte-").split("-") + ["0"] * (name == TUNED_WHOLE)
+        found[" ".join(words), int(share)] = partial(plain, device, name, compared_with=TUNED_WHOLE)
+    made = {Key("quality", MODEL, how=how, n=n): make for (how, n), make in found.items()}
+    return made | {Key("quality", DRAFT, how="none"): partial(plain, device, DRAFT)}
 
 
-REMEDIES: dict[str, Remedy] = {
-    "none": _plain,
-    **{dtype: partial(_typed, dtype=dtype) for dtype in TYPES},
-    **{f"int{n}-row": partial(_rounded, bits=n, group=None) for n in BITS},
-    **{f"int{n}-group": partial(_rounded, bits=n, group=GROUP) for n in BITS},
-    "int8-activations": _with_activations,
-    **{f"structured-{s}": partial(_structured, share=s) for s in pruned.SHARES},
-    **{f"unstructured-{s}": partial(_unstructured, share=s) for s in pruned.SHARES},
-    **{name.removeprefix("byte-"): partial(_tuned, name=name) for name in TUNED},
-}
+def brief(key: Key) -> bool:
+    """Whether it is measured at a brief budget, too."""
+    kept = ("int row", 8), ("int group", 4)
+    return (key.how, key.n) in kept or key.how in ("none", "tuned") or key.how[:6] == "tuned "
 
 
 @cache
@@ -107,28 +120,34 @@ def text_digest() -> str:
 
 
 def quality_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
-    """One task a remedy, and the draft's; the decoder itself comes first."""
+    """One task a remedy, and the draft's."""
     known: dict[str, Score] = {}  # of the decoders that others are compared with
+    flops = 2 * BYTE_DECODER.n_parameters * len(HELD_OUT) * WINDOWS * WINDOW
 
-    def scored(remedy: Remedy, seconds: float = 0) -> Measurement:
-        torch.set_num_threads(threads)
-        network, details = remedy(device)
+    def prepare(key: Key, make: Callable[[], Made], works: Works) -> None:
+        network, details = make()
         base = details.setdefault("compared_with", MODEL)
         if base not in known:
-            known[base] = score(_plain(device, base)[0])
-        clock, found = Clock(device), []
-        taken = clock.time(lambda: found.append(score(network)))
-        low, high = found[0].interval
-        details |= {"bits_per_byte": found[0].mean, "low": low, "high": high}
-        names = ("difference", "difference_low", "difference_high")
-        details |= dict(zip(names, found[0].less(known[base]), strict=True))
+            known[base] = score(plain(device, base)[0])
+        scores = []
+        seconds = works.clock.time(lambda: scores.append(score(network)))
+        numbers = (scores[0].mean, *scores[0].interval, *scores[0].less(known[base]))
+        details |= dict(zip(SCORES, numbers, strict=True))
         details |= {"python": platform.python_version(), "text_sha256": text_digest()}
-        return Measurement(Sample((taken,)), None, None, details)
+        works.together({key: (Cost(), details)}, lambda: [seconds])
 
-    flops = 2 * BYTE_DECODER.n_parameters * len(HELD_OUT) * WINDOWS * WINDOW
-    once = flops / GUESS[device][0] / (threads if device == "cpu" else 1) + 0.3
-    points = {f"quality/{MODEL}/{name}": remedy for name, remedy in REMEDIES.items()}
-    points[f"quality/{DRAFT}/none"] = partial(_plain, name=DRAFT)
     return [
-        Task(key, "quality", ROOM, once, partial(scored, remedy)) for key, remedy in points.items()
+        in_turn(
+            key,
+            partial(prepare, key, make),
+            [Cost(flops)] * 2,
+            ROOM,
+            device,
+            budget,
+            threads,
+            share=0,
+            least=1,
+        )  # fmt: skip
+        for key, make in remedies(device).items()
+        if not budget.brief or brief(key)
     ]

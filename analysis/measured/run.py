@@ -136,13 +136,21 @@ class Run(Checked):
                     details=dict(measurement.details),
                 )
             )  # fmt: skip
+        self._forget(key)
         for other, each in measurement.beside.items():
             self.add(other, each, turn)
+        for other, reason in measurement.missing.items():
+            self.skip(other, reason)
 
     def skip(self, key: Key, reason: str) -> None:
         """Note that a point was not measured; of the reason, its first printable line is kept."""
         text = "".join(c if c.isprintable() else " " for c in reason)[:TEXT].strip() or "unknown"
+        self._forget(key)
         self.not_measured.append(NotMeasured(**vars(key), reason=text))
+
+    def _forget(self, key: Key) -> None:
+        """That a point was not measured before."""
+        self.not_measured = [each for each in self.not_measured if each.key != key]
 
 
 def ratio(one, other) -> tuple[float, float, float]:

@@ -1,7 +1,7 @@
 """A training step whose state is divided among processes, as ZeRO does: what each of them holds.
 
-GPT-2 in float32, each process on tokens of its own, by torch's implementations. Keys are
-shard/gpt2/STAGE/PROCESSES, the stage being that of `predicted.footprint.model_state`:
+GPT-2 in float32, each process on tokens of its own, by torch's implementations. A point's `n` is
+the stage of `predicted.footprint.model_state`:
 
     0  nothing is divided: DistributedDataParallel
     1  the optimizer's state is: ZeroRedundancyOptimizer, which divides whole tensors
@@ -15,6 +15,7 @@ those of parameters at their most while a layer of the forward pass computes.
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
@@ -26,7 +27,7 @@ from torch import Tensor
 from analysis.measured import machine
 from analysis.measured.messages import state, times_of
 from analysis.measured.parallel import Trainable
-from analysis.measured.timing import Clock, Measurement
+from analysis.measured.timing import Clock, Key, Measurement
 from analysis.measured.training import data
 from analysis.predicted.activations import activations
 from analysis.predicted.architectures import Architecture
@@ -123,26 +124,30 @@ def needed_bytes(arch: Architecture, processes: int) -> float:
     return beside + sum(sum(each.values()) for each in states)
 
 
-def points(arch: Architecture, device: torch.device) -> Iterator[tuple[str, Measurement | str]]:
-    """(key, measurement) of every stage, timed in turn; where memory is too little, why not."""
+def key(stage: int) -> Key:
+    return Key("shard", "gpt2", LENGTH, n=stage)
+
+
+def stages(arch: Architecture, device: torch.device) -> Measurement | str:
+    """Stage 0 and the others beside it, timed in turn; where memory is too little, why not."""
     n, here = dist.get_world_size(), int(os.environ["LOCAL_WORLD_SIZE"])
     needed = needed_bytes(arch, n) * (here if device.type == "cpu" else 1)
     (free,) = over_all(dist.ReduceOp.MIN, [machine.free_memory_bytes(device.type)], device)
     if needed > free:
-        reason = f"needs {needed / 1e9:.2f} GB of memory; free are {free / 1e9:.2f} GB"
-        yield from ((f"shard/gpt2/{stage}/{n}", reason) for stage in STAGES)
-        return
+        return f"needs {needed / 1e9:.2f} GB of memory; free are {free / 1e9:.2f} GB"
     machine.keep_memory()
     trainers = [Trainer(arch, stage, device) for stage in STAGES]
     once = [partial(Clock(device.type).time, each.step) for each in trainers]
     samples = times_of(*once, seconds=0, least=TURNS)
     for each in trainers[1:]:
         verify(trainers[0], each)
-    for stage, trainer, sample in zip(STAGES, trainers, samples, strict=True):
+    found = []
+    for trainer, sample in zip(trainers, samples, strict=True):
         most = over_all(dist.ReduceOp.MAX, list(trainer.held.values()), device)
         held = {f"{part}_bytes": size for part, size in zip(trainer.held, most, strict=True)}
-        details = state(device, threads=torch.get_num_threads(), tokens=LENGTH) | held
-        yield f"shard/gpt2/{stage}/{n}", Measurement(sample, details=details)
+        details = state(device, threads=torch.get_num_threads(), processes=n) | held
+        found.append(Measurement(sample, details=details))
+    return replace(found[0], beside={key(stage): found[stage] for stage in STAGES[1:]})
 
 
 def over_all(operation, numbers: list[int], device: torch.device) -> list[int]:

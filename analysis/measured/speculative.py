@@ -3,15 +3,30 @@
 Greedy, as in Leviathan et al. (2023), arXiv:2211.17192, at temperature zero: a drafted token is
 accepted when it is the large model's own choice, so that the output is the large model's, whatever
 the draft says. One sequence at a time.
+
+Timed with the trained byte-level decoder and its draft, from prompts that neither has seen: without
+a draft ("greedy", which carries the agreement of the two), with `n` tokens "drafted" at a time, and
+how they fared, a "check" of `n`, a "step" and a "draft step".
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from analysis.errors import InputError
+from analysis.measured.byte_model import Score, held_out, load
 from analysis.measured.networks import Decoder
+from analysis.measured.timing import Budget, Key, Task
+from analysis.measured.works import Works, in_turn
+from analysis.predicted.architectures import BYTE_DECODER
+from analysis.predicted.operations import FUSED
+from analysis.predicted.transformer import decoder_step, generation
+
+PROMPT, PROMPTS = 64, 3  # bytes given, of so many held-out modules
+DRAFTED, CALLS = (1, 2, 3, 5), 20  # tokens at a time; steps timed together
 
 
 @dataclass(frozen=True)
@@ -65,3 +80,61 @@ def _next(decoder: Decoder, tokens: list[int], context: int) -> list[int]:
     """The token that follows each of `tokens`, the last of `context`."""
     rows = torch.tensor([tokens], device=decoder.words.device)
     return decoder.step(rows, context)[0].argmax(-1).tolist()
+
+
+def agreement(decoder: Decoder, draft: Decoder, windows: Tensor) -> Score:
+    """The share of places in `windows`, (modules, windows, bytes), at which both would choose the
+    same byte, module by module."""
+    shares = []
+    for module in windows:
+        same = [
+            torch.eq(*(each.prefill(window[None, :-1]).argmax(-1) for each in (decoder, draft)))
+            for window in module
+        ]
+        shares.append(torch.stack(same).double().mean().item())
+    return Score(tuple(shares))
+
+
+def _each(generate: Callable, prompts: Tensor) -> list:
+    return [generate(prompt=each) for each in prompts]
+
+
+def byte_task(device: str, budget: Budget, threads: int) -> Task:
+    """All of it; a checkpoint that is missing or cut is why it is not measured."""
+    context, drafted = BYTE_DECODER.n_positions, budget.of(DRAFTED, DRAFTED[:1])
+    length = context - PROMPT
+    whole = generation(BYTE_DECODER, context, FUSED)["total"] * PROMPTS
+    once = decoder_step(BYTE_DECODER, context, FUSED)["total"]
+
+    def key(how: str, n: int = 0) -> Key:
+        return Key("speculative", "byte-decoder", how=how, n=n)
+
+    def prepare(works: Works) -> None:
+        decoder, draft = (load(name, device=device) for name in ("byte-decoder", "byte-draft"))
+        windows = held_out().to(device)
+        middle = windows[:: len(windows) // PROMPTS, windows.shape[1] // 2][:PROMPTS]
+        prompts = middle[:, None, :PROMPT]
+        same = agreement(decoder, draft, windows)
+        details = dict(zip(("agreement_low", "agreement_high"), same.interval, strict=True))
+        plain = partial(_each, partial(greedy, decoder, length=length), prompts)
+        add = partial(works.add, eager=True, warm=1)
+        add(key("greedy"), plain, whole, agreement=same.mean, **details)
+        expected = plain()
+        for n in drafted:
+            generate = partial(speculate, decoder, draft, length=length, drafted=n)
+            found = _each(generate, prompts)
+            counts = {
+                name: sum(getattr(each, name) for each in found)
+                for name in ("checks", "examined", "accepted")
+            }
+            equal = int([each.tokens for each in found] == expected)
+            add(key("drafted", n), partial(_each, generate, prompts), whole, equal=equal, **counts)
+        parts = {key("step"): (decoder, 1), key("draft step"): (draft, 1)}
+        parts |= {key("check", n): (decoder, n + 1) for n in drafted}
+        for each, (network, rows) in parts.items():
+            tokens = middle[:1, :rows].clone()
+            works.add(each, partial(network.step, tokens, context), once, calls=CALLS)
+
+    slow = [whole * 20] * (1 + len(drafted))  # small operators, far from the bandwidth
+    share = 1.5 + len(drafted)
+    return in_turn(key("greedy"), prepare, slow, 10**8, device, budget, threads, 1, share=share)

@@ -2,13 +2,13 @@
 
 The networks of `analysis.measured.networks` with gradients on: a cross-entropy over the vocabulary,
 at every token of a decoder and at 15 % of an encoder's, without dropout, and no optimizer's update.
-Points have the keys train/MODEL/LENGTH/HOW, attention being unfused but for "fused"; HOW is one of
-`HOW`. `saved_bytes` in their details is what the forward pass leaves behind, and `again_bytes` what
-the backward pass computes again at once.
+A point's `how` is one of `HOW`; attention is unfused but for "fused". `saved_bytes` in its details
+is what the forward pass leaves behind, and `again_bytes` what the backward pass computes again at
+once.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 
 import torch
@@ -18,16 +18,17 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
 from analysis.measured.networks import Decoder, Encoder
-from analysis.measured.profile import GUESS
-from analysis.measured.timing import Budget, Clock, Measurement, Sample, Task, measure_in_turn
+from analysis.measured.timing import Budget, Key, Measurement, Sample, Task
+from analysis.measured.works import Works, guess, in_turn
 from analysis.predicted.activations import activations, policy_named, predicted_tokens
 from analysis.predicted.architectures import ARCHITECTURES, Architecture
+from analysis.predicted.operations import Cost
 
 MODELS, LENGTHS = ("bert-base", "gpt2"), (128, 512)
 POLICIES = ("none", "attention", "every-2", "layers", "stretch-3")
 SECOND = "second-order"  # no policy: also the Hessian's product with a random vector
 AUTOCAST = "autocast"  # no policy either: all kept, with matmuls in bfloat16
-HOW = (*POLICIES, "fused", AUTOCAST, SECOND)
+HOW, BRIEF = (*POLICIES, "fused", AUTOCAST, SECOND), ("none", "layers", AUTOCAST, SECOND)
 DTYPES = {AUTOCAST: "bfloat16"}  # of matmuls; float32 else
 # The forward pass with gradients on: what their decorator, inference_mode, wraps.
 HIDDEN, LOGITS = Encoder.__call__.__wrapped__, Decoder.prefill.__wrapped__
@@ -114,18 +115,18 @@ class Training:
         finally:
             self.layers = layers
 
-    def kept_and_again(self) -> dict[str, tuple[int, int]]:
-        """For each of `HOW`: `saved_bytes`, and the most that a backward pass computes again at
+    def kept_and_again(self, ways: Sequence[str] = HOW) -> dict[str, tuple[int, int]]:
+        """For each of `ways`: `saved_bytes`, and the most that a backward pass computes again at
         once: what is kept of its layers elsewhere."""
-        kept, layer = {how: self.saved_bytes(how) for how in HOW}, self.layer_bytes()
+        kept, layer = {how: self.saved_bytes(how) for how in ways}, self.layer_bytes()
         n, entry = self.arch.n_layers, self.tokens.numel() * self.arch.d_model * 4
         again = {}
-        for how in HOW:
+        for how in ways:
             policy = policy_named(_policy(how))
             again[how] = min(policy.stretch, n) * layer - entry if policy.stretch else 0
             if policy.attention:
                 again[how] = (kept["none"] - kept[how]) // n
-        return {how: (kept[how], again[how]) for how in HOW}
+        return {how: (kept[how], again[how]) for how in ways}
 
 
 def parameters(network: Encoder | Decoder) -> list[Tensor]:
@@ -158,23 +159,18 @@ def peak_bytes(work: Callable[[], object]) -> int:
     return torch.cuda.max_memory_allocated() - before
 
 
-def bytes_of(training: Training) -> dict[str, dict]:
-    """Details of each of `HOW`: what is kept, computed again at once, and held as state; on CUDA
+def bytes_of(training: Training, ways: Sequence[str]) -> dict[str, dict]:
+    """Details of each of `ways`: what is kept, computed again at once, and held as state; on CUDA
     the allocator's peak."""
     found = {
-        how: {
-            "dtype": DTYPES.get(how, "float32"),
-            "batch": 1,
-            "saved_bytes": kept,
-            "again_bytes": again,
-        }
-        for how, (kept, again) in training.kept_and_again().items()
+        how: {"saved_bytes": kept, "again_bytes": again}
+        for how, (kept, again) in training.kept_and_again(ways).items()
     }
     for how in ("none", SECOND):
         made = (*training.parameters, *training.step(how))
         found[how]["state_bytes"] = sum(each.nbytes for each in made)
         del made
-    for how in HOW if training.device == "cuda" else ():
+    for how in ways if training.device == "cuda" else ():
         found[how]["peak_bytes"] = peak_bytes(partial(training.step, how))
     return found
 
@@ -182,42 +178,40 @@ def bytes_of(training: Training) -> dict[str, dict]:
 def training_tasks(device: str, budget: Budget, threads: int, length: int) -> list[Task]:
     """One task a model; the ways of `HOW` are timed in turn, so that all see the same machine, but
     for `SECOND`, which is timed once."""
-    return [_task(model, length, device, budget, threads) for model in MODELS]
+    return [
+        _task(model, length, device, budget, threads) for model in budget.of(MODELS, MODELS[:1])
+    ]
 
 
 def _task(model: str, length: int, device: str, budget: Budget, threads: int) -> Task:
-    arch = ARCHITECTURES[model]
-    predicted = {how: activations(arch, length, policy=_policy(how)) for how in HOW}
+    arch, ways = ARCHITECTURES[model], budget.of(HOW, BRIEF)
+    predicted = {how: activations(arch, length, policy=_policy(how)) for how in ways}
     # A second-order step goes back through the forward pass and through the backward pass.
-    flops = {how: (1 + 2 * (how == SECOND)) * (p.flops + p.extra) for how, p in predicted.items()}
-    key = f"train/{model}/{length}/{HOW[0]}"
-
+    costs = {how: Cost((1 + 2 * (how == SECOND)) * (p.flops + p.extra))
+             for how, p in predicted.items()}  # fmt: skip
+    keys = {how: Key("train", model, length, how=how, dtype=DTYPES.get(how, "float32"))
+            for how in ways}  # fmt: skip
     known: dict[str, dict] = {}  # bytes, which another visit would find again
 
-    def run(seconds: float) -> Measurement:
-        torch.set_num_threads(threads)
-        training, clock, beside = Training(arch, length, device), Clock(device), {}
+    def prepare(works: Works) -> dict[Key, Measurement]:
+        training, alone = Training(arch, length, device), {}
         if not known:
-            known.update(bytes_of(training))
-            once = Sample((clock.time(partial(training.step, SECOND)),))
-            beside[SECOND] = Measurement(once, flops[SECOND], None, known[SECOND])
-        turns = [partial(training.step, how) for how in HOW if how != SECOND]
-        turns[0]()  # the step before may have left memory otherwise
-        times, _ = measure_in_turn(
-            lambda: [clock.time(each) for each in turns], lambda: None, clock, seconds, budget.least
-        )
-        for how, each in zip(HOW, zip(*times, strict=True), strict=False):  # `SECOND` is the last
-            beside[how] = Measurement(Sample(each), flops[how], None, known[how])
-        first = beside.pop(HOW[0])
-        named = {f"train/{model}/{length}/{how}": ("latency", beside[how]) for how in beside}
-        return Measurement(first.sample, first.flops, None, first.details, named)
+            known.update(bytes_of(training, ways))
+            once = Sample((works.clock.time(partial(training.step, SECOND)),))
+            alone[keys[SECOND]] = Measurement(
+                once, costs[SECOND].flops, None, known[SECOND], in_turn=False
+            )
+        for how in ways[:-1]:  # the step before the first may have left memory otherwise
+            work = partial(training.step, how)
+            works.add(keys[how], work, costs[how], warm=how == ways[0], eager=True, **known[how])
+        return alone
 
     # A forward pass of each to see what it keeps; one of the plain step and two of `SECOND`.
-    counted = sum(flops.values()) / 3 + flops["none"] + 2 * flops[SECOND]
-    counted += budget.least * (sum(flops.values()) - flops[SECOND])
-    seconds = counted / GUESS[device][0] / (threads if device == "cpu" else 1)
+    before = sum(c.flops for c in costs.values()) / 3 + costs["none"].flops
+    before = guess(Cost(before + 2 * costs[SECOND].flops), device, threads)
     memory = 8 * 4 * arch.n_parameters + 3 * predicted["none"].bytes
-    return Task(key, "latency", memory, seconds, run)
+    return in_turn(keys["none"], prepare, [costs[how] for how in ways[:-1]], memory, device, budget,
+                   threads, before=before, share=1, least=budget.least)  # fmt: skip
 
 
 def _policy(how: str) -> str:

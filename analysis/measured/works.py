@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import cycle
 
@@ -40,7 +41,7 @@ class Works:
         self.missing: dict[Key, str] = {}
 
     def add(
-        self, key: Key, work: Callable[[], object], cost: Cost = Cost(), calls=1, warm=WARM,
+        self, key: Key, work: Callable[[], object], cost: Cost, calls=1, warm=WARM,
         eager=False, **details,
     ) -> None:  # fmt: skip
         """`calls` of `work` in a row are timed together; on CUDA it is replayed from a graph,
@@ -81,9 +82,7 @@ class Works:
             for (key, (cost, details)), each in zip(self.about.items(), times, strict=True)
         }
         first = found.pop(next(iter(found)))
-        return Measurement(
-            first.sample, first.flops, first.bytes, first.details, found, missing=self.missing
-        )
+        return replace(first, beside=found)
 
 
 def in_turn(
@@ -94,13 +93,14 @@ def in_turn(
     device: str,
     budget: Budget,
     threads: int,
-    drawn: float = 0,
+    before: float = 0,
     share: float | None = None,
     least: int | None = None,
 ) -> Task:
-    """The task of the works that `prepare` adds, the first of which has the `key`.
+    """The task of the works that `prepare` adds, the first of which has the `key`; it may return
+    points that it measured itself.
 
-    To plan with: the `costs` of its works, bytes of `memory`, and how many numbers are `drawn`.
+    To plan with: the `costs` of its works, bytes of `memory`, and the seconds `before` the first.
     `share` of a point's seconds are spent on all works together, by default one for each.
     """
     once = sum(guess(each, device, threads) for each in costs)
@@ -110,11 +110,13 @@ def in_turn(
         gc.collect()
         torch.set_num_threads(threads)
         works = Works(device)
-        prepare(works)
-        return works.measure(seconds * (len(works.about) if share is None else share), least)
+        alone = prepare(works) or {}
+        spent = seconds * (len(works.about) if share is None else share)
+        found = works.measure(spent, least)
+        return replace(found, beside=found.beside | alone, missing=works.missing)
 
     repeated = budget.seconds_per_point * (len(costs) if share is None else share)
-    estimate = WARM * once + max(least * once, repeated) + drawn * DRAWN + 0.1
+    estimate = before + WARM * once + max(least * once, repeated) + 0.1
     return Task(key, int(memory), estimate, run)
 
 
