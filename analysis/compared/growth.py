@@ -1,0 +1,254 @@
+"""The paper's trends: refitted, with like compared with like, and against what came since."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.compared.claims import claim
+from analysis.predicted.forecast import line_break, predict
+from analysis.predicted.trends import DAYS_PER_YEAR, Growth, fit_growth, years_since
+from analysis.published.tables import load_table
+
+# Trend -> the series of data/published/figure_points.csv that it is fitted to.
+TRENDS = {
+    "peak_flops": ("peak_flops",),
+    "dram_bandwidth": ("dram_bandwidth",),
+    "interconnect": ("interconnect",),
+    "transformer_parameters": ("transformer_parameters",),
+    "accelerator_memory": ("accelerator_memory",),
+    "transformer_training_compute": ("transformer_training_compute",),
+    "all_training_compute": ("transformer_training_compute", "other_training_compute"),
+}
+HARDWARE = ("peak_flops", "dram_bandwidth", "interconnect")
+FP32 = "FP32 points, with the FP32 rates of P100 to H100"
+WHOLE = "bandwidth of the whole link"
+
+CHIPS = {"kind": ("accelerator",)}
+LANGUAGE = {"kind": ("decoder", "mixture of experts", "encoder", "encoder-decoder", "undisclosed")}
+# Trend -> the table of data/ that has what came after the paper, its quantity, and which rows.
+LATER = {
+    "peak_flops": ("accelerators", "peak_16bit_dense", CHIPS),
+    "dram_bandwidth": ("accelerators", "memory_bandwidth", CHIPS),
+    "interconnect": ("interconnects", "lane_rate", {"family": ("PCIe", "NVLink")}),
+    "accelerator_memory": ("accelerators", "memory_capacity", CHIPS),
+    "transformer_parameters": ("models", "parameters", LANGUAGE),
+    "transformer_training_compute": ("models", "training_compute", LANGUAGE),
+}
+# What the paper draws already, under another date.
+DRAWN = {
+    "accelerator_memory": ("H100 SXM5 80GB", "H100 PCIe 80GB"),
+    "transformer_parameters": ("MT-NLG 530B",),
+}
+# With a test for each rate at this level, one false alarm in all has a chance of 5 % (Bonferroni).
+LEVEL = 0.05 / len(LATER)
+FEWEST = 5  # later points; with fewer, a rate is left undecided
+
+
+def trend_points(trend: str, data: Path | None = None) -> pd.DataFrame:
+    """Return the rows of figure_points.csv that `trend` is fitted to, by date."""
+    points = load_table("figure_points", data)
+    return points[points["series"].isin(TRENDS[trend])].sort_values("date", kind="stable")
+
+
+def fit(points: pd.DataFrame) -> Growth:
+    """Fit growth to the columns `date` and `value` of `points`."""
+    return fit_growth(points["date"].to_numpy(), points["value"].to_numpy())
+
+
+def fit_trends(data: Path | None = None) -> dict[str, Growth]:
+    """Return the growth of every trend of the paper's figures, keyed as in TRENDS."""
+    return {trend: fit(trend_points(trend, data)) for trend in TRENDS}
+
+
+def grown(data: Path | None = None, *, trend: str, years: float) -> float:
+    """Return the factor by which a trend of the paper's figures grows over `years`."""
+    return fit(trend_points(trend, data)).over(years)
+
+
+for _trend in TRENDS:
+    claim(f"{_trend}_two_years", trend=_trend, years=2)(grown)
+for _trend in HARDWARE:
+    claim(f"{_trend}_twenty_years", trend=_trend, years=20)(grown)
+
+
+def crossing(one: Growth, other: Growth) -> pd.Timestamp:
+    """Return the day on which two fitted lines, in the same unit, meet."""
+    gap = other.intercept + other.slope * years_since(other.origin, one.origin) - one.intercept
+    days = gap / (one.slope - other.slope) * DAYS_PER_YEAR
+    return pd.Timestamp(one.origin) + pd.Timedelta(days=float(days))
+
+
+def rate(growth: Growth, years: float = 2, name: str = "value") -> dict[str, float]:
+    """Return growth over `years` as `name`, with the ends of its interval, for a row of a table."""
+    low, high = growth.interval_over(years)
+    return {name: growth.over(years), f"{name}_low": low, f"{name}_high": high}
+
+
+def spreads(growth: Growth, years: float) -> pd.DataFrame:
+    """Return growth over `years` with three spreads: columns spread, value, value_low, value_high.
+
+    Student's t trusts the straight line; the bootstrap draws the points again, with replacement.
+    """
+    without = growth.without_over(years)
+    ends = {
+        "Student's t, 95 %": growth.interval_over(years),
+        "bootstrap, 95 %": growth.bootstrap_over(years),
+        "any one point left out": (without.min(), without.max()),
+    }
+    rows = pd.DataFrame(ends, index=["value_low", "value_high"]).T.rename_axis("spread")
+    return rows.reset_index().assign(value=growth.over(years))
+
+
+def like_with_like(data: Path | None = None) -> dict[tuple[str, str], pd.DataFrame]:
+    """Return the points of each hardware trend, as drawn and with like compared with like.
+
+    Keys are (trend, how its points are chosen); what is not drawn is of like_with_like.csv."""
+    flops, dram, links = (trend_points(trend, data) for trend in HARDWARE)
+    alike = dict(list(load_table("like_with_like", data).groupby("quantity")))
+    whole = alike["link_bandwidth_both_directions"]
+    pcie = whole["label"].str.startswith("PCIe")
+    fp32, since = flops[flops["number_format"] == "fp32"], flops["date"] >= dram["date"].min()
+    return {
+        ("peak_flops", "as drawn: FP32 and 16-bit rates mixed"): flops,
+        ("peak_flops", "FP32 points only"): fp32,
+        ("peak_flops", FP32): pd.concat([fp32, alike["peak_fp32"]]),
+        ("peak_flops", "as drawn, from the first DRAM point on"): flops[since],
+        ("dram_bandwidth", "as drawn: ends with the A100's HBM2E"): dram,
+        ("dram_bandwidth", "with the H100's own HBM3 added"): pd.concat(
+            [dram, alike["memory_bandwidth"]]
+        ),
+        ("interconnect", "as drawn: signalling rate of one lane"): links,
+        ("interconnect", WHOLE): whole,
+        ("interconnect", "whole link, PCIe only"): whole[pcie],
+        ("interconnect", "whole link, NVLink only"): whole[~pcie],
+    }
+
+
+def facts(table: str, data: Path | None = None, **where) -> pd.DataFrame:
+    """Return the rows of a table of facts by date, with a column `used`: whether a fit may.
+
+    It may where a source is verified and what it tells of is not merely announced. where: column
+    -> the values, or the one, that are allowed.
+    """
+    rows = load_table(table, data)
+    for column, allowed in where.items():
+        rows = rows[rows[column].isin([allowed] if isinstance(allowed, str) else allowed)]
+    stage = rows["stage"] if "stage" in rows else pd.Series("shipped", rows.index)
+    used = (rows["status"] == "sourced") & (stage != "announced")
+    return rows.assign(used=used).sort_values("date", kind="stable", ignore_index=True)
+
+
+def later_facts(trend: str, data: Path | None = None, **where) -> pd.DataFrame:
+    """Return all facts after the paper's last point of `trend`; `where` as of `facts`, instead of
+    what LATER says."""
+    table, quantity, rows = LATER[trend]
+    found = facts(table, data, **{"quantity": quantity, **rows, **where})
+    later = found["date"] > trend_points(trend, data)["date"].max()
+    return found[later & ~found["name"].isin(DRAWN.get(trend, ()))]
+
+
+def later_points(trend: str, data: Path | None = None, **where) -> pd.DataFrame:
+    """Return the later facts of `trend` that a fit may use: of models the largest of each year,
+    since the paper draws the largest of their time."""
+    found = later_facts(trend, data, **where).query("used")
+    return largest_of_each_year(found) if LATER[trend][0] == "models" else found
+
+
+def largest_of_each_year(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of greatest value of each year."""
+    return rows.loc[rows.groupby(rows["date"].dt.year)["value"].idxmax()]
+
+
+def foretold(paper: pd.DataFrame, later: pd.DataFrame) -> pd.DataFrame:
+    """Return `later` with what the `paper` points foretell for its dates: line, low, high."""
+    at = predict(paper["date"].to_numpy(), paper["value"].to_numpy(), later["date"].to_numpy())
+    return later.assign(line=at.line, low=at.low, high=at.high)
+
+
+def history(trend: str, data: Path | None = None) -> pd.DataFrame:
+    """Return all points of a trend: of the paper, later ones with what it foretold for them, and
+    those that no fit uses. Columns: trend, points, name, label, date, value, line, low, high, ..."""
+    paper, later = trend_points(trend, data), later_points(trend, data)
+    unused = later_facts(trend, data).query("not used")
+    rows = {"the paper's points": paper, "later points": foretold(paper, later)}
+    rows = pd.concat(rows | {"later, not used": unused}, names=["points", None])
+    keep = "trend points name label date value unit line low high source".split()
+    return rows.reset_index("points").assign(trend=trend)[keep]
+
+
+def outcome(trend: str, later: pd.DataFrame, paper: pd.DataFrame) -> dict:
+    """Compare `later` points of a trend with those of the `paper`; returns a row of a table.
+
+    Columns: paper and value, growth in two years without and with the later points, each with the
+    ends of its interval; later, how many; inside, how many of them lie within what the paper's
+    foretell; ratio, the median of their values over its line; p_slope and p_line of a break; so_it,
+    which is continued, slowed, quickened or, with too few points, undecided.
+    """
+    both, told = pd.concat([paper, later]), foretold(paper, later)
+    parting = line_break(both["date"].to_numpy(), both["value"].to_numpy(),
+                         np.arange(len(both)) >= len(paper))  # fmt: skip
+    inside = int(told["value"].between(told["low"], told["high"]).sum())
+    if len(later) < FEWEST:
+        so_it = "undecided"
+    elif parting.p_slope < LEVEL:
+        so_it = "slowed" if parting.change < 1 else "quickened"
+    else:
+        so_it = "continued" if 2 * inside > len(later) else "undecided"
+    return {
+        "trend": trend, **rate(fit(paper), name="paper"), **rate(fit(both)),
+        "later": len(later), "inside": inside, "ratio": (told["value"] / told["line"]).median(),
+        "p_slope": parting.p_slope, "p_line": parting.p_line, "so_it": so_it,
+    }  # fmt: skip
+
+
+def outcomes(data: Path | None = None) -> pd.DataFrame:
+    """Return the outcome of each of the paper's six rates, by trend."""
+    rows = [outcome(t, later_points(t, data), trend_points(t, data)) for t in LATER]
+    return pd.DataFrame(rows).set_index("trend", drop=False).rename_axis(None)
+
+
+def with_estimates(trend: str, data: Path | None = None) -> dict:
+    """What the outcome of a models' trend would be if estimates still to be verified were true.
+
+    Not a result: it bounds what the documented models can say, and no verdict uses it."""
+    later = largest_of_each_year(later_facts(trend, data))
+    return outcome(trend, later, trend_points(trend, data))
+
+
+def refitted(data: Path | None = None, *, trend: str) -> float | None:
+    """Return growth in two years with the later points; None with fewer than FEWEST of them."""
+    later, paper = later_points(trend, data), trend_points(trend, data)
+    return None if len(later) < FEWEST else fit(pd.concat([paper, later])).over(2)
+
+
+for _trend in LATER:
+    claim(f"{_trend}_to_2026", trend=_trend)(refitted)
+
+
+def variants(data: Path | None = None) -> pd.DataFrame:
+    """Return the outcomes of hardware by other choices of points, with a column `choice`."""
+    chips = {
+        "all": lambda rows: rows[rows["used"]],
+        "NVIDIA only": lambda rows: rows[rows["used"] & (rows["vendor"] == "NVIDIA")],
+        "all but NVIDIA": lambda rows: rows[rows["used"] & (rows["vendor"] != "NVIDIA")],
+        "best of each year": lambda rows: largest_of_each_year(rows[rows["used"]]),
+        "announced ones too": lambda rows: rows[rows["status"] == "sourced"],
+    }
+    families = {"family": ("PCIe", "NVLink", "Infinity Fabric", "UALink")}
+    whole = {"quantity": "link_bandwidth_both_directions"}
+    ways = [("peak_flops", "at 32 bits throughout", {"quantity": "peak_fp32"}, FP32)]
+    ways += [("peak_flops", f"at {b} bits", {"quantity": f"peak_{b}bit_dense"}, "") for b in (8, 4)]
+    ways += [("interconnect", "lanes of PCIe and NVLink", {}, ""),
+             ("interconnect", "lanes of other links too", families, ""),
+             ("interconnect", "whole links of PCIe, NVLink", whole, WHOLE)]  # fmt: skip
+    rows, alike = [], like_with_like(data)
+    for trend in ("peak_flops", "dram_bandwidth", "accelerator_memory"):
+        paper, later = trend_points(trend, data), later_facts(trend, data)
+        bits = "at 16 bits, " if trend == "peak_flops" else ""
+        rows += [outcome(trend, choose(later), paper) | {"choice": f"{bits}{name}"}
+                 for name, choose in chips.items()]  # fmt: skip
+    for trend, choice, where, points in ways:
+        paper = alike[trend, points] if points else trend_points(trend, data)
+        rows.append(outcome(trend, later_points(trend, data, **where), paper) | {"choice": choice})
+    return pd.DataFrame(rows)
