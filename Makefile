@@ -1,14 +1,17 @@
-# Everything runs in .venv, made from requirements.lock by whatever index pip is configured for.
+# Everything runs in .venv, made by whatever index pip is configured for: requirements.lock has what
+# the book needs, requirements-all.lock what tests, releases and JupyterLab need besides.
 PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
-# What the chapters show: the archived run RUN, or this machine's own at budget BUDGET.
+# What measured chapters show beside the REFERENCE, an archived run: this machine's own run at BUDGET,
+# measured first where there is none, or the archived run or file RUN; RUN=none shows none.
 BUDGET ?= smoke
-export BUDGET RUN
+export BUDGET REFERENCE
 export PYTHONDONTWRITEBYTECODE := 1
-
-# The run that a release is built from, unless RUN says otherwise.
-RELEASED := amd-epyc-2-cores
+# Sets RUN for the command that follows.
+HERE = RUN="$(RUN)"; test -n "$$RUN" || \
+  RUN=$$($(BIN)/python -m analysis measure --budget $(BUDGET) | sed -n 's/^run: //p'); \
+  test -n "$$RUN" || exit 2; export RUN;
 
 .PHONY: help book measure measure-links chapter pdf release check-release launch check-binder test \
   check-book serve lab lint lock clean
@@ -26,9 +29,14 @@ help:  ## show these targets
 	@echo "c.IPKernelApp.log_level = 40" > .venv/etc/ipython/ipython_kernel_config.py
 	@touch $@
 
-book: .venv/installed  ## measure (BUDGET=smoke|quick|full, or RUN=NAME), run the chapters, build the HTML
-	@test -n "$(RUN)" || $(BIN)/python -m analysis measure --budget $(BUDGET) >/dev/null
-	$(BIN)/jupyter-book build . -W -n --keep-going -q
+.venv/all: .venv/installed requirements-all.lock
+	$(BIN)/python -m pip install --quiet --requirement requirements-all.lock
+	$(BIN)/python -m pip check
+	@touch $@
+
+book: .venv/installed  ## measure (BUDGET=smoke|quick|full, or RUN=NAME|FILE|none), run the chapters, build the HTML
+	@$(HERE) $(BIN)/jupyter-book build . -W -n --keep-going -q && \
+	  $(BIN)/python -m analysis shown
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
 measure: .venv/installed  ## measure this machine (BUDGET=smoke|quick|full)
@@ -38,16 +46,16 @@ measure-links: .venv/installed  ## measure links between PROCESSES=2 processes, 
 	$(BIN)/python -m analysis links --processes $(or $(PROCESSES),2) --budget $(BUDGET) $(if $(OUT),--out $(OUT))
 
 chapter: .venv/installed  ## execute one chapter (NAME=01_scaling_disparity) as a notebook
-	@$(BIN)/python -m publishing.chapter "$(NAME)"
+	@$(HERE) $(BIN)/python -m publishing.chapter "$(NAME)"
 
-pdf: book  ## print the whole book as PDF (needs Chromium)
+pdf: book .venv/all  ## print the whole book as PDF (needs Chromium)
 	@$(BIN)/python -m publishing.pdf
 
-release: .venv/installed  ## pack the commit with its built book, the same bytes each time
-	@$(BIN)/python -m publishing.release "$(or $(RUN),$(RELEASED))"
+release: .venv/all  ## pack the commit with its built book, the same bytes each time
+	@$(BIN)/python -m publishing.release
 
-check-release: .venv/installed  ## build the release twice and compare
-	@$(BIN)/python -m publishing.release "$(or $(RUN),$(RELEASED))" --twice
+check-release: .venv/all  ## build the release twice and compare
+	@$(BIN)/python -m publishing.release --twice
 
 launch: .venv/installed  ## write the chapters as .ipynb, as Binder and Colab open them
 	@$(BIN)/python -m publishing.launch
@@ -55,28 +63,30 @@ launch: .venv/installed  ## write the chapters as .ipynb, as Binder and Colab op
 check-binder:  ## build Binder's environment from nothing and run the launched notebooks in it
 	PYTHON=$(PYTHON) binder/check
 
-test: book  ## build the book and run every test
+test: book .venv/all  ## build the book and run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-check-book: book  ## read the built book in headless Chromium
+check-book: book .venv/all  ## read the built book in headless Chromium
 	$(BIN)/python -m pytest -rs tests/book/check_book.py tests/book/test_pages.py
 
 serve: book  ## serve the built book on localhost
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
-lab: .venv/installed  ## open the chapters as notebooks in JupyterLab
+lab: .venv/all  ## open the chapters as notebooks in JupyterLab
 	@JUPYTER_CONFIG_DIR=.venv/etc/jupyter $(BIN)/jupytext-config set-default-viewer markdown >/dev/null
 	$(BIN)/jupyter lab notebooks --LabApp.news_url="" \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
-lint: .venv/installed  ## check the style of the code
+lint: .venv/all  ## check the style of the code
 	$(BIN)/ruff check analysis publishing tests book/_ext
 	$(BIN)/ruff format --check analysis publishing tests book/_ext
 
 # torch brings the CUDA packages that its own wheel names, so that a CPU-only wheel can go without.
 lock:  ## pin again what pyproject.toml allows (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-header \
-	  pyproject.toml | grep -vE '^(nvidia|cuda|triton)-?' > requirements.lock
+	for lock in "requirements-all.lock --all-extras" "requirements.lock --constraint requirements-all.lock"; do \
+	  set -- $$lock; file=$$1; shift; \
+	  uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header $$@ \
+	    pyproject.toml | grep -vE '^(nvidia|cuda|triton)-?' > $$file; done
 
 clean:  ## remove what was built (not what was measured)
 	rm -rf _build dist

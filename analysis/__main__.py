@@ -19,6 +19,7 @@ DATA = click.option(
 )
 BUDGET = click.Choice(["smoke", "quick", "full"])
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+FILE = click.Path(path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,12 +32,22 @@ def cli() -> None:
 @JSON
 def trends(data: Path | None, as_json: bool) -> None:
     """Refit the growth rates of the paper's figures from the authors' points."""
+    from analysis.compared.growth import fit_trends
     from analysis.compared.page import between, times
-    from analysis.compared.scaling import fit_trends, trends_json
 
     growths = fit_trends(data)
     if as_json:
-        click.echo(json.dumps(trends_json(growths), indent=2))
+        shown = {
+            trend: {
+                "per_two_years": g.over(2),
+                "per_twenty_years": g.over(20),
+                "interval_two_years": list(g.interval_over(2)),
+                "interval_twenty_years": list(g.interval_over(20)),
+                "n": g.n,
+            }
+            for trend, g in growths.items()
+        }
+        click.echo(json.dumps(shown, indent=2))
         return
     for trend, g in growths.items():
         click.echo(
@@ -52,30 +63,45 @@ def trends(data: Path | None, as_json: bool) -> None:
     "--run",
     "run_name",
     metavar="NAME|FILE",
-    help="Judge the claims about machines with this run, archived or your own file.",
+    help="Judge the claims about machines by this run too, archived or your own file.",
 )
 @JSON
 def verdicts(data: Path | None, run_name: str | None, as_json: bool) -> None:
-    """Judge every claim of the paper."""
+    """Judge every claim of the paper: by data, by the reference run, and by another."""
+    from analysis.compared import shown
     from analysis.compared.page import number, percent
-    from analysis.compared.verdicts import all_verdicts, verdicts_json
-    from analysis.measured.runs import find_run, load_run
+    from analysis.compared.verdicts import verdicts
+    from analysis.measured.run import find_run, load_run
 
-    run = load_run(find_run(run_name)) if run_name else None
-    judged = all_verdicts(data, run)
+    here = {"here": load_run(find_run(run_name))} if run_name else {}
+    judged = verdicts({"reference": shown.reference()} | here, data)
     if as_json:
-        click.echo(json.dumps(verdicts_json(judged), indent=2))
+        click.echo(judged.to_json(orient="records", indent=2))
         return
-    for v in judged:
-        ours = "-" if v.ours is None else f"{number(v.ours)} ({percent(v.deviation, sign=True)})"
-        click.echo(f"{v.verdict:14}{v.id:40}paper {number(v.published):>8}   ours {ours}")
+    for row in judged.itertuples():
+        known = row.verdict != "not measured"
+        ours = f"{number(row.ours)} ({percent(row.deviation, sign=True)})" if known else "-"
+        click.echo(f"{row.verdict:14}{row.id:40}{row.run:10}paper {number(row.published):>8}   "
+                   f"ours {ours}")  # fmt: skip
+
+
+@cli.command()
+def shown() -> None:
+    """Say which runs the measured chapters show."""
+    from analysis.compared import shown
+
+    runs, fault = shown.found()
+    for name, run in runs.items():
+        click.echo(f"{name}: {shown.described(run)}, {run.started:%Y-%m-%d}, budget {run.budget}")
+    if fault:
+        click.echo(f"here: {fault}")
 
 
 @cli.command()
 @click.argument("arch", required=False)
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Read the architecture from a Hugging Face config.json instead of ARCH.",
 )
@@ -116,8 +142,8 @@ def count(
     arch, config, settings, sequence_length, phase, convention, element_bytes, batch, as_json
 ) -> None:
     """Count FLOPs, bytes and arithmetic intensity of ARCH by operator class."""
-    from analysis.compared.counts import OPERATOR_CLASSES, count_json, default_phase
     from analysis.predicted.architectures import named, override
+    from analysis.predicted.counted import OPERATOR_CLASSES, count_json, default_phase
     from analysis.predicted.operations import convention_named
 
     if (arch is None) == (config is None):
@@ -149,7 +175,8 @@ def read_config(path: Path):
     from analysis.predicted.configs import from_config
 
     try:
-        text = path.read_bytes()[: CONFIG_BYTES + 1]
+        with path.open("rb") as file:
+            text = file.read(CONFIG_BYTES + 1)
         if len(text) > CONFIG_BYTES:
             raise InputError(f"{path}: expected a config.json of at most {CONFIG_BYTES} bytes")
         config = json.loads(text)
@@ -168,7 +195,7 @@ def read_config(path: Path):
     type=BUDGET,
     default="quick",
     show_default=True,
-    help="What it may cost: 1, 12 or 90 minutes.",
+    help="What it may cost: 3, 12 or 90 minutes.",
 )
 @click.option(
     "--device",
@@ -179,22 +206,19 @@ def read_config(path: Path):
 )
 @click.option("--threads", type=click.IntRange(1, MOST), help="CPU threads [default: torch's].")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Keep the run in FILE instead of the project's runs/.",
+    "--out", type=FILE, metavar="FILE", help="Keep the run in FILE instead of the project's runs/."
 )
 @click.option("--fresh", is_flag=True, help="Measure anew, whatever was measured before.")
 @JSON
 def measure(budget, device, threads, out, fresh, as_json) -> None:
-    """Measure this machine: its ceilings, and BERT and GPT-2 on it.
+    """Measure this machine: its ceilings, BERT and GPT-2 on it, remedies and links.
 
     An interrupted run goes on where it was; a finished one is shown, and not measured again.
     """
     from tqdm import tqdm
 
     from analysis.measured.driver import measure_machine
-    from analysis.measured.runs import local_path
+    from analysis.measured.run import local_path
 
     bars = []  # one, once there is something to show; a mistake stays one line
 
@@ -213,19 +237,24 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
         click.echo(run.model_dump_json(indent=2))
         return
     for point in run.points:
-        sample, rates = point.sample, []
-        if point.bytes:
-            rates.append(f"{point.bytes / sample.median / 1e9:.4g} GB/s")
-        if point.flops:
-            rates.append(f"{point.flops / sample.median / 1e9:.4g} GFLOP/s")
-        low, high = (1e3 * end for end in sample.interval)
-        click.echo(
-            f"{point.key:40}{1e3 * sample.median:>11.4g} ms (95 %: {low:.4g} to {high:.4g}, "
-            f"n = {sample.n})  {', '.join(rates)}"
-        )
+        click.echo(in_one_line(point))
     for each in run.not_measured:
-        click.echo(f"{each.key:40}not measured: {each.reason}")
+        click.echo(f"{str(each.key):40}not measured: {each.reason}")
     click.echo(f"run: {out or local_path(run.machine, run.budget)}")
+
+
+def in_one_line(point) -> str:
+    """A point as the command line shows it: its name, time with interval, and rates."""
+    sample, rates = point.sample, []
+    if point.bytes:
+        rates.append(f"{point.bytes / sample.median / 1e9:.4g} GB/s")
+    if point.flops:
+        rates.append(f"{point.flops / sample.median / 1e9:.4g} GFLOP/s")
+    low, high = (1e3 * end for end in sample.interval)
+    return (
+        f"{str(point.key):40}{1e3 * sample.median:>11.4g} ms (95 %: {low:.4g} to {high:.4g}, "
+        f"n = {sample.n})  {', '.join(rates)}"
+    )
 
 
 @cli.command()
@@ -235,22 +264,15 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
     type=click.IntRange(2, 1024),
     default=2,
     show_default=True,
-    help="How many, on this machine; for several machines see `make measure-links`.",
+    help="How many, on this machine; for several machines see chapter 8 of the book.",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
-    help="Add to the run in FILE, or keep one there.",
+    help="Add to the run in FILE, or keep one there [default: this machine's run of BUDGET].",
 )
-@click.option(
-    "--budget",
-    type=BUDGET,
-    default="quick",
-    show_default=True,
-    help="full checks all-reduces, too: 2 or 4 minutes. Without --out: add to this machine's run "
-    "of that budget, which the book shows, or, where there is none, keep runs/links.json.",
-)
+@click.option("--budget", type=BUDGET, default="quick", show_default=True)
 @click.option(
     "--timeout",
     type=click.FloatRange(1, 3600),
@@ -267,53 +289,16 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
 )
 def links(processes: int, out: Path | None, budget: str, timeout: float, device: str) -> None:
     """Measure the links between processes, models split over them, and training state divided."""
-    from analysis.compared.link_checks import check_in_words
-    from analysis.compared.links import links_in_words, splits
-    from analysis.compared.page import times
     from analysis.measured.launch import launch
-    from analysis.measured.links import own_file
-    from analysis.measured.runs import load_run
+    from analysis.measured.links import BETWEEN, own_file
+    from analysis.measured.run import load_run
 
     out = out or own_file(budget, processes, device)
     launch(processes, out, timeout, device=device, budget=budget)
-    run = load_run(out)
-    click.echo(links_in_words(run))
-    click.echo(check_in_words(run))
-    for each in splits(run):
-        click.echo(
-            f"{each.model} at {each.length}, {each.processes} processes: "
-            f"{times(each.alone / each.measured)} as fast as one"
-        )
+    for point in load_run(out).points:
+        if point.what in BETWEEN:
+            click.echo(in_one_line(point))
     click.echo(f"run: {out}")
-
-
-@cli.command("train-bytes")
-@click.argument("names", nargs=-1, metavar="[MODEL]...")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    metavar="DIR",
-    help="Write the checkpoints into DIR instead of the project's data/models/.",
-)
-def train_bytes(names: tuple[str, ...], out: Path | None) -> None:
-    """Train the byte-level decoders, without a MODEL all of them, on Python's own library.
-
-    It takes an hour; what the report shows was trained so."""
-    from tqdm import tqdm
-
-    from analysis.measured.byte_files import train_all
-    from analysis.measured.byte_model import MODELS
-
-    shown = "{n}/{total} {bar:20} {desc}, {remaining} left"
-    with tqdm(leave=False, bar_format=shown, delay=1) as bar:  # a mistake stays one line
-
-        def progress(name: str, step: int, of: int, bits: float) -> None:
-            if step == 0:
-                bar.reset(of)
-            bar.set_description_str(f"{name}: {bits:.2f} bits per byte", refresh=False)
-            bar.update()
-
-        train_all(out or MODELS, progress, names)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """A release: the project and its built book as one archive, the same bytes each time.
 
-Everything is built in a clone of the commit, from an archived run, with the commit's date as the
-time; what a build leaves to chance (ids of cells, times of execution) is set.
+Everything is built in a clone of the commit, from the reference run alone, with the commit's date
+as the time; what a build leaves to chance (ids of cells, times of execution) is set.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import nbformat
 
+from analysis.compared.shown import REFERENCE
 from analysis.errors import InputError
-from analysis.measured.runs import archived
 from publishing.citation import ROOT, citation
 from publishing.launch import numbered
 
@@ -42,13 +42,13 @@ def clean_commit(root: Path = ROOT) -> tuple[str, int]:
     return git("rev-parse", "HEAD", root=root), int(git("log", "-1", "--format=%ct", root=root))
 
 
-def build(commit: str, seconds: int, run: str) -> Path:
+def build(commit: str, seconds: int) -> Path:
     """Build book and PDF in a fresh clone of the commit, and return the clone."""
     source = ROOT / "_build" / "release"
     shutil.rmtree(source, ignore_errors=True)
     git("clone", "--quiet", str(ROOT), str(source))
     git("checkout", "--quiet", "--detach", commit, root=source)
-    settled = {"SOURCE_DATE_EPOCH": str(seconds), "RUN": run, "PYTHONPATH": str(source),
+    settled = {"SOURCE_DATE_EPOCH": str(seconds), "RUN": "none", "PYTHONPATH": str(source),
                "TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}  # fmt: skip
     book = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", *FLAGS]
     for command in (book, [sys.executable, "-m", "publishing.pdf"]):
@@ -100,15 +100,13 @@ def pack(target: Path, content: dict[str, bytes], facts: dict, seconds: int) -> 
             archive.writestr(entry, data)
 
 
-def release(run: str) -> tuple[Path, str]:
+def release() -> tuple[Path, str]:
     """Build the release of the commit that is checked out: its file and its SHA-256."""
-    if run not in archived():
-        raise InputError(f"{run}: not an archived run; there are {', '.join(archived())}")
     commit, seconds = clean_commit()
     version = citation()["version"]
-    content = files(build(commit, seconds, run))
-    target = ROOT / "dist" / f"memory-wall-report-{version}-{commit[:10]}-{run}.zip"
-    facts = {"version": version, "commit": commit, "run": run,
+    content = files(build(commit, seconds))
+    target = ROOT / "dist" / f"memory-wall-report-{version}-{commit[:10]}.zip"
+    facts = {"version": version, "commit": commit, "reference": REFERENCE,
              "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))}  # fmt: skip
     pack(target, content, facts, seconds)
     return target, hashlib.sha256(target.read_bytes()).hexdigest()
@@ -122,13 +120,13 @@ def differences(one: Path, other: Path) -> list[str]:
         return [n for n in names if n not in both or a.read(n) != b.read(n)]
 
 
-def main(run: str = "", *options: str) -> int:
+def main(*options: str) -> int:
     """Release; with --twice, build it again and fail if a byte differs."""
     try:
-        target, digest = release(run)
+        target, digest = release()
         if "--twice" in options:
             first = target.rename(target.with_suffix(".first"))
-            again = release(run)[1]
+            again = release()[1]
             if again != digest:
                 raise InputError(f"two builds differ: {', '.join(differences(first, target)[:5])}")
             first.unlink()

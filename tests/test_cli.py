@@ -43,8 +43,6 @@ def test_text_has_a_line_for_each(command, capsys):
         ("trends", "--data"),
         ("trends", "extra"),
         ("trends", "--data", "no/such/folder"),
-        ("train-bytes", "gpt3"),
-        ("train-bytes", "--out", "no/such/folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(arguments, capsys):

@@ -21,10 +21,7 @@ REFERENCE = "amd-epyc-2-cores"
 def found() -> tuple[dict[str, Run], str]:
     """The runs by "reference" and, where there is one, "here"; and in one line why here is not
     shown. Raises InputError where the reference cannot be read."""
-    reference = os.environ.get("REFERENCE") or REFERENCE
-    if reference not in archived():
-        raise InputError(f"REFERENCE {reference}: not archived; there are {', '.join(archived())}")
-    runs = {"reference": load_run(find_run(reference))}
+    runs = {"reference": reference()}
     try:
         here = _here(os.environ.get("RUN", ""))
     except InputError as error:
@@ -32,6 +29,14 @@ def found() -> tuple[dict[str, Run], str]:
     if here is None:
         return runs, "nothing was measured here; make measure does"
     return runs | ({} if here == runs["reference"] else {"here": here}), ""
+
+
+def reference() -> Run:
+    """The archived run that is the reference; InputError for a name of none."""
+    name = os.environ.get("REFERENCE") or REFERENCE
+    if name not in archived():
+        raise InputError(f"REFERENCE {name}: not archived; there are {', '.join(archived())}")
+    return load_run(find_run(name))
 
 
 def _here(name: str) -> Run | None:

@@ -12,6 +12,16 @@ from analysis.predicted.operations import Convention, Cost
 from analysis.predicted.transformer import decoder_step
 
 MOST = 2**40  # sequences; what no such batch reaches, none does
+# How formats store a step's weights: bits, inputs that share a scale (None: a row), bytes of a
+# scale and, where there is one, its zero point.
+STORED: dict[str, tuple[int, int | None, int]] = {
+    "float32": (32, None, 0),
+    "bfloat16": (16, None, 0),
+    "int8": (8, None, 2),
+    "int8-planes": (8, 256, 8),
+    "int8-dynamic": (8, None, 4),
+    "int4": (4, 64, 4),
+}
 
 
 def token_cost(arch: Architecture, context, convention: Convention, batch=1) -> Cost:

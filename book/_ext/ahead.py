@@ -17,11 +17,8 @@ def execute_ahead(app, env, docnames):
     """Put the executed notebooks of `docnames` into the cache from which MyST-NB takes them.
 
     A chapter in which a cell raises is not put there, so that MyST-NB executes it again and tells
-    of it. Where chapters would have to measure first, they wait for one another there.
+    of it.
     """
-    root = Path(app.srcdir)
-    if not os.environ.get("RUN") and not list((root / "runs").glob("*.json")):
-        return
     cache = get_cache(app.config.nb_execution_cache_path)
     found = {Path(env.doc2path(name)): notebook_of(env, name) for name in docnames}
     todo = {path: nb for path, nb in found.items() if nb is not None and not cached(cache, nb)}

@@ -23,7 +23,7 @@ from reading import executed_notebook
 
 REACHED = ("analysis", "data", "runs", "requirements.lock", "pyproject.toml")
 FORMULAS = "mathjax"  # where in _static
-SETTINGS = ("RUN", "BUDGET")  # environment variables that `make book` passes on to chapters
+SETTINGS = ("RUN", "REFERENCE")  # environment variables that `make book` passes on to chapters
 
 
 def reached_digest(root: Path) -> str:
@@ -31,12 +31,12 @@ def reached_digest(root: Path) -> str:
     digest = hashlib.sha256(platform.python_version().encode())
     for name in SETTINGS:
         digest.update(f"{name}={os.environ.get(name, '')}".encode())
-    for top in REACHED:
-        path = root / top
+    for top in (*REACHED, os.environ.get("RUN") or "runs"):
+        path = root / top  # as it is where RUN names a file elsewhere
         files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
         for file in files:
             if "__pycache__" not in file.parts:
-                digest.update(f"\0{file.relative_to(root)}\0".encode() + file.read_bytes())
+                digest.update(f"\0{os.path.relpath(file, root)}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 
 

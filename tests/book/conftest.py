@@ -42,7 +42,8 @@ class Site:
 
     def build(self, *wrapper: str) -> tuple[int, str]:
         """Build as `make book` does, under the command `wrapper` if given."""
-        flags = re.search(r"/jupyter-book build (.+)", (ROOT / "Makefile").read_text("utf-8"))[1]
+        text = (ROOT / "Makefile").read_text("utf-8")
+        flags = re.search(r"/jupyter-book build (.+?)(?: && .*)?$", text, re.MULTILINE)[1]
         command = [*wrapper, str(Path(sys.executable).with_name("jupyter-book")), "build"]
         done = subprocess.run(
             [*command, *shlex.split(flags)],
@@ -51,7 +52,12 @@ class Site:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={
+                "RUN": "none",
+                **os.environ,
+                "PYTHONPATH": str(self.root),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
         )
         return done.returncode, done.stdout
 

@@ -43,13 +43,6 @@ def test_outside_a_repository_is_one_line(tmp_path, monkeypatch):
         release.clean_commit(tmp_path)
 
 
-@pytest.mark.parametrize("run", ["", "no-such-run", "data/runs/amd-epyc-2-cores.json"])
-def test_only_an_archived_run_is_released(run, capsys):
-    assert release.main(run) == 2
-    err = capsys.readouterr().err
-    assert "there are amd-epyc-2-cores" in err and err.count("\n") == 1
-
-
 def test_the_archive_lists_what_it_holds_and_is_the_same_again(tmp_path):
     content = {"b.txt": b"two\n", "a/c.txt": b"three\n"}
     for name in ("one", "two"):

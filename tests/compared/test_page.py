@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from analysis.compared.page import Table, between, escape, number, percent, times
+from analysis.compared.page import Table, beside, between, escape, number, percent, times
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,34 @@ def test_only_our_own_columns_may_hold_markup():
     text = Table(frame, "tab", "Caption.", markup=("Verdict",))._repr_mimebundle_()["text/markdown"]
     assert "<b>" not in text and "{bdg-success}`ok`" in text
     assert "&lt;b&gt;" in Table(frame, "tab", "Caption.")._repr_mimebundle_()["text/html"]
+
+
+ROWS = pd.DataFrame(
+    [
+        ("GPT-2", 128, "reference", 13.6, 7.4, 24.8),
+        ("BERT-Base", 128, "reference", 1.0, float("nan"), float("nan")),
+        ("GPT-2", 128, "here", 12.1, 11.8, 12.6),
+        ("GPT-2", 512, "here", 15.0, 14.0, 16.0),
+    ],
+    columns=["model", "tokens", "run", "value", "value_low", "value_high"],
+)
+
+
+def test_paper_reference_and_here_stand_side_by_side():
+    paper = pd.Series({("GPT-2", 128): 45.0, ("BERT-Large", 128): 3.0})
+    table = beside(ROWS.assign(more=[1, 2, 1, 3]), ["model", "tokens"], "value", "tab", "Caption.",
+                   paper=paper, also={"more": str}, heads={"tokens": "Length"})  # fmt: skip
+    shown = table.frame.set_index(["model", "Length"])
+    assert list(shown.columns) == ["Paper", "more", "Reference", "Here"]
+    assert list(shown.loc[("GPT-2", 128)]) == ["45.0", "1", "13.6 (7.40 to 24.8)",
+                                               "12.1 (11.8 to 12.6)"]  # fmt: skip
+    assert list(shown.loc[("BERT-Base", 128)]) == ["–", "2", "1.00", "–"]
+    assert shown.loc[("GPT-2", 512), "Reference"] == "–"
+    assert list(shown.loc[("BERT-Large", 128)]) == ["3.00", "–", "–", "–"]
+
+
+def test_without_here_there_is_no_such_column():
+    only = ROWS[ROWS["run"] == "reference"]
+    assert list(beside(only, ["model", "tokens"], "value", "t", "C.").frame.columns) == [
+        "model", "tokens", "Reference",
+    ]  # fmt: skip

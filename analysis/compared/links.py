@@ -1,0 +1,76 @@
+"""The links of a run: bus bandwidth by message, and layers split over processes."""
+
+import pandas as pd
+
+from analysis.compared import roofs
+from analysis.measured.run import Missing, Run, ratio
+from analysis.predicted.architectures import ARCHITECTURES
+from analysis.predicted.links import bus_bandwidth, communication_time, most_useful, parallel_time
+
+OPERATIONS = {"all_reduce": "all-reduce", "send_recv": "send"}
+MEMORY = "reading memory"
+PROJECTIONS = 6  # of a layer, as `measured.parallel` splits it
+
+
+def messages(run: Run) -> pd.DataFrame:
+    """Each timed message: operation, processes, bytes, seconds, low, high (of its time), and its
+    bus bandwidth in GB/s with its interval, as nccl-tests defines it."""
+    rows = run.rows("link")
+    rows = rows[rows["how"].isin(OPERATIONS)].sort_values(["how", "bytes"], ignore_index=True)
+    for end, time in (("", "seconds"), ("_low", "high"), ("_high", "low")):
+        each = zip(rows["how"], rows["bytes"], rows[time], rows["processes"], strict=True)
+        rows[f"gb_per_s{end}"] = [bus_bandwidth(*message) / 1e9 for message in each]
+    rows["operation"] = rows["how"].map(OPERATIONS)
+    ends = ["seconds", "low", "high", "gb_per_s", "gb_per_s_low", "gb_per_s_high"]
+    return rows[["operation", "processes", "bytes", *ends]]
+
+
+def drawn(run: Run) -> pd.DataFrame:
+    """The rows of `messages`, and what the same machine reads from memory as a level beside."""
+    rows, level = messages(run), roofs.ceilings(run).bandwidth_bytes_per_s / 1e9
+    ends = [rows["bytes"].min(), rows["bytes"].max()]
+    memory = pd.DataFrame({"operation": MEMORY, "bytes": ends, "gb_per_s": level})
+    return pd.concat([rows, memory], ignore_index=True)
+
+
+def all_reduces(run: Run) -> pd.DataFrame:
+    """The rows of `messages` that are all-reduces, by their bytes; Missing where none was timed."""
+    rows = messages(run).query("operation == 'all-reduce'").set_index("bytes")
+    if rows.empty:
+        raise Missing("the run has no all-reduces")
+    return rows
+
+
+def link_of(run: Run) -> tuple[float, float]:
+    """What an all-reduce costs to start (s), half that of the smallest message between two, and
+    the best bus bandwidth (bytes/s)."""
+    rows = all_reduces(run)
+    rounds = 2 * (rows["processes"].iloc[0] - 1)
+    return float(rows["seconds"].iloc[0] / rounds), float(1e9 * rows["gb_per_s"].max())
+
+
+def splits(run: Run) -> pd.DataFrame:
+    """Every model that the run has on one process and on several.
+
+    Columns: model, tokens, processes, alone, seconds and predicted_seconds (split), speedup with
+    its interval, predicted, communication (what its messages take alone, over the measured time),
+    most_useful (processes, beyond which it would take longer again) and bookkeeping (seconds for
+    each projection beyond the prediction)."""
+    rows, reduced, found = run.rows("tensor"), all_reduces(run)["seconds"].to_dict(), []
+    rows = rows[rows["model"].isin(ARCHITECTURES)]
+    alone = {(row.model, row.tokens): row for row in rows.itertuples() if row.n == 1}
+    for row in rows[rows["n"] > 1].itertuples():
+        if base := alone.get((row.model, row.tokens)):
+            arch, one = ARCHITECTURES[row.model], base.seconds
+            width = 1 if arch.kind == "decoder" else row.tokens  # rows of a step or a pass
+            seconds = parallel_time(arch, width, one, row.n, reduced)
+            each = {"model": arch.name, "tokens": row.tokens, "processes": row.n, "alone": one}
+            each |= {"seconds": row.seconds, "predicted_seconds": seconds}
+            names = ("speedup", "speedup_low", "speedup_high")
+            each |= dict(zip(names, ratio(base, row), strict=True))
+            each["predicted"] = one / seconds
+            each["communication"] = communication_time(arch, width, reduced) / row.seconds
+            each["most_useful"] = most_useful(arch, width, one, *link_of(run))
+            each["bookkeeping"] = (row.seconds - seconds) / (PROJECTIONS * arch.n_layers)
+            found.append(each)
+    return pd.DataFrame(found)

@@ -1,0 +1,113 @@
+"""Open models of data/models/ as architectures, and what generating with them asks of memory."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.compared.ridges import ridges
+from analysis.predicted.architectures import GPT2, Architecture
+from analysis.predicted.operations import FUSED, Convention
+from analysis.predicted.serving import batch_to_reach, memory_bytes, token_cost
+from analysis.predicted.variants import Experts, Latent, Window
+from analysis.published.tables import load_table
+
+TOLERANCE = 0.02  # of the stated parameters; beyond it a row gives its reason
+SAME = ("n_layers", "d_model", "n_heads", "n_kv_heads", "head_dim", "d_ff", "gated_ffn",
+        "activation", "norm", "positions", "n_positions", "vocab_size", "tied_embeddings",
+        "qkv_bias", "out_bias", "ffn_bias", "qk_norm")  # fmt: skip
+HALF = FUSED.with_bytes(2)  # 16-bit weights, activations and cache
+# One of each kind of attention and feed-forward network, and the paper's decoder.
+DRAWN = ("GPT-2", "OPT-175B", "Llama 3.1 405B", "gpt-oss-120b", "Qwen3-235B-A22B", "DeepSeek-V3")
+
+
+def architecture(row) -> Architecture:
+    """The Architecture of a row of architectures.csv."""
+    fields = {name: getattr(row, name) for name in SAME}
+    if row.latent_rank:
+        fields["latent"] = Latent(row.latent_rank, row.query_rank, row.rotary_dim)
+    if row.n_experts:
+        fields["experts"] = Experts(
+            row.n_experts, row.active_experts, row.expert_d_ff, row.shared_experts, row.dense_layers
+        )
+    if row.window_layers:
+        fields["window"] = Window(row.window_tokens, row.window_layers)
+    return Architecture(row.name, "decoder", lm_head=True, **fields)
+
+
+def architectures(data: Path | None = None) -> dict[str, Architecture]:
+    """The open models whose shape gives their stated size, by name, in order of date."""
+    rows = load_table("architectures", data)
+    return {row.name: architecture(row) for row in rows[rows["difference"] == ""].itertuples()}
+
+
+def drawn() -> dict[str, Architecture]:
+    """The models that the figures draw, by name."""
+    known = {GPT2.name: GPT2, **architectures()}
+    return {name: known[name] for name in DRAWN}
+
+
+def costs(contexts, batches=1) -> pd.DataFrame:
+    """What generating with the drawn models asks at 16 bits, by context or batch (an array).
+
+    Columns: model, tokens, batch, cache (bytes of a sequence), flops, bytes and intensity
+    (FLOP/byte) of a token."""
+    frames = []
+    for name, arch in drawn().items():
+        cost = token_cost(arch, contexts, HALF, batches)
+        rows = {"model": name, "tokens": contexts, "batch": batches}
+        rows |= {"cache": arch.cached(contexts) * HALF.kv_bytes, "flops": cost.flops}
+        frames.append(pd.DataFrame(rows | {"bytes": cost.bytes, "intensity": cost.intensity}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def by_context(contexts) -> pd.DataFrame:
+    """`costs` by context, a row a quantity: its name with its unit, and its value in that unit."""
+    rows = costs(contexts)
+    shown = {"cache of a sequence (GB)": rows["cache"] / 1e9, "bytes of a token (GB)":
+             rows["bytes"] / 1e9, "FLOPs of a token (1e9)": rows["flops"] / 1e9,
+             "intensity (FLOP/byte)": rows["intensity"]}  # fmt: skip
+    frames = [rows.assign(quantity=name, value=value) for name, value in shown.items()]
+    return pd.concat(frames, ignore_index=True)
+
+
+def accelerator(name: str, bits: int = 16) -> pd.Series:
+    """The row of `ridges` of one accelerator, announced ones too."""
+    return ridges(unshipped=True).query("name == @name and bits == @bits").iloc[0]
+
+
+def served(chip: pd.Series, context: int, data: Path | None = None) -> pd.DataFrame:
+    """What a token of each open model asks at `context` and 16 bits, in order of date.
+
+    Columns: model, stated and counted (parameters), difference (why these differ), flops, bytes and
+    intensity of a token alone, cache (bytes a token), batch (to the ridge point of `chip`, a row of
+    `ridges`) and chips (whose memory holds that); these two NaN where no batch reaches it. A model
+    whose shape does not give its size has no more than its sizes.
+    """
+    records = []
+    for row in load_table("architectures", data).itertuples():
+        arch = architecture(row)
+        sizes = {"stated": row.parameters, "counted": arch.n_parameters}
+        records.append({"model": row.name, **sizes, "difference": row.difference})
+        if row.difference:
+            continue
+        cost = token_cost(arch, context, HALF)
+        records[-1] |= {"flops": cost.flops, "bytes": cost.bytes, "intensity": cost.intensity}
+        records[-1] |= {"cache": arch.cached(1) * HALF.kv_bytes}
+        if batch := batch_to_reach(arch, chip["value"], context, HALF):
+            held = memory_bytes(arch, context, HALF, batch)
+            records[-1] |= {"batch": batch, "chips": np.ceil(held / chip["memory"])}
+    return pd.DataFrame(records)
+
+
+def holders() -> pd.DataFrame:
+    """Shipped accelerators that held more than all before: the rows of `ridges` at 16 bits."""
+    rows = ridges().query("bits == 16").drop_duplicates("name")
+    return rows[rows["memory"] > rows["memory"].cummax().shift(fill_value=0)]
+
+
+def largest_that_fits(memory: float, context: int, convention: Convention = HALF) -> Architecture:
+    """The largest open model whose weights and one sequence's cache fit in `memory` bytes."""
+    fitting = [arch for arch in architectures().values()
+               if memory_bytes(arch, context, convention) <= memory]  # fmt: skip
+    return max(fitting, key=lambda arch: arch.n_parameters)

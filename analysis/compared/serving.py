@@ -1,0 +1,167 @@
+"""Remedies for decoding in a run: what each was predicted to gain, and what it gained."""
+
+from collections.abc import Sequence
+from math import nan
+
+import numpy as np
+import pandas as pd
+
+from analysis.compared.claims import claim
+from analysis.compared.roofs import ceilings
+from analysis.measured.run import Missing, Run, ratio
+from analysis.predicted.architectures import ARCHITECTURES, GPT2
+from analysis.predicted.operations import FUSED, UNFUSED
+from analysis.predicted.serving import STORED, batch_to_reach, knee, projection_bytes, step_bytes
+from analysis.predicted.transformer import decoder_step, encoder_pass
+
+NAMES = {
+    "float32": "float32",
+    "bfloat16": "bfloat16",
+    "int8": "int8, weights only",
+    "int8-planes": "int8, in two planes",
+    "int8-dynamic": "int8, activations too",
+    "int4": "int4, weights only",
+}
+IN_NO_CACHE = 5e7  # parameters of the least model that is compared by its bytes
+ENDS = ("gain", "gain_low", "gain_high")
+
+
+def faster(rows: pd.DataFrame, base: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Those of `rows` that `base` has a row for, one of the same `by`, with how many times as fast
+    each is as that one: gain, gain_low, gain_high."""
+    bases = {tuple(getattr(row, name) for name in by): row for row in base.itertuples()}
+    keys = [tuple(row) for row in rows[list(by)].itertuples(index=False)]
+    rows = rows[[key in bases for key in keys]]
+    kept = [key for key in keys if key in bases]
+    gains = [ratio(bases[key], row) for key, row in zip(kept, rows.itertuples(), strict=True)]
+    return rows.assign(**dict(zip(ENDS, np.reshape(gains, (-1, 3)).T, strict=True)))
+
+
+def formats(run: Run) -> pd.DataFrame:
+    """What weights in each format gain: a row for each context and format.
+
+    Columns besides those of `Run.rows`: format (its name), bytes (of a step: weights and cache),
+    gain (over float32) with its ends, predicted (gain, by the bytes), share (of the read ceiling
+    between the steps), products (seconds of the projections alone) and products_share, attention
+    (seconds of it alone); and weight_bytes as stored, error (of the logits).
+    """
+    rows = run.rows("weights", model="gpt2")
+    rows = faster(rows[rows["how"].isin(STORED)], rows[rows["how"] == "float32"], ["tokens"])
+    products = run.rows("products", model="gpt2").set_index("how")["seconds"]
+    attention = run.rows("attention", model="gpt2").set_index("tokens")["seconds"]
+    rate = _rate(run.row("read", how="weights"))
+    moved = [
+        (step_bytes(GPT2, row.tokens, projection_bytes(GPT2)),
+         step_bytes(GPT2, row.tokens, projection_bytes(GPT2, *STORED[row.how])))
+        for row in rows.itertuples()
+    ]  # fmt: skip
+    whole, moved = np.reshape(moved, (-1, 2)).T
+    taken = rows["how"].map(products)
+    return rows.assign(
+        format=rows["how"].map(NAMES), bytes=moved, predicted=whole / moved,
+        share=moved / rows["seconds"] / rate, products=taken,
+        products_share=rows["weight_bytes"] / taken / rate,
+        attention=rows["tokens"].map(attention),
+    )  # fmt: skip
+
+
+def _rate(row: pd.Series) -> float:
+    """Bytes/s of a point."""
+    return row["bytes"] / row["seconds"]
+
+
+@claim("int4_decoding_speed")
+def int4_gain(run: Run) -> float:
+    """How many times as fast a step at the least context is in int4 as in float32."""
+    rows = run.rows("weights", model="gpt2", how="int4")
+    return faster(rows, run.rows("weights", model="gpt2", how="float32"), ["tokens"])["gain"].iloc[0]
+
+
+def batches(run: Run) -> pd.DataFrame:
+    """Steps by context and the number of sequences that share them. Columns besides those of
+    `Run.rows`: context (its name), rate (tokens/s) and gain (of it, over one sequence's) with their
+    ends, and by the roofline predicted (tokens/s) and predicted_seconds (of the step)."""
+    rows, roof = run.rows("batch", model="gpt2"), ceilings(run)
+    rows = faster(rows, rows[rows["batch"] == 1], ["tokens"])
+    n = rows["batch"]
+    seconds = np.array([
+        float(roof.time(decoder_step(GPT2, row.tokens, FUSED, row.batch)))
+        for row in rows.itertuples()
+    ])  # fmt: skip
+    return rows.assign(
+        context=[f"{tokens} tokens" for tokens in rows["tokens"]], predicted_seconds=seconds,
+        rate=n / rows["seconds"], rate_low=n / rows["high"], rate_high=n / rows["low"],
+        predicted=n / seconds, **{name: n * rows[name] for name in ENDS},
+    )  # fmt: skip
+
+
+def crossings(run: Run) -> pd.DataFrame:
+    """Where decoding passes the ridge point, by context (tokens) and what is said of it: value
+    with, for a measured gain, its ends. Knees need three batches; NaN without them, and for the
+    batch whose intensity reaches the ridge point where none does."""
+    rows, ridge = [], ceilings(run).ridge_point
+    for tokens, part in batches(run).groupby("tokens"):
+        n, last = part["batch"].tolist(), part.iloc[-1]
+        reached = batch_to_reach(GPT2, ridge, tokens, FUSED) or nan
+        knees = [
+            knee(n, part[name].tolist()) if len(n) > 2 else nan
+            for name in ("predicted_seconds", "seconds")
+        ]
+        rows += [
+            (tokens, "batch that reaches the ridge point", reached, nan, nan),
+            (tokens, "knee, predicted", knees[0], nan, nan),
+            (tokens, "knee, measured", knees[1], nan, nan),
+            (tokens, f"gain of {n[-1]}, predicted", last["predicted"] / part["predicted"].iloc[0],
+             nan, nan),
+            (tokens, f"gain of {n[-1]}, measured", *last[list(ENDS)]),
+        ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["tokens", "what", "value", "value_low", "value_high"])
+
+
+def heads(run: Run) -> pd.DataFrame:
+    """Steps by n, their heads of keys and values, most first. Columns besides those of `Run.rows`:
+    cache_bytes, gain (over most heads) with its ends, predicted (gain, by the bytes)."""
+    rows = run.rows("heads", model="gpt2").sort_values("n", ascending=False)
+    archs = [GPT2.replace(n_kv_heads=n) for n in rows["n"].tolist()]
+    weights = np.array([projection_bytes(arch) for arch in archs])
+    moved = np.array([
+        step_bytes(arch, row.tokens, size, row.batch)
+        for arch, size, row in zip(archs, weights, rows.itertuples(), strict=True)
+    ])  # fmt: skip
+    rows = faster(rows, rows.head(1))
+    return rows.assign(cache_bytes=moved - weights, predicted=moved[0] / moved)
+
+
+def attention(run: Run) -> pd.DataFrame:
+    """What fusing attention gains in encoder passes, by model and tokens: gain with its ends, saved
+    (share of the bytes), predicted (gain, by the roofline)."""
+    fused, unfused = (run.rows("encode", how=how, dtype="float32") for how in ("fused", "unfused"))
+    rows, roof = faster(fused, unfused, ["model", "tokens"]), ceilings(run)
+    saved, predicted = [], []
+    for row in rows.itertuples():
+        costs = [encoder_pass(ARCHITECTURES[row.model], row.tokens, c) for c in (UNFUSED, FUSED)]
+        saved.append(1 - costs[1]["total"].bytes / costs[0]["total"].bytes)
+        predicted.append(float(roof.time(costs[0]) / roof.time(costs[1])))
+    names = [ARCHITECTURES[model].name for model in rows["model"]]
+    return rows.assign(model=names, saved=saved, predicted=predicted)
+
+
+def sizes(run: Run) -> pd.DataFrame:
+    """Steps of models of other sizes, by parameters and how ("cold": weights come from memory,
+    "warm": from a cache). Columns besides those of `Run.rows`: rate (bytes/s) with its ends, and
+    share (of the read ceiling between the steps)."""
+    rows = run.rows("size").sort_values("parameters", kind="stable")
+    ends = {"rate": "seconds", "rate_low": "high", "rate_high": "low"}
+    rates = {name: rows["bytes"] / rows[time] for name, time in ends.items()}
+    return rows.assign(**rates, share=rates["rate"] / _rate(run.row("read", how="size")))
+
+
+@claim("smaller_models_decode_faster")
+def in_proportion(run: Run, tolerance: float = 0.15) -> float:
+    """1 if steps that read from memory take time in proportion to their bytes, within `tolerance`,
+    against GPT-2; 0 if not. Raises Missing without GPT-2 and two others."""
+    rows = sizes(run).query("how == 'cold' and parameters > @IN_NO_CACHE")
+    rates = rows.set_index("model")["rate"]
+    if len(rates) < 3 or "gpt2" not in rates:
+        raise Missing("the run has no steps of three models that fit into no cache")
+    return float((rates / rates["gpt2"] - 1).abs().max() <= tolerance)

@@ -1,0 +1,53 @@
+"""The counts of one workload by operator class, as the command line and the chapters show them."""
+
+from collections.abc import Callable
+
+from analysis.predicted.architectures import Architecture
+from analysis.predicted.operations import PUBLISHED, Convention, Cost
+from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, generation, prefill
+
+PHASES: dict[str, Callable[..., dict[str, Cost]]] = {
+    "encode": encoder_pass,
+    "prefill": prefill,
+    "step": decoder_step,
+    "generate": generation,
+}
+OPERATOR_CLASSES = {
+    "mha_projections": "MHA (projections)",
+    "act_to_act": "MHA (act-to-act matmuls)",
+    "ffn_projections": "FFN (projections)",
+    "other": "Other",
+    "total": "Total",
+}
+
+
+def default_phase(architecture: Architecture) -> str:
+    """What the paper does with a model: an encoder encodes, a decoder generates."""
+    return "encode" if architecture.kind == "encoder" else "generate"
+
+
+def count(
+    architecture: Architecture, length, convention: Convention = PUBLISHED
+) -> dict[str, Cost]:
+    """Count the paper's workload at `length` tokens (int or array): class -> Cost."""
+    return PHASES[default_phase(architecture)](architecture, length, convention)
+
+
+def count_json(
+    architecture: Architecture, phase: str, length: int, convention: Convention, batch: int = 1
+) -> dict:
+    """Return what `python -m analysis count --json` prints; integers are exact."""
+    counted = PHASES[phase](architecture, length, convention, batch)
+    shown = {
+        name: {"flops": cost.flops, "bytes": cost.bytes, "intensity": float(cost.intensity)}
+        for name, cost in counted.items()
+    }
+    return {
+        "architecture": architecture.name,
+        "convention": convention.name,
+        "phase": phase,
+        "sequence_length": length,
+        "batch": batch,
+        "operators": {name: shown[name] for name in CLASSES},
+        "total": shown["total"],
+    }
