@@ -49,6 +49,8 @@ def trades(data: Path | None = None) -> pd.DataFrame:
 
 
 def middle(rows: pd.DataFrame) -> pd.DataFrame:
-    """The median, least and greatest relative time over accelerators, by work, change, factor."""
+    """The median over accelerators, by work, change and factor, and as ends the least and greatest:
+    columns relative, relative_low, relative_high."""
     grouped = rows.groupby(["work", "change", "factor"], sort=False)["relative"]
-    return grouped.agg(["median", "min", "max"]).reset_index()
+    ends = {"relative": "median", "relative_low": "min", "relative_high": "max"}
+    return grouped.agg(**ends).reset_index()

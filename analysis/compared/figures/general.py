@@ -29,7 +29,7 @@ def lines(
     log: str = "xy",
     predicted: str | None = None,
     paper: pd.DataFrame | None = None,
-    band: tuple[str, str] | None = None,
+    band: bool = False,
     level: float | None = None,
     span: tuple[float, float, str] | None = None,
     markers: bool = True,
@@ -37,9 +37,10 @@ def lines(
 ) -> Plot:
     """Draw `y` against `x`, a line for each value of `by`, a panel for each value of `panels`.
 
-    ylabel: one text, or one for each panel. predicted, band: columns of `rows`. paper: rows of
-    what is printed, with the same columns. level: a line across, at which both sides of a ratio
-    are equal. span: low, high and name of a band across. log: the axes that are logarithmic.
+    ylabel: one text, or one for each panel. predicted: a column of `rows`. paper: rows of what is
+    printed, with the same columns. band: whether intervals are bands, not bars. level: a line
+    across, at which both sides of a ratio are equal. span: low, high and name of a band across.
+    log: the axes that are logarithmic.
     """
     names = list(rows[panels].unique()) if panels else [""]
     known, runs = looks(rows[by]), "run" in rows
@@ -56,10 +57,7 @@ def lines(
             if level is not None:
                 ax.axhline(level, color="black", lw=0.8)
             for look, how, some in _by_run(part, by, known):
-                _line(ax, some, x, y, look, how, markers)
-                if band:
-                    ax.fill_between(some[x], some[band[0]], some[band[1]], color=look.colour,
-                                    alpha=0.15, lw=0)  # fmt: skip
+                _line(ax, some, x, y, look, how, markers, band)
                 if predicted and how is STRONG:
                     ax.plot(some[x], some[predicted], ls=":", lw=1.4, color=look.colour)
             if paper is not None:
@@ -90,11 +88,14 @@ def _by_run(rows: pd.DataFrame, by: str, known: dict[str, Look]) -> Iterator[tup
                 yield look, THIN if run == "here" else STRONG, some
 
 
-def _line(ax, rows: pd.DataFrame, x: str, y: str, look: Look, how: dict, markers: bool) -> None:
+def _line(ax, rows, x: str, y: str, look: Look, how: dict, markers: bool, band: bool) -> None:
     style = {"color": look.colour, "ls": look.dash, **how}
     style |= {"marker": look.marker} if markers else {}
     low, high = f"{y}_low", f"{y}_high"
-    if low in rows:
+    if band:
+        ax.plot(rows[x], rows[y], **style)
+        ax.fill_between(rows[x], rows[low], rows[high], color=look.colour, alpha=0.15, lw=0)
+    elif low in rows:
         errors = [rows[y] - rows[low], rows[high] - rows[y]]
         ax.errorbar(rows[x], rows[y], yerr=errors, elinewidth=1, **style)
     else:

@@ -57,9 +57,9 @@ LOOKS = {
     "16 bits": Look("#000000"),
     "8 bits": Look("#0072b2"),
     "4 bits": Look("#b3401b"),
-    "encode": Look("#12436d", "s", "-"),
-    "decode_many": Look("#e1a100", "D", "-."),
-    "decode": Look("#b3401b", "^", "--"),
+    "encode": Look("#12436d", "s", "-", "a pass of BERT-Base"),
+    "decode_many": Look("#e1a100", "D", "-.", "a step of GPT-2, shared by many"),
+    "decode": Look("#b3401b", "^", "--", "a step of GPT-2, of one sequence"),
 }
 # For names that have no look of their own: by order of appearance.
 OTHERS = [
