@@ -9,7 +9,7 @@ import click
 from analysis.errors import InputError
 
 MOST = 10**9  # beyond any sequence or batch; keeps a slip of the hand from printing nonsense
-CONFIG_BYTES = 1_000_000
+YEARS = {2: "two", 20: "twenty"}
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -38,20 +38,18 @@ def trends(data: Path | None, as_json: bool) -> None:
     growths = fit_trends(data)
     if as_json:
         shown = {
-            trend: {
-                "per_two_years": g.over(2),
-                "per_twenty_years": g.over(20),
-                "interval_two_years": list(g.interval_over(2)),
-                "interval_twenty_years": list(g.interval_over(20)),
+            name: {
+                **{f"per_{word}_years": g.over(n) for n, word in YEARS.items()},
+                **{f"interval_{word}_years": list(g.interval_over(n)) for n, word in YEARS.items()},
                 "n": g.n,
             }
-            for trend, g in growths.items()
+            for name, g in growths.items()
         }
         click.echo(json.dumps(shown, indent=2))
         return
-    for trend, g in growths.items():
+    for name, g in growths.items():
         click.echo(
-            f"{trend:30}{times(g.over(2), 4):>10} per 2 years "
+            f"{name:30}{times(g.over(2), 4):>10} per 2 years "
             f"(95 %: {between(g.interval_over(2))}), "
             f"{times(g.over(20), 4)} per 20 years, n = {g.n}"
         )
@@ -143,12 +141,13 @@ def count(
 ) -> None:
     """Count FLOPs, bytes and arithmetic intensity of ARCH by operator class."""
     from analysis.predicted.architectures import named, override
+    from analysis.predicted.configs import from_file
     from analysis.predicted.counted import OPERATOR_CLASSES, count_json, default_phase
     from analysis.predicted.operations import convention_named
 
     if (arch is None) == (config is None):
         raise InputError("count needs an ARCH or a --config FILE, and not both")
-    architecture = override(named(arch) if arch else read_config(config), settings)
+    architecture = override(named(arch) if arch else from_file(config), settings)
     counted_as = convention_named(convention)
     if element_bytes:
         counted_as = counted_as.with_bytes(int(element_bytes))
@@ -168,25 +167,6 @@ def count(
             f"{label:28}{row['flops']:>22,} FLOPs {row['bytes']:>20,} bytes "
             f"{row['intensity']:>10.2f} FLOP/byte"
         )
-
-
-def read_config(path: Path):
-    """Read a Hugging Face config.json; the file comes from elsewhere, so it is bounded."""
-    from analysis.predicted.configs import from_config
-
-    try:
-        with path.open("rb") as file:
-            text = file.read(CONFIG_BYTES + 1)
-        if len(text) > CONFIG_BYTES:
-            raise InputError(f"{path}: expected a config.json of at most {CONFIG_BYTES} bytes")
-        config = json.loads(text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: expected JSON: {error}") from None
-    return from_config(config)
 
 
 @cli.command()

@@ -4,13 +4,16 @@ A field is read, or is known to cost nothing, or must be unset: what a config as
 counts do not model is an InputError that names the field, never a silent difference.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 
+CONFIG_BYTES = 1_000_000
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -163,6 +166,23 @@ def from_config(config: Mapping, name: str | None = None) -> Architecture:
         names = family.sizes | family.optional | {"norm_eps": family.norm_eps}
         message = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), str(problem))
         raise InputError(f"config: {message}") from None
+
+
+def from_file(path: Path) -> Architecture:
+    """The architecture of a config.json, which comes from elsewhere and is read to a bound.
+    Raises InputError for a file that cannot be read, is too long or no JSON, and as `from_config`.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(CONFIG_BYTES + 1)
+        if len(text) > CONFIG_BYTES:
+            raise InputError(f"{path}: expected a config.json of at most {CONFIG_BYTES} bytes")
+        config = json.loads(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: expected JSON: {error}") from None
+    return from_config(config)
 
 
 def _refuse_unmodelled(config: Mapping, family: Family):

@@ -81,4 +81,4 @@ def test_differences_names_what_differs(tmp_path):
 
 def test_a_release_is_built_as_make_book_builds():
     makefile = (release.ROOT / "Makefile").read_text("utf-8")
-    assert f"jupyter-book build . {' '.join(release.FLAGS)}\n" in makefile
+    assert f"jupyter-book build . {' '.join(release.FLAGS)} && " in makefile
