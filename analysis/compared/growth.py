@@ -167,8 +167,8 @@ def foretold(paper: pd.DataFrame, later: pd.DataFrame) -> pd.DataFrame:
 
 
 def history(trend: str, data: Path | None = None) -> pd.DataFrame:
-    """Return all points of a trend: of the paper, later ones with what it foretold for them, and
-    those that no fit uses. Columns: trend, points, name, label, date, value, line, low, high, ..."""
+    """Return all points of a trend, by column `points`: the paper's, later ones with what the paper
+    foretells for them, and later ones that no fit uses."""
     paper, later = trend_points(trend, data), later_points(trend, data)
     unused = later_facts(trend, data).query("not used")
     rows = {"the paper's points": paper, "later points": foretold(paper, later)}
