@@ -3,6 +3,8 @@
 Where rows have a column `run`, the reference is filled, and here under it hollow or pale.
 """
 
+import textwrap
+
 import pandas as pd
 from matplotlib.lines import Line2D
 
@@ -54,7 +56,8 @@ def intervals(
                         color="black", ls="none")  # fmt: skip
             if mark:
                 ax.axvline(part[mark].iloc[0], color="#d55e00", ls="--", lw=1.4)
-            ax.set_yticks(list(places.values()), [str(each) for each in places], fontsize=9)
+            names = [textwrap.fill(str(each), 27) for each in places]
+            ax.set_yticks(list(places.values()), names, fontsize=9)
             ax.set_ylim(-len(places) + 0.4, 0.6)
             ax.grid(axis="y", visible=False)
             if panels:
