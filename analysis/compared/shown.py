@@ -6,7 +6,7 @@ name, a file or "none". Without RUN here is the newest run of the folder runs/, 
 
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import pandas as pd
 
@@ -80,16 +80,24 @@ def all_archived() -> tuple[dict[str, Run], list[str]]:
 def both(of: Callable[..., pd.DataFrame], runs: dict[str, Run], *args, **options) -> pd.DataFrame:
     """What `of(run, ...)` says of each run, with a column `run`. A run that lacks the points, so
     that `of` raises Missing or returns no row, has no rows; Missing where all lack them."""
+
+    def rows(name: str) -> pd.DataFrame:
+        return of(runs[name], *args, **options).assign(run=name)
+
+    return gathered(f"what {of.__name__} needs", *(partial(rows, name) for name in runs))
+
+
+def gathered(what: str, *parts: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all `parts` that do not raise Missing; where all do, Missing: no `what`."""
     frames = []
-    for name, run in runs.items():
+    for part in parts:
         try:
-            rows = of(run, *args, **options)
+            frames.append(part())
         except Missing:
             continue
-        if len(rows):
-            frames.append(rows.assign(run=name))
+    frames = [frame for frame in frames if len(frame)]
     if not frames:
-        raise Missing(f"no run has what {of.__name__} needs")
+        raise Missing(f"no run has {what}")
     return pd.concat(frames, ignore_index=True)
 
 

@@ -1,0 +1,138 @@
+"""The printed counts of the paper, cell by cell, beside what is predicted and what torch runs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.compared.claims import claim
+from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2, Architecture
+from analysis.predicted.counted import count
+from analysis.predicted.operations import PUBLISHED, UNFUSED, Convention, Cost, projection
+from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass
+from analysis.published.tables import load_table
+
+PAPER_MODELS = {"BERT-Base": BERT_BASE, "BERT-Large": BERT_LARGE, "GPT-2": GPT2}
+LENGTHS = (128, 256, 512, 1024, 2048, 4096)
+VALUES = {
+    "flops": lambda cost: cost.flops / 1e9,
+    "mops": lambda cost: cost.bytes / 1e9,
+    "arithmetic_intensity": lambda cost: cost.intensity,
+}
+
+
+def one_projection(architecture: Architecture, length, convention: Convention = PUBLISHED) -> Cost:
+    """FLOPs and weight bytes of one of the four d x d attention projections of every layer."""
+    d = architecture.d_model
+    cost, none = (projection(rows, d, d, True, convention) for rows in (length, 0))
+    return Cost(cost.flops, none.bytes_read) * architecture.n_layers
+
+
+def cells(data: Path | None = None) -> pd.DataFrame:
+    """Return every printed cell of the two count tables with our count and its status.
+
+    Columns: table, model, tokens, operator_class, quantity, printed, decimals, ours, without (ours
+    less `one_projection`, totals only) and status, one of "reproduced" (within half a unit of the
+    last digit), "cut" (the digits of ours, not rounded), "one projection short" (`without` is
+    within half a percent), or "differs". Sources: arXiv:2302.14017, Tables 3 and 11, Figures 4
+    to 6.
+    """
+    by_class = load_table("operator_breakdown", data).assign(table="operator_breakdown")
+    by_length = load_table("counts_by_length", data).assign(table="counts_by_length")
+    by_length = by_length[by_length["quantity"].isin(VALUES)].assign(operator_class="total")
+    names = {"value": "printed", "sequence_length": "tokens"}
+    frame = pd.concat([by_class, by_length], ignore_index=True).rename(columns=names)
+    ours, without = [], []
+    for cell in frame.itertuples():
+        architecture, value = PAPER_MODELS[cell.model], VALUES[cell.quantity]
+        cost = count(architecture, cell.tokens)[cell.operator_class]
+        ours.append(float(value(cost)))
+        short = cost + one_projection(architecture, cell.tokens) * -1
+        without.append(float(value(short)) if cell.operator_class == "total" else np.nan)
+    frame = frame.assign(ours=ours, without=without)
+    frame["status"] = [_status(c) for c in frame.itertuples()]
+    columns = "table model tokens operator_class quantity printed decimals ours without status"
+    return frame[columns.split()]
+
+
+def _status(cell) -> str:
+    unit = 10.0**-cell.decimals
+    rounding = 1 + 1e-9  # the printed decimal is not exact in binary
+    if abs(cell.ours - cell.printed) <= unit / 2 * rounding:
+        return "reproduced"
+    if 0 <= cell.ours - cell.printed < unit * rounding:
+        return "cut"
+    # A model printed one projection short is so in all its cells: FLOPs tell it to 0.5 %.
+    if abs(cell.without / cell.printed - 1) < 0.005:
+        return "one projection short"
+    return "differs"
+
+
+def curves(
+    models: dict[str, Architecture], lengths, convention: Convention = PUBLISHED
+) -> pd.DataFrame:
+    """Return what is counted of each model at each length by operator class, and in total.
+
+    Columns: model, tokens, operator_class, flops (1e9), mops (1e9 bytes), arithmetic_intensity
+    (FLOP/byte) and share_of_bytes (per cent, of the total).
+    """
+    frames = []
+    for model, architecture in models.items():
+        counted = count(architecture, np.asarray(lengths), convention)
+        for name, cost in counted.items():
+            share = 100 * cost.bytes / counted["total"].bytes
+            values = {quantity: value(cost) for quantity, value in VALUES.items()}
+            columns = {"model": model, "tokens": lengths, "operator_class": name}
+            frames.append(pd.DataFrame(columns | values | {"share_of_bytes": share}))
+    return pd.concat(frames, ignore_index=True)
+
+
+def traced() -> pd.DataFrame:
+    """Return what torch dispatches in float32 beside the convention `unfused`, class by class.
+
+    Networks are traced on torch's device "meta": its operators and shapes, nothing computed.
+    Columns: call, operator_class, flops and bytes (traced), predicted_flops, predicted_bytes, and
+    uncounted: the names of operators that the tracing does not know.
+    """
+    import torch
+
+    from analysis.measured.networks import Decoder, Encoder
+    from analysis.measured.traced import trace
+
+    def ids(length: int) -> torch.Tensor:
+        return torch.zeros(1, length, dtype=torch.long, device="meta")
+
+    encoder, decoder = (
+        kind(architecture, "unfused", device="meta")
+        for kind, architecture in ((Encoder, BERT_BASE), (Decoder, GPT2))
+    )
+    calls = {
+        f"BERT-Base, {n} tokens": (trace(encoder, ids(n)), encoder_pass(BERT_BASE, n, UNFUSED))
+        for n in (128, 512)
+    } | {
+        f"GPT-2, one step at {n}": (trace(decoder.step, ids(1), n), decoder_step(GPT2, n, UNFUSED))
+        for n in (1, 128, 1024)
+    }
+    rows = [
+        (call, name, found.classes[name].flops, predicted[name].flops, found.classes[name].bytes,
+         predicted[name].bytes, ", ".join(found.uncounted))
+        for call, (found, predicted) in calls.items()
+        for name in CLASSES
+    ]  # fmt: skip
+    columns = "call operator_class flops predicted_flops bytes predicted_bytes uncounted"
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+@claim("gpt2_arithmetic_intensity", model="GPT-2", quantity="arithmetic_intensity")
+@claim("bert_base_flops_512", model="BERT-Base", quantity="flops")
+@claim("gpt2_flops_512", model="GPT-2", quantity="flops")
+@claim("bert_large_flops_512", model="BERT-Large", quantity="flops")
+def counted(data: Path | None, model: str, quantity: str, tokens: int = 512) -> float:
+    """Return one number of `VALUES` as the paper counts it, which no table in `data` changes."""
+    return float(VALUES[quantity](count(PAPER_MODELS[model], tokens)["total"]))
+
+
+@claim("bert_base_least_arithmetic_intensity")
+def least_intensity(data: Path | None) -> float:
+    """Return BERT-Base's least intensity at the paper's lengths."""
+    return min(counted(data, "BERT-Base", "arithmetic_intensity", n) for n in LENGTHS)

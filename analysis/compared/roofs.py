@@ -1,0 +1,246 @@
+"""A run's ceilings, and the times that they predict beside those that were measured."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from analysis.compared.claims import claim
+from analysis.compared.counts import PAPER_MODELS
+from analysis.compared.latency import NAMES, latencies
+from analysis.compared.ridges import shipped_machines
+from analysis.compared.shown import both, gathered
+from analysis.errors import InputError
+from analysis.measured.run import Run
+from analysis.measured.schema import WHATS
+from analysis.predicted.generation import integrate_generation
+from analysis.predicted.operations import FUSED, UNFUSED, Cost, Count
+from analysis.predicted.roofline import (
+    Ceilings,
+    calibrated_time,
+    compulsory_bytes,
+    pieces,
+    regime,
+    ridge_interval,
+)
+from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_flops
+
+READS = ("sum", "product")  # the bandwidth kernels that write nothing
+PAPER_MACHINE = "Xeon Gold 6242"
+CEILINGS = {
+    "bandwidth": ("memory: {how}", "GB/s"),
+    "cache": ("last-level cache: sum", "GB/s"),
+    "matmul": ("products of matrices, {dtype}", "GFLOP/s"),
+}
+
+
+def rates(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `Run.rows` with FLOP/s where they have FLOPs, else bytes/s: best, of the best
+    repetition, as STREAM reports, and low, at the slow end of the median's interval."""
+    work = rows["flops"].fillna(rows["bytes"]).astype(float)
+    return rows.assign(best=work / [s.best for s in rows["sample"]], low=work / rows["high"])
+
+
+def _fastest(rows: pd.DataFrame) -> pd.Series:
+    rows = rates(rows)
+    return rows.loc[rows["best"].idxmax()]
+
+
+def read_ceiling(run: Run) -> pd.Series:
+    """The fastest reading of a run, by a kernel that only reads or between GPT-2's steps."""
+    kernels = (partial(run.rows, "bandwidth", how=how) for how in READS)
+    return _fastest(gathered("reading", *kernels, partial(run.rows, "read", model="gpt2")))
+
+
+def matmul_peak(run: Run) -> pd.Series:
+    """The fastest product of float32 matrices of a run, of whatever shape."""
+    return _fastest(run.rows("matmul", dtype="float32"))
+
+
+def ceilings(run: Run) -> Ceilings:
+    """The run's read bandwidth and float32 peak."""
+    return Ceilings(read_ceiling(run)["best"], matmul_peak(run)["best"])
+
+
+def ridge(run: Run) -> tuple[float, float]:
+    """Between what the run's float32 ridge point lies, FLOP/byte: each ceiling from the low end of
+    its interval to its best, with which `ceilings` reckons."""
+    return ridge_interval(*((c["low"], c["best"]) for c in (read_ceiling(run), matmul_peak(run))))
+
+
+def ceiling_rows(run: Run) -> pd.DataFrame:
+    """All that bounds a machine: ceiling, unit, rate (the best of its kernel, or of all shapes in
+    its data type), rate_low (the low end of its interval) and rate_high (the best again)."""
+    rows = rates(gathered("ceilings", *(partial(run.rows, what) for what in CEILINGS)))
+    named = [CEILINGS[row.what][0].format(**row._asdict()) for row in rows.itertuples()]
+    rows = rows.assign(ceiling=named, unit=[CEILINGS[what][1] for what in rows["what"]])
+    rows = rows.loc[rows.groupby("ceiling", sort=False)["best"].idxmax()]
+    ends = {"rate": "best", "rate_low": "low", "rate_high": "best"}
+    return rows[["ceiling", "unit"]].assign(**{k: rows[v] / 1e9 for k, v in ends.items()})
+
+
+def machine(run: Run) -> pd.DataFrame:
+    """Where a run comes from, as one row: the columns of `schema.Machine`; bandwidth (bytes/s),
+    peak (FLOP/s), ridge_low and ridge_high (FLOP/byte); when, for how long and by which budget and
+    method it was measured; how many points it has and lacks, of how many repetitions and visits at
+    least and at most; and its drift (1)."""
+    roof, (low, high) = ceilings(run), ridge(run)
+    row = dict(vars(run.machine))
+    row |= {"bandwidth": roof.bandwidth_bytes_per_s, "peak": roof.peak_flop_per_s}
+    row |= {"ridge_low": low, "ridge_high": high, "measured": run.started}
+    row |= {"wall_seconds": run.wall_seconds, "budget": run.budget, "method": run.method_version}
+    row |= {"points": len(run.points), "left_out": len(run.not_measured), "drift": run.drift}
+    for name, counts in {
+        "repetitions": [sum(map(len, point.seconds)) for point in run.points],
+        "visits": [len(point.seconds) for point in run.points],
+    }.items():
+        row |= {f"least_{name}": min(counts), f"most_{name}": max(counts)}
+    return pd.DataFrame([row])
+
+
+def machines(runs: dict[str, Run]) -> pd.DataFrame:
+    """A row of `machine` for each run that has both ceilings, and its name: run."""
+    return both(machine, runs)
+
+
+def roofs(runs: dict[str, Run]) -> pd.DataFrame:
+    """What `figures.rooflines` draws of each run: run, bandwidth (bytes/s), peak (FLOP/s)."""
+    return machines(runs)[["run", "bandwidth", "peak"]]
+
+
+def left_out(run: Run) -> pd.DataFrame:
+    """What a run did not measure: meaning (of the kind of point), reason, points (how many)."""
+    estimates = r": would take .*|.*would take about .*: "  # of each point; the run file has them
+    found = Counter(
+        (WHATS[each.what].meaning, re.sub(estimates, "", each.reason)) for each in run.not_measured
+    )
+    rows = [(*key, count) for key, count in found.items()] or [("nothing", "", 0)]
+    return pd.DataFrame(rows, columns=["meaning", "reason", "points"])
+
+
+def paper_ridge() -> float:
+    """The ridge point of the paper's processor by its data sheet, float32, FLOP/byte."""
+    row = shipped_machines().set_index("name").loc[PAPER_MACHINE]
+    return float(row["peak"] / row["bandwidth"])
+
+
+def intensity(model: str, tokens: int) -> tuple[float, float]:
+    """The least and the greatest intensity that float32 DRAM traffic can have, FLOP/byte.
+
+    Least: every byte of the convention `fused` reaches memory. Greatest: only what must, each
+    weight, key and value once (`roofline.compulsory_bytes`); caches serve the rest. For GPT-2 it
+    is that of a step in the middle of a generation.
+    """
+    architecture, context = PAPER_MODELS[model], 0
+    if architecture.kind == "encoder":
+        counted = encoder_pass(architecture, tokens, FUSED)
+    else:
+        context = (tokens + 1) // 2
+        counted = decoder_step(architecture, context, FUSED)
+    greatest = matmul_flops(counted) / compulsory_bytes(architecture, context)
+    return counted["total"].intensity, max(greatest, counted["total"].intensity)
+
+
+def regimes(run: Run) -> pd.DataFrame:
+    """What limits each model at each length that was measured: model, tokens, intensity_low and
+    intensity_high (FLOP/byte), regime."""
+    bounds, rows = ridge(run), latencies(run)[["model", "tokens"]]
+    ends = [intensity(row.model, row.tokens) for row in rows.itertuples()]
+    found = [regime(each, bounds) for each in ends]
+    low, high = zip(*ends, strict=True)
+    return rows.assign(intensity_low=low, intensity_high=high, regime=found)
+
+
+@claim("decoding_is_memory_bound", model="GPT-2", expected="memory-bound")
+@claim("encoding_is_not_memory_bound", model="BERT-Base", expected="compute-bound")
+def holds(run: Run, model: str, expected: str) -> float | None:
+    """1 if `model` is `expected` at every length that was measured, 0 if it is otherwise at any;
+    None where nothing was measured or the intervals leave it undecided."""
+    found = set(regimes(run).query("model == @model")["regime"])
+    if found == {expected}:
+        return 1.0
+    return 0.0 if found - {expected, "undecided"} else None
+
+
+def _counted(model: str, tokens: int) -> tuple[dict[str, Cost], Count]:
+    """The costs of a pass, or of every step of a generation as arrays, and the steps' contexts."""
+    architecture = PAPER_MODELS[model]
+    if architecture.kind == "encoder":
+        return encoder_pass(architecture, tokens, FUSED), 0
+    contexts = np.arange(1, tokens + 1)
+    return decoder_step(architecture, contexts, FUSED), contexts
+
+
+def points(run: Run) -> pd.DataFrame:
+    """Where each model and length lies under the roof: model, tokens, intensity (FLOP/byte, by the
+    convention `fused`), rate, rate_low, rate_high (FLOP/s)."""
+    rows = latencies(run)
+    totals = [_counted(row.model, row.tokens)[0]["total"] for row in rows.itertuples()]
+    flops, moved = (
+        np.array([float(np.sum(getattr(total, name))) for total in totals])
+        for name in ("flops", "bytes")
+    )
+    ends = {"rate": "seconds", "rate_low": "high", "rate_high": "low"}
+    of = {rate: flops / rows[seconds] for rate, seconds in ends.items()}
+    return rows[["model", "tokens"]].assign(intensity=flops / moved, **of)
+
+
+def predictions(run: Run) -> pd.DataFrame:
+    """Measured over predicted time: prediction, the columns of `latencies`, predicted (seconds),
+    ratio, ratio_low, ratio_high. Predictions: "lower bound" and "roofline", of fused attention, and
+    "calibrated", of unfused attention at the rates that the models' own shapes reach."""
+    roof, cached = ceilings(run), max(run.machine.caches.values(), default=0)
+
+    def lower_bound(model: str, tokens: int) -> float:
+        counted, contexts = _counted(model, tokens)
+        moved = compulsory_bytes(PAPER_MODELS[model], contexts)
+        return float(np.sum(roof.lower_bound(matmul_flops(counted), moved, cached)))
+
+    def roofline(model: str, tokens: int) -> float:
+        return float(np.sum(roof.time(_counted(model, tokens)[0])))
+
+    def of(prediction: str, how: str, predict: Callable[[str, int], float]) -> pd.DataFrame:
+        rows = latencies(run, how)
+        rows["predicted"] = [predict(row.model, row.tokens) for row in rows.itertuples()]
+        rows = rows.dropna(subset="predicted").assign(prediction=prediction)
+        ends = {"ratio": "seconds", "ratio_low": "low", "ratio_high": "high"}
+        return rows.assign(**{k: rows[v] / rows["predicted"] for k, v in ends.items()})
+
+    return gathered(
+        "predictions",
+        partial(of, "lower bound", "fused", lower_bound),
+        partial(of, "roofline", "fused", roofline),
+        lambda: of("calibrated", "unfused", _calibrated(run)),
+    )
+
+
+def _calibrated(run: Run) -> Callable[[str, int], float]:
+    """What predicts seconds of a model and length by the rates of its own shapes; NaN where the
+    run lacks a rate. A generation is predicted as it is measured, by its timed steps."""
+    products, rest = run.rows("matmul"), run.rows("other")
+    products = products[products["how"].str.fullmatch(r"\d{1,9}(x\d{1,9}){2,3}")]
+    known = {
+        ("matmul", tuple(map(int, row.how.split("x"))), row.dtype): row.flops / row.seconds
+        for row in products.itertuples()
+    } | {
+        ("other", (NAMES.get(row.model), row.tokens), row.dtype): row.bytes / row.seconds
+        for row in rest.itertuples()
+    }
+
+    def seconds(model: str, tokens: int) -> float:
+        def one(at: int) -> float:
+            return calibrated_time(pieces(PAPER_MODELS[model], at, UNFUSED), known)
+
+        try:
+            if PAPER_MODELS[model].kind == "encoder":
+                return one(tokens)
+            contexts = run.rows("step", model="gpt2", how="unfused")["tokens"]
+            times = [one(int(context)) for context in contexts]
+            return integrate_generation(contexts, times, [(t, t) for t in times], tokens)[0]
+        except InputError:  # a rate that this run did not measure: no prediction
+            return np.nan
+
+    return seconds
