@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 import seaborn
+from matplotlib.dates import AutoDateLocator
 from matplotlib.lines import Line2D
 
 from analysis.compared.figures.style import HALO, Look, axes, data_of, looks, scale
@@ -44,6 +45,8 @@ def lines(
     """
     names = list(rows[panels].unique()) if panels else [""]
     known, runs = looks(rows[by]), "run" in rows
+    # What the paper prints is dashed, or dots on lines that are finer than it prints.
+    printed_as = {"ls": "--", "lw": 1.2} if markers else {"ls": "none", "marker": "o", "ms": 5}
     if runs:  # dashes are the paper's
         known = {name: look._replace(dash="-") for name, look in known.items()}
     with styled():
@@ -63,7 +66,7 @@ def lines(
             if paper is not None:
                 drawn = paper[paper[panels] == panel] if panels else paper
                 for name, some in drawn.groupby(by, sort=False):
-                    ax.plot(some[x], some[y], ls="--", lw=1.2, color=known[name].colour)
+                    ax.plot(some[x], some[y], color=known[name].colour, **printed_as)
             ax.set_ylabel(ylabel[panel] if isinstance(ylabel, dict) else ylabel)
             if panels and not isinstance(ylabel, dict):
                 ax.set_title(panel, loc="left")
@@ -114,9 +117,10 @@ def _legend(figure, known: dict[str, Look], rows, kinds: dict[str, bool], marker
     if runs - {"reference"}:
         handles.append(Line2D([], [], label="reference", **grey, **STRONG))
         handles.append(Line2D([], [], label="here", **grey, **THIN))
-    for kind, dash in (("paper", "--"), ("predicted", ":")):
+    dots = {"ls": "none", "marker": "o", "ms": 5}
+    for kind, style in (("paper", {"ls": "--"} if markers else dots), ("predicted", {"ls": ":"})):
         if kinds.get(kind):
-            handles.append(Line2D([], [], color="#5a5a5a", ls=dash, label=kind))
+            handles.append(Line2D([], [], color="#5a5a5a", label=kind, **style))
     figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
 
 
@@ -162,6 +166,8 @@ def scatter(
         ax.set(xlabel=xlabel, ylabel=ylabel)
         for axis in log:
             scale(ax, axis)
+        if pd.api.types.is_datetime64_dtype(rows[x]):
+            ax.xaxis.set_major_locator(AutoDateLocator(maxticks=7))
         if known:
             drawn = set(rows[by])
             handles = [

@@ -53,13 +53,14 @@ LOOKS = {
     "gpt-oss-120b": Look("#e1a100"),
     "Qwen3-235B-A22B": Look("#8c5a9e", dash="-."),
     "DeepSeek-V3": Look("#007f5f"),
+    "open models": Look("#5a5a5a"),
     "32 bits": Look("#8a8a8a"),
     "16 bits": Look("#000000"),
     "8 bits": Look("#0072b2"),
     "4 bits": Look("#b3401b"),
-    "encode": Look("#12436d", "s", "-", "a pass of BERT-Base"),
-    "decode_many": Look("#e1a100", "D", "-.", "a step of GPT-2, shared by many"),
-    "decode": Look("#b3401b", "^", "--", "a step of GPT-2, of one sequence"),
+    "encode": Look("#12436d", "s", "-", "encoder pass"),
+    "decode_many": Look("#e1a100", "D", "-.", "shared decoder step"),
+    "decode": Look("#b3401b", "^", "--", "decoder step alone"),
 }
 # For names that have no look of their own: by order of appearance.
 OTHERS = [
