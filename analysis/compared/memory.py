@@ -1,32 +1,19 @@
-"""The memory of training: the authors' rows counted again, and what a run's steps keep and take."""
+"""The memory of training: the authors' rows counted again, and what a run's steps hold and take."""
 
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from analysis.compared.claims import claim
 from analysis.compared.training_memory import breakdown
 from analysis.measured.run import Missing, Run, ratio
-from analysis.predicted.activations import (
-    AUTOCAST,
-    BIG_DECODER,
-    BIG_ENCODER,
-    FUSED,
-    MIXED,
-    PUBLISHED,
-    UNFUSED,
-    Kept,
-    activations,
-    layer_tensors,
-    outside_tensors,
-)
-from analysis.predicted.architectures import ARCHITECTURES, BERT_LARGE, GPT2, GPT2_XL
+from analysis.predicted import activations as kinds
+from analysis.predicted.activations import BIG_DECODER, BIG_ENCODER, Kept, activations
+from analysis.predicted.architectures import ARCHITECTURES, BERT_BASE, BERT_LARGE, GPT2, GPT2_XL
 from analysis.predicted.footprint import model_state, optimizer_numbers
 
 UNIT = 1.024e9  # bytes: the authors' 5.86 for 1.5e9 parameters of 4 bytes
-MODELS = ("bert-base", "gpt2")
 LENGTH = 128  # that every budget measures
 # The rows of the authors' table: model -> architecture, sequence length, batch. They print 2014
 # tokens for GPT-2, an erratum: it has 1024 positions. None: an encoder and a decoder.
@@ -34,15 +21,16 @@ BIG = "Transformer Big (WMT)"
 ROWS = {BIG: (None, 512, 6), "BERT Large": (BERT_LARGE, 512, 16), "GPT-2": (GPT2_XL, 1024, 1)}
 # How a step is taken -> in words, what it keeps, and which of that it computes again (a policy).
 HOWS = {
-    "none": ("all kept", UNFUSED, "none"),
-    "attention": ("attention again", UNFUSED, "attention"),
-    "every-2": ("every second layer again", UNFUSED, "every-2"),
-    "layers": ("every layer again", UNFUSED, "layers"),
-    "stretch-3": ("three layers at a time", UNFUSED, "stretch-3"),
-    "fused": ("fused attention, all kept", FUSED, "none"),
-    "autocast": ("autocast, all kept", AUTOCAST, "none"),
+    "none": ("all kept", kinds.UNFUSED, "none"),
+    "attention": ("attention again", kinds.UNFUSED, "attention"),
+    "every-2": ("every second layer again", kinds.UNFUSED, "every-2"),
+    "layers": ("every layer again", kinds.UNFUSED, "layers"),
+    "stretch-3": ("three layers at a time", kinds.UNFUSED, "stretch-3"),
+    "fused": ("fused attention, all kept", kinds.FUSED, "none"),
+    "autocast": ("autocast, all kept", kinds.AUTOCAST, "none"),
 }
 DEVICES = 400  # on which the authors of ZeRO trained a model 8 times as large
+HELD = ["state_bytes", "saved_bytes"]
 STATE = ["parameters_bytes", "gradients_bytes", "optimizer_bytes"]
 
 
@@ -54,12 +42,10 @@ def row_bytes(model: str, kept: Kept, length: int | None = None) -> dict[str, in
         stored, n = activations(arch, length, kept, batch=batch).bytes, arch.n_parameters
         state = optimizer_numbers(arch, "adam")
     else:
-        layers = (
-            BIG_ENCODER.n_layers * sum(layer_tensors(BIG_ENCODER, length, kept, batch).values()),
-            BIG_DECODER.n_layers
-            * sum(layer_tensors(BIG_DECODER, length, kept, batch, cross=True).values()),
-        )
-        stored = sum(layers) + sum(outside_tensors(BIG_DECODER, length, kept, batch).values())
+        stored = sum(kinds.outside_tensors(BIG_DECODER, length, kept, batch).values())
+        for each, cross in ((BIG_ENCODER, False), (BIG_DECODER, True)):
+            layer = kinds.layer_tensors(each, length, kept, batch, cross)
+            stored += each.n_layers * sum(layer.values())
         d = BIG_DECODER.d_model  # attention to the encoder: four projections and a norm a layer
         n = BIG_ENCODER.n_parameters + BIG_DECODER.n_parameters
         n += BIG_DECODER.n_layers * (4 * (d * d + d) + 2 * d)
@@ -70,13 +56,12 @@ def row_bytes(model: str, kept: Kept, length: int | None = None) -> dict[str, in
 def published_rows(data: Path | None = None) -> pd.DataFrame:
     """model, part, kept, printed, ours (both in `UNIT`) and deviation; activations are counted as
     the authors' features are, and as 16-bit training keeps them."""
-    printed, rows = breakdown("figure", data).set_index("model"), []
+    printed, rows = breakdown("figure", data), []
     for model in ROWS:
-        for kept in (PUBLISHED, MIXED):
+        for kept in (kinds.PUBLISHED, kinds.MIXED):
             for part, size in row_bytes(model, kept).items():
-                if kept is PUBLISHED or part == "activations":
-                    there = printed.loc[model, part]
-                    ours = size / UNIT
+                if kept is kinds.PUBLISHED or part == "activations":
+                    there, ours = printed.loc[model, part], size / UNIT
                     rows.append((model, part, kept.name, there, ours, ours / there - 1))
     return pd.DataFrame(rows, columns="model part kept printed ours deviation".split())
 
@@ -85,28 +70,30 @@ def published_rows(data: Path | None = None) -> pd.DataFrame:
 def kept_by_torch() -> pd.DataFrame:
     """What autograd keeps of a step, asked without computing: model, tokens, kept, predicted
     (bytes)."""
-    from analysis.measured.training import LENGTHS, Training  # which import torch
+    from analysis.measured.training import LENGTHS, Training  # which imports torch
 
     rows = [
         (arch.name, n, Training(arch, n, "meta").saved_bytes(), activations(arch, n).kept)
-        for arch in map(ARCHITECTURES.get, MODELS)
+        for arch in (BERT_BASE, GPT2)
         for n in LENGTHS
     ]
     return pd.DataFrame(rows, columns="model tokens kept predicted".split())
 
 
-def _over(rows: pd.DataFrame, plain: pd.Series, by: list[str]) -> pd.DataFrame:
-    """The `rows` that have one among the `plain` ones with the same `by`, beside it: time,
-    time_low, time_high (theirs over its) and base (its label)."""
+def pairs(rows: pd.DataFrame, plain: pd.Series, by: list[str]) -> list[tuple]:
+    """Each of `rows` with the `plain` one that is the same in `by`; rows without one are left out.
+    Missing where that leaves none."""
+    bases = {tuple(getattr(row, each) for each in by): row for row in rows[plain].itertuples()}
+    names = zip(rows.itertuples(), rows[by].itertuples(index=False, name=None), strict=True)
+    found = [(row, bases[name]) for row, name in names if name in bases]
+    if not found:
+        raise Missing("the run has no plain step to compare others with")
+    return found
 
-    def name(row) -> tuple:
-        return tuple(getattr(row, each) for each in by)
 
-    bases = {name(row): row for row in rows[plain].itertuples()}
-    pairs = [(row, bases[name(row)]) for row in rows.itertuples() if name(row) in bases]
-    found = [(*ratio(row, base), base.Index) for row, base in pairs]
-    columns = ["time", "time_low", "time_high", "base"]
-    return rows.join(pd.DataFrame(found, [row.Index for row, _ in pairs], columns), how="inner")
+def timed(row, base) -> dict[str, float]:
+    """The time of a row over that of another, and its interval, by column."""
+    return dict(zip(("time", "time_low", "time_high"), ratio(row, base), strict=True))
 
 
 def curve(run: Run) -> pd.DataFrame:
@@ -114,34 +101,61 @@ def curve(run: Run) -> pd.DataFrame:
 
     Columns: model, tokens, how (in words), saved, again, predicted_saved, predicted_again (bytes
     kept, and computed again at once), factor and predicted_factor (of their sums), time with its
-    interval, and predicted_time (of FLOPs)."""
-    rows = run.rows("train", batch=1)
-    rows = rows[rows["how"].isin(HOWS) & rows["model"].isin(MODELS)]
-    over = _over(rows, rows["how"] == "none", ["model", "tokens"])
-    ways = [HOWS[how] for how in over["how"]]
-    archs = [ARCHITECTURES[model] for model in over["model"]]
-    each = list(zip(archs, over["tokens"], ways, strict=True))
-    ours = [activations(arch, n, kept, policy) for arch, n, (_, kept, policy) in each]
-    whole = np.array([activations(arch, n).bytes for arch, n, _ in each])
-    found = {"model": [arch.name for arch in archs], "tokens": over["tokens"]}
-    found |= {"how": [words for words, _, _ in ways]}
-    found |= {"saved": over["saved_bytes"], "again": over["again_bytes"]}
-    found |= {"predicted_saved": [a.kept for a in ours], "predicted_again": [a.again for a in ours]}
-    found["factor"] = over["base"].map(rows["saved_bytes"]) / (found["saved"] + found["again"])
-    found["predicted_factor"] = whole / np.array([a.bytes for a in ours])
-    found |= {end: over[end] for end in ("time", "time_low", "time_high")}
-    found["predicted_time"] = [1 + a.extra / a.flops for a in ours]
-    return pd.DataFrame(found).reset_index(drop=True)
+    interval, and predicted_time (by FLOPs)."""
+    rows, found = run.rows("train", batch=1), []
+    rows = rows[rows["how"].isin(HOWS) & rows["model"].isin(ARCHITECTURES)]
+    for row, base in pairs(rows, rows["how"] == "none", ["model", "tokens"]):
+        arch, (words, *way) = ARCHITECTURES[row.model], HOWS[row.how]
+        ours, whole = activations(arch, row.tokens, *way), activations(arch, row.tokens)
+        each = {"model": arch.name, "tokens": row.tokens, "how": words}
+        each |= {"saved": row.saved_bytes, "again": row.again_bytes}
+        each |= {"predicted_saved": ours.kept, "predicted_again": ours.again}
+        each |= {"factor": base.saved_bytes / (row.saved_bytes + row.again_bytes)}
+        each |= {"predicted_factor": whole.bytes / ours.bytes, **timed(row, base)}
+        found.append(each | {"predicted_time": 1 + ours.extra / ours.flops})
+    return pd.DataFrame(found)
 
 
-def remedy(name: str, factor, predicted: float, devices: int = 1) -> dict:
-    """A row of factors: claim, devices, factor with its interval (none where it is of bytes, which
-    are exact), predicted."""
-    factor, low, high = factor if isinstance(factor, tuple) else (factor, np.nan, np.nan)
-    found = {"claim": name, "devices": devices, "factor": factor}
-    return found | {"factor_low": low, "factor_high": high, "predicted": predicted}
+@claim("rematerialisation_memory", factor="factor")
+@claim("rematerialisation_compute", factor="time")
+def every_layer(run: Run, factor: str) -> float | None:
+    """The memory or the time of BERT-Base's step with every layer computed again: of the two models
+    it saves most, as it keeps few logits."""
+    rows = curve(run).query("model == 'BERT-Base' and tokens == @LENGTH").set_index("how")
+    return rows[factor].get(HOWS["layers"][0])
 
 
-@claim("rematerialisation_memory", part="rematerialisation_memory")
-def of_claim(run: Run, part: str) -> float:
-    pass
+@claim("second_order_memory")
+def second_order(run: Run) -> float:
+    """The memory of BERT-Base's second-order step over a plain one's: state and what autograd
+    keeps."""
+    rows = run.rows("train", model="bert-base", tokens=LENGTH, batch=1, dtype="float32")
+    rows = rows.set_index("how").reindex(["second-order", "none"], columns=HELD)
+    second, plain = rows.sum(axis="columns", skipna=False)
+    return second / plain
+
+
+def shards(run: Run) -> pd.DataFrame:
+    """GPT-2's state under each stage of ZeRO, by processes.
+
+    Columns: stage, processes, predicted and held (bytes, with Adam in float32, on the process that
+    holds most), passing (bytes of parameters in passing), and the time of a step over that of
+    stage 0, with its interval."""
+    rows, found = run.rows("shard", model="gpt2"), []
+    rows = rows[rows["processes"] > 1].dropna(subset=STATE)
+    for row, base in pairs(rows, rows["n"] == 0, ["tokens", "processes"]):
+        predicted = sum(model_state(GPT2, zero=row.n, devices=row.processes).values())
+        each = {"stage": row.n, "processes": row.processes, "predicted": predicted}
+        each |= {"held": sum(getattr(row, part) for part in STATE), "passing": row.passing_bytes}
+        found.append(each | timed(row, base))
+    return pd.DataFrame(found)
+
+
+@claim("zero_model_size")
+def zero_factor(data: Path | None = None, stage: int = 2, devices: int = DEVICES) -> float:
+    """How many times less state a device holds under ZeRO, in 16 bits with Adam: arithmetic, of
+    which `data` says nothing."""
+    whole, shared = (
+        sum(model_state(GPT2_XL, "adam", 2, zero, devices).values()) for zero in (0, stage)
+    )
+    return whole / shared

@@ -1,0 +1,53 @@
+"""Short trainings of the byte-level decoder: what 16 bits, computing again and an optimizer do to
+the bits per byte that are reached in the same steps."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from analysis.published.tables import load_table
+
+
+def losses(data: Path | None = None) -> pd.DataFrame:
+    """The loss of the first steps: way (a data type), seed, step, bits_per_byte."""
+    rows = load_table("byte_losses", data).rename(columns={"dtype": "way"})
+    return rows.sort_values("way", ascending=False, kind="stable", ignore_index=True)
+
+
+def trials(data: Path | None = None) -> pd.DataFrame:
+    """The scores on held-out modules of each way to train, at the rate that leaves it the fewest
+    bits with the first seed: way, rate, seed, step, bits_per_byte."""
+    rows = load_table("byte_trials", data)
+    first = rows[(rows["seed"] == 0) & (rows["step"] == rows["step"].max())].set_index("rate")
+    best = first.groupby("way")["bits_per_byte"].idxmin()
+    return rows[rows["rate"] == rows["way"].map(best)]
+
+
+def curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of each way after each step the mean, the least and the greatest over the seeds."""
+    bits = rows.groupby(["way", "step"], sort=False)["bits_per_byte"]
+    return bits.agg(mean="mean", least="min", greatest="max").reset_index()
+
+
+def last(rows: pd.DataFrame, way: str) -> pd.Series:
+    """The bits per byte of a way after the last step, by seed."""
+    rows = rows[(rows["way"] == way) & (rows["step"] == rows["step"].max())]
+    return rows.set_index("seed")["bits_per_byte"]
+
+
+def difference(rows: pd.DataFrame, way: str, other: str) -> tuple[float, float, float]:
+    """The bits per byte of a way after the last step less those of another: the mean of the pairs
+    of the same seed, and its 95 % interval by Student's t."""
+    found = last(rows, way) - last(rows, other)
+    wide = t.ppf(0.975, len(found) - 1) * found.std() / np.sqrt(len(found))
+    return float(found.mean()), float(found.mean() - wide), float(found.mean() + wide)
+
+
+def met_at(rows: pd.DataFrame, way: str, other: str) -> int | None:
+    """The first step after which a way needs no more bits than another after the last; None where
+    there is none."""
+    found = curves(rows[rows["way"] == way])
+    enough = found.loc[found["mean"] <= last(rows, other).mean(), "step"]
+    return None if enough.empty else int(enough.iloc[0])
