@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.compared.claims import claim
 from analysis.compared.counts import PAPER_MODELS
 from analysis.compared.latency import NAMES, latencies
+from analysis.compared.page import number, percent
 from analysis.compared.ridges import shipped_machines
 from analysis.compared.shown import both, gathered
 from analysis.errors import InputError
@@ -82,33 +83,35 @@ def ceiling_rows(run: Run) -> pd.DataFrame:
     return rows[["ceiling", "unit"]].assign(**{k: rows[v] / 1e9 for k, v in ends.items()})
 
 
-def machine(run: Run) -> pd.DataFrame:
-    """Where a run comes from, as one row: the columns of `schema.Machine`; bandwidth (bytes/s),
-    peak (FLOP/s), ridge_low and ridge_high (FLOP/byte); when, for how long and by which budget and
-    method it was measured; how many points it has and lacks, of how many repetitions and visits at
-    least and at most; and its drift (1)."""
-    roof, (low, high) = ceilings(run), ridge(run)
-    row = dict(vars(run.machine))
-    row |= {"bandwidth": roof.bandwidth_bytes_per_s, "peak": roof.peak_flop_per_s}
-    row |= {"ridge_low": low, "ridge_high": high, "measured": run.started}
-    row |= {"wall_seconds": run.wall_seconds, "budget": run.budget, "method": run.method_version}
-    row |= {"points": len(run.points), "left_out": len(run.not_measured), "drift": run.drift}
-    for name, counts in {
-        "repetitions": [sum(map(len, point.seconds)) for point in run.points],
-        "visits": [len(point.seconds) for point in run.points],
-    }.items():
-        row |= {f"least_{name}": min(counts), f"most_{name}": max(counts)}
-    return pd.DataFrame([row])
-
-
-def machines(runs: dict[str, Run]) -> pd.DataFrame:
-    """A row of `machine` for each run that has both ceilings, and its name: run."""
-    return both(machine, runs)
-
-
 def roofs(runs: dict[str, Run]) -> pd.DataFrame:
-    """What `figures.rooflines` draws of each run: run, bandwidth (bytes/s), peak (FLOP/s)."""
-    return machines(runs)[["run", "bandwidth", "peak"]]
+    """The roof of each run that has both ceilings: run, bandwidth (bytes/s), peak (FLOP/s)."""
+
+    def roof(run: Run) -> pd.DataFrame:
+        found = ceilings(run)
+        row = {"bandwidth": found.bandwidth_bytes_per_s, "peak": found.peak_flop_per_s}
+        return pd.DataFrame([row])
+
+    return both(roof, runs)
+
+
+def card(run: Run) -> pd.Series:
+    """Where a run comes from, in texts by what they say: machine, versions, when, how much."""
+    machine, visits = run.machine, [len(point.seconds) for point in run.points] or [0]
+    repetitions = [sum(map(len, point.seconds)) for point in run.points] or [0]
+    caches = [f"{name} {number(size / 1e6)} MB" for name, size in machine.caches.items()]
+    memory = number(machine.memory_bytes / 1e9) if machine.memory_bytes else "?"
+    return pd.Series({
+        "Machine": machine.device_name,
+        "Processor": f"{machine.cpu}, {machine.cores or '?'} cores, {machine.threads} threads",
+        "Memory (GB)": f"{memory}; caches: {', '.join(caches) or 'unknown'}",
+        "Software": f"{machine.os}, Python {machine.python}, torch {machine.torch}, {machine.blas}",
+        "Measured": f"{run.started:%Y-%m-%d %H:%M} UTC, for {number(run.wall_seconds)} s",
+        "Budget and method": f"{run.budget}, {run.method_version}",
+        "Points": f"{len(run.points)}, and {len(run.not_measured)} left out",
+        "Repetitions": f"{min(repetitions)} to {max(repetitions)}",
+        "Visits": f"{min(visits)} to {max(visits)}",
+        "Drift between visits": percent(run.drift) if max(visits) > 1 else "unknown: one visit",
+    })  # fmt: skip
 
 
 def left_out(run: Run) -> pd.DataFrame:
