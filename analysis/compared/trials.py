@@ -26,9 +26,9 @@ def trials(data: Path | None = None) -> pd.DataFrame:
 
 
 def curves(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of each way after each step the mean, the least and the greatest over the seeds."""
+    """Of each way after each step the mean over the seeds, and between what they lie."""
     bits = rows.groupby(["way", "step"], sort=False)["bits_per_byte"]
-    return bits.agg(mean="mean", least="min", greatest="max").reset_index()
+    return bits.agg(mean="mean", mean_low="min", mean_high="max").reset_index()
 
 
 def last(rows: pd.DataFrame, way: str) -> pd.Series:

@@ -47,6 +47,10 @@ def lines(
     known, runs = looks(rows[by]), "run" in rows
     # What the paper prints is dashed, or dots on lines that are finer than it prints.
     printed_as = {"ls": "--", "lw": 1.2} if markers else {"ls": "none", "marker": "o", "ms": 5}
+    # What is predicted is dotted, or a tick where each line is a single point.
+    each = [column for column in (panels, by, "run") if column in rows]
+    dotted = rows.duplicated(each).any()
+    foretold = {"ls": ":", "lw": 1.4} if dotted else {"ls": "none", "marker": "_", "ms": 16}
     if runs:  # dashes are the paper's
         known = {name: look._replace(dash="-") for name, look in known.items()}
     with styled():
@@ -62,7 +66,7 @@ def lines(
             for look, how, some in _by_run(part, by, known):
                 _line(ax, some, x, y, look, how, markers, band)
                 if predicted and how is STRONG:
-                    ax.plot(some[x], some[predicted], ls=":", lw=1.4, color=look.colour)
+                    ax.plot(some[x], some[predicted], color=look.colour, **foretold)
             if paper is not None:
                 drawn = paper[paper[panels] == panel] if panels else paper
                 for name, some in drawn.groupby(by, sort=False):
@@ -75,7 +79,8 @@ def lines(
             if "y" not in log:
                 ax.set_ylim(min(0, ax.get_ylim()[0]))
         ax.set_xlabel(xlabel)
-        kinds = {"paper": paper is not None, "predicted": bool(predicted)}
+        kinds = {"paper": None if paper is None else printed_as}
+        kinds["predicted"] = foretold if predicted else None
         _legend(figure, known, rows, kinds, markers)
     printed = [] if paper is None else [paper.assign(run="paper")]
     return Plot(figure, data_of(pd.concat([rows, *printed], ignore_index=True)))
@@ -105,7 +110,9 @@ def _line(ax, rows, x: str, y: str, look: Look, how: dict, markers: bool, band: 
         ax.plot(rows[x], rows[y], **style)
 
 
-def _legend(figure, known: dict[str, Look], rows, kinds: dict[str, bool], markers: bool) -> None:
+def _legend(
+    figure, known: dict[str, Look], rows, kinds: dict[str, dict | None], markers: bool
+) -> None:
     """What colours and markers, and what strong, thin, dashed and dotted lines are."""
     handles = [
         Line2D([], [], color=look.colour, ls=look.dash, marker=look.marker if markers else "",
@@ -114,12 +121,11 @@ def _legend(figure, known: dict[str, Look], rows, kinds: dict[str, bool], marker
     ]  # fmt: skip
     grey = {"color": "#5a5a5a", "marker": "o" if markers else ""}
     runs = set(rows["run"]) if "run" in rows else set()
-    if runs - {"reference"}:
+    if "here" in runs:
         handles.append(Line2D([], [], label="reference", **grey, **STRONG))
         handles.append(Line2D([], [], label="here", **grey, **THIN))
-    dots = {"ls": "none", "marker": "o", "ms": 5}
-    for kind, style in (("paper", {"ls": "--"} if markers else dots), ("predicted", {"ls": ":"})):
-        if kinds.get(kind):
+    for kind, style in kinds.items():
+        if style:
             handles.append(Line2D([], [], color="#5a5a5a", label=kind, **style))
     figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
 
