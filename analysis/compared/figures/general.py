@@ -75,7 +75,7 @@ def lines(
             if panels and not isinstance(ylabel, dict):
                 ax.set_title(panel, loc="left")
             for axis in log:
-                scale(ax, axis, part[x] if axis == "x" else ())
+                scale(ax, axis, (part if paper is None else paper)[x] if axis == "x" else ())
             if "y" not in log:
                 ax.set_ylim(min(0, ax.get_ylim()[0]))
         ax.set_xlabel(xlabel)
