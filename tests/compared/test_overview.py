@@ -1,0 +1,138 @@
+"""The two tables of everything: every claim, and every archived run."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from analysis.compared import figures, roofs, shown
+from analysis.compared.claims import BADGES, counted
+from analysis.compared.page import number
+from analysis.compared.verdicts import all_claims, claims_table, machines_table, verdicts
+from analysis.measured.run import ARCHIVE, load_run
+from analysis.published.claims import load_claims
+
+UNESCAPED = r"(?<!\\)<script|(?<!\\){doc}"
+MARKUP = "<script>alert(1)</script> [x](javascript:0) {{x}} $a$ | *b* {doc}`y`"
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return shown.all_archived()[0]
+
+
+@pytest.fixture(scope="module")
+def judged(reference):
+    return all_claims({"reference": reference})
+
+
+@pytest.fixture(scope="module")
+def with_here(reference, runs):
+    there = next(run for run in runs.values() if run != reference)
+    return all_claims({"reference": reference, "here": there})
+
+
+def test_every_claim_has_a_verdict_and_says_where_it_is_printed_and_computed(judged, reference):
+    assert list(judged["id"]) == list(load_claims())
+    assert list(judged["number"]) == list(range(1, len(judged) + 1))
+    alone = verdicts({"reference": reference})
+    pd.testing.assert_frame_equal(judged[alone.columns], alone)
+    where = ["printed_in", "source", "tolerance_reason", "page", "label"]
+    assert judged[where].notna().all(axis=None) and (judged[where] != "").all(axis=None)
+
+
+def test_the_table_has_a_row_a_claim_with_its_links(judged):
+    table = claims_table(judged, "tab-all-claims", "C.")
+    for row, claim in zip(table.frame.to_dict("records"), load_claims().values(), strict=True):
+        assert row["Claim"] == claim.statement and row["Paper"] == number(claim.value)
+        assert claim.source in row["Printed in"]
+        assert row["Computed in"] == f"{{doc}}`/notebooks/{claim.page}`, {{numref}}`{claim.label}`"
+        assert row["By"] == {"data": "data", "machine": "reference"}[claim.basis]
+        assert row["Verdict"] == BADGES[judged.set_index("id").loc[claim.id, "verdict"]]
+    assert "Here" not in table.frame
+
+
+def test_here_stands_beside_what_it_can_judge(with_here):
+    frame = claims_table(with_here, "t", "C.").frame
+    assert len(frame) == len(load_claims())
+    here = with_here[with_here["run"] == "here"].set_index("number")["verdict"]
+    for row in frame.to_dict("records"):
+        assert row["Verdict here"] == (BADGES[here[row["No."]]] if row["No."] in here else "")
+    assert (frame["Here"] == "").sum() == len(frame) - len(here)
+
+
+def test_claims_are_counted_by_the_reference_whatever_was_measured_here(judged, with_here):
+    assert counted(judged) == counted(with_here)
+    assert sum(counted(judged).values()) == len(load_claims())
+
+
+def test_the_figure_draws_every_verdict(judged, with_here):
+    silent = (judged["verdict"] == "not measured").sum()
+    for rows in (judged, with_here):
+        plot = figures.claims(rows)
+        ax = plot.figure.axes[0]
+        dots = sum(len(scatter.get_offsets()) for scatter in ax.collections)
+        assert dots == rows["ours"].notna().sum() and len(ax.texts) == silent
+        pd.testing.assert_frame_equal(plot.data[rows.columns], rows)
+
+
+def test_a_number_beyond_the_axis_is_drawn_at_its_end(judged):
+    row = judged[judged["verdict"] != "not measured"].head(1)
+    for ours, end in ((0.0, 0.1), (1e9, 10)):
+        ax = figures.claims(row.assign(ours=ours, published=1.0, number=1)).figure.axes[0]
+        drawn = [s.get_offsets()[0][0] for s in ax.collections if len(s.get_offsets())]
+        assert drawn == [pytest.approx(end)]
+
+
+def test_every_archived_run_has_a_roof_and_a_row(runs):
+    drawn = figures.rooflines(roofs.roofs(runs), shown.both(roofs.points, runs)).data
+    table = machines_table(runs, "tab", "Caption.").frame
+    assert list(table["Run"]) == list(runs) and set(drawn["run"]) == set(runs)
+    for name, ceilings in {name: roofs.ceilings(run) for name, run in runs.items()}.items():
+        row = table.set_index("Run").loc[name]
+        assert row["Read (GB/s)"] == number(ceilings.bandwidth_bytes_per_s / 1e9)
+        assert row["Float32 peak (GFLOP/s)"] == number(ceilings.peak_flop_per_s / 1e9)
+
+
+def test_a_run_without_ceilings_has_a_row_of_dashes(runs, reference):
+    bare = reference.model_copy(update={"points": []})
+    row = machines_table({**runs, "bare": bare}, "t", "C.").frame.set_index("Run").loc["bare"]
+    assert row["Read (GB/s)"] == row["Ridge point (FLOP/byte)"] == "–"
+    assert row["Machine"] == reference.machine.device_name
+
+
+def test_an_archived_file_that_cannot_be_read_is_one_line_and_the_others_are_shown(
+    runs, tmp_path, monkeypatch
+):
+    for path in ARCHIVE.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    text = next(tmp_path.glob("*.json")).read_text("utf-8")
+    broken = {"cut": text[:1000], "foreign": "{}", "former": '{"schema_version": 2}'}
+    for name, content in broken.items():
+        (tmp_path / f"{name}.json").write_text(content, "utf-8")
+    monkeypatch.setattr("analysis.measured.run.ARCHIVE", tmp_path)
+    there, faults = shown.all_archived()
+    assert list(there) == list(runs) and len(faults) == 3
+    for name, fault in zip(broken, faults, strict=True):
+        assert f"{name}.json: " in fault and "\n" not in fault
+
+
+def test_text_of_run_files_is_drawn_and_shown_as_text(reference):
+    machine = reference.machine.model_copy(update={"device_name": MARKUP})
+    planted = {MARKUP: reference.model_copy(update={"machine": machine})}
+    text = machines_table(planted, "t", "C.")._repr_mimebundle_()["text/markdown"]
+    assert not re.search(UNESCAPED, text) and "javascript\\:0" in text
+    plot = figures.rooflines(roofs.roofs(planted), shown.both(roofs.points, planted))
+    assert "<script" not in plot.svg()
+
+
+def test_every_file_of_the_archive_is_a_finished_run_of_a_plain_name():
+    for path in ARCHIVE.iterdir():
+        assert re.fullmatch(r"[a-z0-9-]+\.json", path.name), path.name
+        assert load_run(path).finished, path.name
+
+
+def test_the_file_of_verdicts_reads_back(with_here, tmp_path):
+    (tmp_path / "v.csv").write_text(with_here.to_csv(index=False), "utf-8")
+    back = pd.read_csv(tmp_path / "v.csv")
+    pd.testing.assert_frame_equal(back, with_here, check_dtype=False)
