@@ -43,6 +43,7 @@ def intervals(
         for ax, (panel, part) in zip(grid[:, 0], parts, strict=True):
             if log:
                 ax.set_xscale("log")
+            ax.margins(x=0.12 if written else 0.05)  # room for the numbers
             places = {name: -i for i, name in enumerate(part[label].unique())}
             for run, some in part.groupby("run", sort=False) if "run" in part else [("", part)]:
                 shift = {"reference": 0.14, "here": -0.16}.get(run, 0)
