@@ -6,6 +6,7 @@ text is one printable line at most, escaped by whoever shows it.
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import chain
 from typing import Annotated, Literal
 
@@ -65,6 +66,9 @@ COUNTS = {
     "parameters_bytes", "gradients_bytes", "optimizer_bytes", "passing_bytes", "parameters",
     "processes", "accepted", "examined", "checks", "equal",
 }  # fmt: skip
+
+
+_sample = lru_cache(2**14)(Sample)  # one that is asked for again has its interval already
 
 
 def _one_line(text: str) -> str:
@@ -162,7 +166,7 @@ class Point(Named):
     @property
     def sample(self) -> Sample:
         times = tuple(chain.from_iterable(self.seconds))
-        return Sample(times, tuple(map(len, self.seconds)), self._drift)
+        return _sample(times, tuple(map(len, self.seconds)), self._drift)
 
 
 class NotMeasured(Named):
