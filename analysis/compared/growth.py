@@ -35,6 +35,14 @@ LATER = {
     "transformer_parameters": ("models", "parameters", LANGUAGE),
     "transformer_training_compute": ("models", "training_compute", LANGUAGE),
 }
+NAMES = {
+    "peak_flops": "peak FLOPS",
+    "dram_bandwidth": "DRAM bandwidth",
+    "interconnect": "interconnect",
+    "accelerator_memory": "accelerator memory",
+    "transformer_parameters": "Transformer size",
+    "transformer_training_compute": "training compute",
+}
 # What the paper draws already, under another date.
 DRAWN = {
     "accelerator_memory": ("H100 SXM5 80GB", "H100 PCIe 80GB"),
@@ -203,9 +211,10 @@ def outcome(trend: str, later: pd.DataFrame, paper: pd.DataFrame) -> dict:
 
 
 def outcomes(data: Path | None = None) -> pd.DataFrame:
-    """Return the outcome of each of the paper's six rates, by trend."""
+    """Return the outcome of each of the paper's six rates, by trend, with its `name`."""
     rows = [outcome(t, later_points(t, data), trend_points(t, data)) for t in LATER]
-    return pd.DataFrame(rows).set_index("trend", drop=False).rename_axis(None)
+    rows = pd.DataFrame(rows, index=list(LATER))
+    return rows.assign(name=rows["trend"].map(NAMES))
 
 
 def with_estimates(trend: str, data: Path | None = None) -> dict:
