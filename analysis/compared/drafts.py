@@ -12,8 +12,8 @@ MODEL = "byte-decoder"
 def drafts(run: Run) -> pd.DataFrame:
     """What the trained draft gains the trained byte-level decoder, by n, the tokens drafted at a
     time. Columns besides those of `Run.rows`: draft and check (their times over a step's),
-    acceptance (of the tokens that were looked at), tokens (a check), expected (by the acceptance),
-    gain with its ends, and predicted (from acceptance and the times of steps and checks)."""
+    acceptance (of the tokens that were looked at), found (tokens that a check yields), expected (of
+    them, by the acceptance), gain with its ends, and predicted (from acceptance and these times)."""
     times = run.rows("speculative", model=MODEL).set_index(["how", "n"])["seconds"]
     rows = run.rows("speculative", model=MODEL, how="drafted").query("examined > 0 and checks > 0")
     rows = faster(rows, run.rows("speculative", model=MODEL, how="greedy"))
@@ -21,7 +21,7 @@ def drafts(run: Run) -> pd.DataFrame:
         raise Missing("the run has no steps of the byte-level models")
     step, share = times["step", 0], rows["accepted"] / rows["examined"]
     rows = rows.assign(
-        acceptance=share, tokens=1 + rows["accepted"] / rows["checks"],
+        acceptance=share, found=1 + rows["accepted"] / rows["checks"],
         draft=times["draft step", 0] / step, check=rows["n"].map(times["check"]) / step,
     )  # fmt: skip
     four = list(zip(share, rows["n"], rows["draft"], rows["check"], strict=True))

@@ -73,8 +73,8 @@ def _rate(row: pd.Series) -> float:
 @claim("int4_decoding_speed")
 def int4_gain(run: Run) -> float:
     """How many times as fast a step at the least context is in int4 as in float32."""
-    rows = run.rows("weights", model="gpt2", how="int4")
-    return faster(rows, run.rows("weights", model="gpt2", how="float32"), ["tokens"])["gain"].iloc[0]
+    four, base = (run.rows("weights", model="gpt2", how=how) for how in ("int4", "float32"))
+    return faster(four, base, ["tokens"])["gain"].iloc[0]
 
 
 def batches(run: Run) -> pd.DataFrame:
