@@ -65,7 +65,7 @@ def answer():
     growths = {series: growth.fit_trends()[series] for series in growth.HARDWARE}
     points = load_table("figure_points")
     points = points[points["series"].isin(growths)]
-    return figures.growth(points, growths, "plotted_value", RELATIVE, years=20)
+    return figures.growth(points, growths, "plotted_value", RELATIVE, years=20, height=5.8)
 
 
 def since():

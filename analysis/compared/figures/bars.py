@@ -65,8 +65,6 @@ def intervals(
                 ax.set_title(looks([panel])[panel].label, loc="left", fontsize=10)
             if log:
                 scale(ax, "x")
-            if written:
-                ax.margins(x=0.12)  # room for numbers over the outermost dots
         grid[-1, 0].set_xlabel(xlabel)
         _legend_of_rows(figure, rows, predicted, base)
     return Plot(figure, data_of(rows))
