@@ -7,15 +7,18 @@ from analysis.measured.run import Missing, Run, ratio
 from analysis.predicted.serving import draft_speed_up, expected_tokens
 
 MODEL = "byte-decoder"
+COUNTS = ["accepted", "examined", "checks", "equal"]
 
 
 def drafts(run: Run) -> pd.DataFrame:
     """What the trained draft gains the trained byte-level decoder, by n, the tokens drafted at a
     time. Columns besides those of `Run.rows`: draft and check (their times over a step's),
-    acceptance (of the tokens that were looked at), found (tokens that a check yields), expected (of
-    them, by the acceptance), gain with its ends, and predicted (from acceptance and these times)."""
+    acceptance (of the tokens that were looked at), found (tokens that a check yields), expected (by
+    the acceptance), gain with its ends, and predicted (from acceptance and these times)."""
     times = run.rows("speculative", model=MODEL).set_index(["how", "n"])["seconds"]
-    rows = run.rows("speculative", model=MODEL, how="drafted").query("examined > 0 and checks > 0")
+    rows = run.rows("speculative", model=MODEL, how="drafted")
+    rows = rows.reindex(columns=rows.columns.union(COUNTS, sort=False))  # a run may be another's
+    rows = rows.query("0 <= accepted <= examined and examined > 0 and checks > 0")
     rows = faster(rows, run.rows("speculative", model=MODEL, how="greedy"))
     if ("step", 0) not in times or ("draft step", 0) not in times:
         raise Missing("the run has no steps of the byte-level models")

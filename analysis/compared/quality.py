@@ -34,8 +34,8 @@ FAMILIES = {
     "int group": "a scale for each group",
     "structured": "heads and neurons",
     "unstructured": "single weights",
-    "tuned structured": "heads and neurons, trained more",
-    "tuned unstructured": "single weights, trained more",
+    "tuned structured": "heads and neurons, tuned",
+    "tuned unstructured": "single weights, tuned",
 }
 KINDS = {
     "structured": "without heads and neurons",

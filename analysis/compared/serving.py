@@ -30,10 +30,10 @@ def faster(rows: pd.DataFrame, base: pd.DataFrame, by: Sequence[str] = ()) -> pd
     """Those of `rows` that `base` has a row for, one of the same `by`, with how many times as fast
     each is as that one: gain, gain_low, gain_high."""
     bases = {tuple(getattr(row, name) for name in by): row for row in base.itertuples()}
-    keys = [tuple(row) for row in rows[list(by)].itertuples(index=False)]
-    rows = rows[[key in bases for key in keys]]
-    kept = [key for key in keys if key in bases]
-    gains = [ratio(bases[key], row) for key, row in zip(kept, rows.itertuples(), strict=True)]
+    over = [bases.get(tuple(getattr(row, name) for name in by)) for row in rows.itertuples()]
+    rows = rows.loc[np.array([each is not None for each in over], dtype=bool)]
+    over = [each for each in over if each is not None]
+    gains = [ratio(each, row) for each, row in zip(over, rows.itertuples(), strict=True)]
     return rows.assign(**dict(zip(ENDS, np.reshape(gains, (-1, 3)).T, strict=True)))
 
 
