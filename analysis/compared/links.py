@@ -19,9 +19,9 @@ def messages(run: Run) -> pd.DataFrame:
     rows = rows[rows["how"].isin(OPERATIONS)].sort_values(["how", "bytes"], ignore_index=True)
     for end, time in (("", "seconds"), ("_low", "high"), ("_high", "low")):
         each = zip(rows["how"], rows["bytes"], rows[time], rows["processes"], strict=True)
-        rows[f"gb_per_s{end}"] = [bus_bandwidth(*message) / 1e9 for message in each]
+        rows[f"bandwidth{end}"] = [bus_bandwidth(*message) / 1e9 for message in each]
     rows["operation"] = rows["how"].map(OPERATIONS)
-    ends = ["seconds", "low", "high", "gb_per_s", "gb_per_s_low", "gb_per_s_high"]
+    ends = ["seconds", "low", "high", "bandwidth", "bandwidth_low", "bandwidth_high"]
     return rows[["operation", "processes", "bytes", *ends]]
 
 
@@ -29,7 +29,7 @@ def drawn(run: Run) -> pd.DataFrame:
     """The rows of `messages`, and what the same machine reads from memory as a level beside."""
     rows, level = messages(run), roofs.ceilings(run).bandwidth_bytes_per_s / 1e9
     ends = [rows["bytes"].min(), rows["bytes"].max()]
-    memory = pd.DataFrame({"operation": MEMORY, "bytes": ends, "gb_per_s": level})
+    memory = pd.DataFrame({"operation": MEMORY, "bytes": ends, "bandwidth": level})
     return pd.concat([rows, memory], ignore_index=True)
 
 
@@ -46,7 +46,7 @@ def link_of(run: Run) -> tuple[float, float]:
     the best bus bandwidth (bytes/s)."""
     rows = all_reduces(run)
     rounds = 2 * (rows["processes"].iloc[0] - 1)
-    return float(rows["seconds"].iloc[0] / rounds), float(1e9 * rows["gb_per_s"].max())
+    return float(rows["seconds"].iloc[0] / rounds), float(1e9 * rows["bandwidth"].max())
 
 
 def splits(run: Run) -> pd.DataFrame:
