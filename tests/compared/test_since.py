@@ -1,0 +1,200 @@
+"""What came after the paper: which rows a fit may use, and that the paper's own fits stay."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.compared import growth, ridges
+from analysis.errors import InputError
+from analysis.published.tables import DATA, load_table
+
+DENSE = {"peak_fp32", "peak_16bit_dense", "peak_8bit_dense", "peak_4bit_dense"}
+# 8-bit rates that are not at most twice the 16-bit ones, by the vendors' own tables
+STEEP = {"Trainium 3", "Rubin GPU (VR200 NVL72, per GPU)"}
+
+
+@pytest.fixture(scope="module")
+def found():
+    return growth.outcomes()
+
+
+@pytest.fixture(scope="module")
+def used():
+    """The later points of every fit, of `outcomes` and of `variants`, with `fit`, whose they are.
+
+    `variants` chooses them inside; what it hands to `outcome` is kept."""
+    kept, compare = [], growth.outcome
+
+    def keep(trend, later, paper):
+        kept.append(later.assign(fit=len(kept)))
+        return compare(trend, later, paper)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(growth, "outcome", keep)
+        growth.outcomes()
+        choices = growth.variants()["choice"]
+    names = [*growth.LATER, *choices]
+    assert len(kept) == len(names)
+    return pd.concat(kept).assign(fit=lambda rows: rows["fit"].map(dict(enumerate(names))))
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return Path(shutil.copytree(DATA, tmp_path / "data"))
+
+
+def plant(folder, table, **cells):
+    """Change cells of the first row that a fit of peak FLOPS uses, and return its name."""
+    file = folder / table
+    with open(file, encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    name = growth.later_points("peak_flops")["name"].iloc[0]
+    row = next(r for r in rows if r["name"] == name and r["quantity"] == "peak_16bit_dense")
+    row.update(cells)
+    with open(file, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return name, rows.index(row) + 2
+
+
+def test_every_row_of_every_fit_has_a_source_is_dense_and_verified(used):
+    assert len(used) > 250
+    assert used["source"].str.contains(r"https://\S").all()
+    assert (used["status"] == "sourced").all()
+    peaks = used["quantity"][used["quantity"].str.startswith("peak")]
+    assert set(peaks) == DENSE
+    asked = used["fit"].str.contains("announced")
+    assert "announced" not in set(used[~asked]["stage"].dropna())
+    assert "announced" in set(used[asked]["stage"])
+    for trend in growth.LATER:
+        assert growth.trend_points(trend)["source"].str.contains(r"https://\S").all()
+
+
+def test_a_rate_with_sparsity_would_be_seen():
+    """Halving the bits at most doubles a dense rate; a rate with sparsity is four times it."""
+    table = load_table("accelerators")
+    wide = table.pivot(index="name", columns="quantity", values="value")
+    ratio = (wide["peak_8bit_dense"] / wide["peak_16bit_dense"]).dropna()
+    assert set(ratio[ratio > 2.05].index) == STEEP
+    assert not (DATA / "hardware/accelerators.csv").read_text("utf-8").count("sparse,")
+
+
+@pytest.mark.parametrize("cells", [{"status": "to_verify"}, {"stage": "announced"}])
+def test_a_doubtful_or_unshipped_row_leaves_the_fit_and_is_drawn_hollow(copy, cells):
+    name, _ = plant(copy, "hardware/accelerators.csv", **cells)
+    for data, points in ((None, "later points"), (copy, "later, not used")):
+        row = growth.history("peak_flops", data).query("name == @name")
+        assert row["points"].tolist() == [points]
+        assert (name in set(growth.later_points("peak_flops", data)["name"])) == (data is None)
+    whole = {bits for bits in ridges.ridges().query("name == @name")["bits"]}
+    assert whole - {*ridges.ridges(copy).query("name == @name")["bits"]} == {16}
+
+
+@pytest.mark.parametrize(
+    "cells, told",
+    [
+        ({"source": ""}, "column source: expected a value"),
+        ({"source": "a colleague"}, "column source: expected text like"),
+        ({"quantity": "peak_16bit_sparse"}, "column quantity: expected one of"),
+        ({"status": ""}, "column status: expected a value"),
+        ({"stage": "soon"}, "column stage: expected one of"),
+        ({"value": "-1"}, "column value: expected at least"),
+    ],
+)
+def test_a_row_without_source_or_not_dense_is_a_fault(copy, cells, told):
+    _, line = plant(copy, "hardware/accelerators.csv", **cells)
+    with pytest.raises(InputError, match=told) as caught:
+        growth.later_points("peak_flops", copy)
+    assert str(caught.value).startswith(f"hardware/accelerators.csv, line {line}, ")
+
+
+def test_the_papers_points_alone_give_the_papers_numbers_exactly(found):
+    drawn = growth.fit_trends()
+    for row in found.itertuples():
+        low, high = drawn[row.trend].interval_over(2)
+        assert (row.paper, row.paper_low, row.paper_high) == (drawn[row.trend].over(2), low, high)
+
+
+def test_a_refit_has_the_papers_points_and_the_later_ones(found):
+    """The slope by numpy's own polynomials, over points put together here."""
+    for row in found.itertuples():
+        both = pd.concat([growth.trend_points(row.trend), growth.later_points(row.trend)])
+        years = (both["date"] - both["date"].min()).dt.days / 365.25
+        slope = np.polyfit(years, np.log10(both["value"]), 1)[0]
+        assert row.value == pytest.approx(10 ** (2 * slope), rel=1e-9)
+        claimed = growth.refitted(trend=row.trend)
+        assert claimed == (row.value if row.later >= growth.FEWEST else None)
+
+
+def test_later_points_are_later_and_not_the_papers_own():
+    for trend in growth.LATER:
+        paper, later = growth.trend_points(trend), growth.later_points(trend)
+        assert later["date"].min() > paper["date"].max()
+        assert not set(growth.DRAWN.get(trend, ())) & set(later["name"])
+        assert later["name"].is_unique
+    for trend in ("transformer_parameters", "transformer_training_compute"):
+        assert growth.later_points(trend)["date"].dt.year.is_unique
+
+
+def test_what_the_paper_draws_already_is_known_by_its_name():
+    """A name that is in no table would leave nothing out."""
+    for trend, drawn in growth.DRAWN.items():
+        table, quantity, _ = growth.LATER[trend]
+        assert set(drawn) <= set(growth.facts(table, quantity=quantity)["name"])
+
+
+def test_largest_of_each_year():
+    rows = pd.DataFrame(
+        {"date": pd.to_datetime(["2021-01-01", "2021-05-05", "2022-02-02"]), "value": [3, 5, 4]}
+    )
+    assert list(growth.largest_of_each_year(rows)["value"]) == [5, 4]
+
+
+def test_points_on_the_line_continue_and_points_off_it_slow():
+    paper = growth.trend_points("peak_flops")
+    dates = pd.DataFrame({"date": pd.date_range("2023-01-01", periods=8, freq="180D")})
+    line = growth.foretold(paper, dates)["line"].to_numpy()
+    on = growth.outcome("peak_flops", dates.assign(value=line), paper)
+    assert (on["so_it"], on["inside"], round(on["ratio"], 9)) == ("continued", 8, 1)
+    fallen = dates.assign(value=line[0] * 10 ** -np.arange(8.0))
+    off = growth.outcome("peak_flops", fallen, paper)
+    assert off["so_it"] == "slowed" and off["inside"] < 8
+    risen = growth.outcome("peak_flops", dates.assign(value=line * 9 ** np.arange(8.0)), paper)
+    assert risen["so_it"] == "quickened"
+    beside = growth.outcome("peak_flops", dates.assign(value=line * 1e3), paper)
+    assert (beside["so_it"], beside["inside"]) == ("undecided", 0)  # as steep, but off the line
+    assert growth.outcome("peak_flops", fallen.iloc[:3], paper)["so_it"] == "undecided"
+
+
+def test_what_became_of_the_six_rates(found):
+    assert found["so_it"].to_dict() == {
+        "peak_flops": "continued",
+        "dram_bandwidth": "continued",
+        "interconnect": "undecided",  # two generations
+        "accelerator_memory": "continued",
+        "transformer_parameters": "slowed",
+        "transformer_training_compute": "slowed",
+    }
+
+
+def test_variants_without_a_change_are_the_outcome(found):
+    rows = growth.variants().set_index(["trend", "choice"])
+    same = {
+        "peak_flops": "at 16 bits, all", "dram_bandwidth": "all", "accelerator_memory": "all",
+        "interconnect": "lanes of PCIe and NVLink",
+    }  # fmt: skip
+    for trend, choice in same.items():
+        for column in ("paper", "value", "later", "p_slope"):
+            assert rows.loc[(trend, choice), column] == found.loc[trend, column]
+    assert rows["later"].min() >= 2 and rows.index.is_unique
+
+
+def test_estimates_bound_what_slowed_can_mean():
+    """As the chapter says: for size it stands with them, for training compute it does not."""
+    assert growth.with_estimates("transformer_parameters")["so_it"] == "slowed"
+    assert growth.with_estimates("transformer_training_compute")["so_it"] != "slowed"
