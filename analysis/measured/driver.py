@@ -56,6 +56,7 @@ def measure_machine(
     measure(tasks, run, budget, save, progress, used=time.monotonic() - start)
     measure(remedies, run, budget.for_remedies(), save, progress)
     if budget.link_seconds and not any(point.what == LINK.what for point in run.points):
+        save(run)
         progress(str(LINK), 0, 1, budget.link_seconds)
         run = with_links(run, path, device, budget)
         progress("", 1, 1, 0)
@@ -123,8 +124,8 @@ def all_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], li
         waits = task.key.tokens > SHORT or task.key.what == "generation"
         (late if waits else early).append(task)
     trained, lengthy = (training_tasks(*how, n) for n in LENGTHS)
-    remedies = [*trained, weights_task(*how), *serving_tasks(*how), byte_task(*how)]
-    remedies += quality_tasks(*how)
+    remedies = [*trained, weights_task(*how), *quality_tasks(*how), *serving_tasks(*how)]
+    remedies.append(byte_task(*how))
     remedies += budget.of([zeros_task(*how), *lengthy], [])
     return main + early + short + late + long, remedies
 

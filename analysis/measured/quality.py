@@ -30,7 +30,7 @@ from analysis.measured.networks import Decoder
 from analysis.measured.quantised import quantise, quantised, with_projections
 from analysis.measured.schema import SCORES
 from analysis.measured.timing import Budget, Key, Task
-from analysis.measured.works import Works, in_turn
+from analysis.measured.works import Works, guess, in_turn
 from analysis.predicted.architectures import BYTE_DECODER
 from analysis.predicted.operations import Cost
 
@@ -123,6 +123,7 @@ def quality_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
     """One task a remedy, and the draft's."""
     known: dict[str, Score] = {}  # of the decoders that others are compared with
     flops = 2 * BYTE_DECODER.n_parameters * len(HELD_OUT) * WINDOWS * WINDOW
+    once = guess(Cost(flops), device, threads) + 0.3
 
     def prepare(key: Key, make: Callable[[], Made], works: Works) -> None:
         network, details = make()
@@ -140,11 +141,12 @@ def quality_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
         in_turn(
             key,
             partial(prepare, key, make),
-            [Cost(flops)] * 2,
+            [],
             ROOM,
             device,
             budget,
             threads,
+            once,
             share=0,
             least=1,
         )  # fmt: skip

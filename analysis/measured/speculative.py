@@ -135,6 +135,6 @@ def byte_task(device: str, budget: Budget, threads: int) -> Task:
             tokens = middle[:1, :rows].clone()
             works.add(each, partial(network.step, tokens, context), once, calls=CALLS)
 
-    slow = [whole * 20] * (1 + len(drafted))  # small operators, far from the bandwidth
-    share = 1.5 + len(drafted)
-    return in_turn(key("greedy"), prepare, slow, 10**8, device, budget, threads, 1, share=share)
+    before = 3 + 2 * len(drafted)  # small operators, which no rate tells the time of
+    return in_turn(key("greedy"), prepare, [], 10**8, device, budget, threads, before,
+                   share=1.5 + len(drafted))  # fmt: skip

@@ -254,7 +254,7 @@ class Budget:
 BUDGETS = {
     budget.name: budget
     for budget in (
-        Budget("smoke", 60, 5 * 10**9, 0.2, 0.1, remedy_seconds=75, link_seconds=40, brief=True),
+        Budget("smoke", 55, 5 * 10**9, 0.2, 0.1, remedy_seconds=95, link_seconds=30, brief=True),
         Budget("quick", 360, 8 * 10**9, 0.4, 0.1, 2, 2, remedy_seconds=360, link_seconds=140),
         Budget("full", 2700, None, 1.0, 0.3, 3, 2, remedy_seconds=2700, link_seconds=600),
     )

@@ -18,8 +18,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
 from analysis.measured.networks import Decoder, Encoder
-from analysis.measured.timing import Budget, Key, Measurement, Sample, Task
-from analysis.measured.works import Works, guess, in_turn
+from analysis.measured.products import probe
+from analysis.measured.timing import Budget, Clock, Key, Measurement, Sample, Task
+from analysis.measured.works import GUESS, Works, guess, in_turn
 from analysis.predicted.activations import activations, policy_named, predicted_tokens
 from analysis.predicted.architectures import ARCHITECTURES, Architecture
 from analysis.predicted.operations import Cost
@@ -30,6 +31,7 @@ SECOND = "second-order"  # no policy: also the Hessian's product with a random v
 AUTOCAST = "autocast"  # no policy either: all kept, with matmuls in bfloat16
 HOW, BRIEF = (*POLICIES, "fused", AUTOCAST, SECOND), ("none", "layers", AUTOCAST, SECOND)
 DTYPES = {AUTOCAST: "bfloat16"}  # of matmuls; float32 else
+SLOWEST = 0.25  # of the rate to plan with, at which steps in bfloat16 are timed
 # The forward pass with gradients on: what their decorator, inference_mode, wraps.
 HIDDEN, LOGITS = Encoder.__call__.__wrapped__, Decoder.prefill.__wrapped__
 recompute = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
@@ -159,20 +161,23 @@ def peak_bytes(work: Callable[[], object]) -> int:
     return torch.cuda.max_memory_allocated() - before
 
 
-def bytes_of(training: Training, ways: Sequence[str]) -> dict[str, dict]:
-    """Details of each of `ways`: what is kept, computed again at once, and held as state; on CUDA
-    the allocator's peak."""
+def alone(training: Training, ways: Sequence[str], clock: Clock) -> tuple[dict[str, dict], float]:
+    """What is found out once: details of each of `ways`, which are what is kept, computed again at
+    once, and held as state, on CUDA also the allocator's peak; and the seconds of `SECOND`."""
     found = {
         how: {"saved_bytes": kept, "again_bytes": again}
         for how, (kept, again) in training.kept_and_again(ways).items()
     }
+    for average in training.averages:
+        torch._foreach_zero_(average)  # touches its memory before the step that is timed
     for how in ("none", SECOND):
-        made = (*training.parameters, *training.step(how))
-        found[how]["state_bytes"] = sum(each.nbytes for each in made)
+        made = []
+        seconds = clock.time(partial(lambda made, how: made.extend(training.step(how)), made, how))
+        found[how]["state_bytes"] = sum(each.nbytes for each in (*training.parameters, *made))
         del made
     for how in ways if training.device == "cuda" else ():
         found[how]["peak_bytes"] = peak_bytes(partial(training.step, how))
-    return found
+    return found, seconds
 
 
 def training_tasks(device: str, budget: Budget, threads: int, length: int) -> list[Task]:
@@ -183,8 +188,19 @@ def training_tasks(device: str, budget: Budget, threads: int, length: int) -> li
     ]
 
 
+def slow_autocast(device: str, threads: int) -> str:
+    """Why steps in bfloat16 are not worth their minutes here, as where a processor only imitates
+    it; "" where they are."""
+    rate, wanted = probe(DTYPES[AUTOCAST], device) or 0, GUESS[device][0]
+    if rate >= SLOWEST * wanted * (threads if device == "cpu" else 1):
+        return ""
+    return f"products in bfloat16 reach {rate / 1e9:.2g} GFLOP/s here, which is too slow to train"
+
+
 def _task(model: str, length: int, device: str, budget: Budget, threads: int) -> Task:
     arch, ways = ARCHITECTURES[model], budget.of(HOW, BRIEF)
+    slow = slow_autocast(device, threads)
+    ways = tuple(how for how in ways if how != AUTOCAST or not slow)
     predicted = {how: activations(arch, length, policy=_policy(how)) for how in ways}
     # A second-order step goes back through the forward pass and through the backward pass.
     costs = {how: Cost((1 + 2 * (how == SECOND)) * (p.flops + p.extra))
@@ -194,21 +210,23 @@ def _task(model: str, length: int, device: str, budget: Budget, threads: int) ->
     known: dict[str, dict] = {}  # bytes, which another visit would find again
 
     def prepare(works: Works) -> dict[Key, Measurement]:
-        training, alone = Training(arch, length, device), {}
+        training, once = Training(arch, length, device), {}
+        if slow:
+            works.missing[Key("train", model, length, how=AUTOCAST, dtype=DTYPES[AUTOCAST])] = slow
         if not known:
-            known.update(bytes_of(training, ways))
-            once = Sample((works.clock.time(partial(training.step, SECOND)),))
-            alone[keys[SECOND]] = Measurement(
-                once, costs[SECOND].flops, None, known[SECOND], in_turn=False
+            found, seconds = alone(training, ways, works.clock)
+            known.update(found)
+            once[keys[SECOND]] = Measurement(
+                Sample((seconds,)), costs[SECOND].flops, None, known[SECOND], in_turn=False
             )
         for how in ways[:-1]:  # the step before the first may have left memory otherwise
             work = partial(training.step, how)
             works.add(keys[how], work, costs[how], warm=how == ways[0], eager=True, **known[how])
-        return alone
+        return once
 
-    # A forward pass of each to see what it keeps; one of the plain step and two of `SECOND`.
+    # A forward pass of each to see what it keeps; one of the plain step and of `SECOND`.
     before = sum(c.flops for c in costs.values()) / 3 + costs["none"].flops
-    before = guess(Cost(before + 2 * costs[SECOND].flops), device, threads)
+    before = guess(Cost(before + costs[SECOND].flops), device, threads)
     memory = 8 * 4 * arch.n_parameters + 3 * predicted["none"].bytes
     return in_turn(keys["none"], prepare, [costs[how] for how in ways[:-1]], memory, device, budget,
                    threads, before=before, share=1, least=budget.least)  # fmt: skip
