@@ -1,0 +1,226 @@
+"""A made-up machine of known ceilings, what they predict, and where a run comes from."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.compared import roofs, shown
+from analysis.compared.counts import LENGTHS, PAPER_MODELS
+from analysis.compared.page import Table
+from analysis.measured.run import Missing
+from analysis.measured.schema import NotMeasured, Point
+from analysis.predicted.architectures import BERT_BASE, GPT2
+from analysis.predicted.operations import FUSED, UNFUSED
+from analysis.predicted.roofline import compulsory_bytes, pieces
+from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_flops
+
+BANDWIDTH, PEAK = 20e9, 200e9  # bytes/s, FLOP/s: a ridge point of 10 FLOP/byte
+SLOW, REST = 100e9, 5e9  # FLOP/s of the models' own shapes, bytes/s of the rest
+CACHE = 32_000_000
+
+
+def point(what, seconds, **columns):
+    times = [seconds * (1 + error) for error in (-0.01, 0.0, 0.01)]
+    return Point(what=what, seconds=[times], **columns)
+
+
+def own_shapes(arch, tokens):
+    """Points of every operator of a pass or step, at the rates SLOW and REST."""
+    key = next(key for key, name in roofs.NAMES.items() if name == arch.name)
+    for piece in pieces(arch, tokens, UNFUSED):
+        if piece.what == "matmul":
+            shape = "x".join(map(str, piece.of))
+            yield point("matmul", piece.amount / SLOW, how=shape, flops=piece.amount)
+        else:
+            yield point("other", piece.amount / REST, model=key, tokens=tokens, bytes=piece.amount)
+
+
+def points():
+    yield point("bandwidth", 1.0, how="sum", dtype="float64", bytes=int(BANDWIDTH))
+    yield point("bandwidth", 0.5, how="triad", dtype="float64", bytes=int(BANDWIDTH))  # it writes
+    yield point("read", 0.5, how="weights", bytes=int(BANDWIDTH))  # not between GPT-2's own steps
+    yield point("matmul", 1.0, how="64x64x64", flops=int(PEAK))
+    yield point("matmul", 0.1, how="64x64x64", dtype="bfloat16", flops=int(PEAK))
+    for length in LENGTHS:
+        for how in ("fused", "unfused"):
+            yield point("encode", 0.01 * length, model="bert-base", tokens=length, how=how)
+    for context in (1, 64, 512):
+        for how in ("fused", "unfused"):
+            yield point("step", 0.05 + context / 1e6, model="gpt2", tokens=context, how=how)
+    found = [*own_shapes(BERT_BASE, 128)]
+    for context in (1, 64, 512):
+        found += own_shapes(GPT2, context)
+    yield from {each.key: each for each in found}.values()
+
+
+@pytest.fixture(scope="module")
+def run(reference):
+    machine = reference.machine.model_copy(
+        update={"caches": {"L3": CACHE}, "device_name": "Made-up <b>CPU</b>"}
+    )
+    return reference.model_copy(update={"points": list(points()), "machine": machine})
+
+
+@pytest.fixture(scope="module")
+def predicted(run):
+    return roofs.predictions(run).set_index(["prediction", "model", "tokens"])
+
+
+def test_ceilings_are_the_best_of_what_only_reads_and_of_float32(run):
+    roof = roofs.ceilings(run)
+    assert roof.bandwidth_bytes_per_s == pytest.approx(BANDWIDTH / 0.99)
+    assert roof.peak_flop_per_s == pytest.approx(PEAK / 0.99)
+    low, high = roofs.ridge(run)  # 1 % either way, and the best 1 % above
+    assert (low, high) == pytest.approx((10 * 0.99 / 1.01, 10 * 1.01 / 0.99))
+    drawn = roofs.roofs({"one": run})
+    assert drawn.loc[0, ["bandwidth", "peak"]].tolist() == pytest.approx(
+        [BANDWIDTH / 0.99, PEAK / 0.99]
+    )
+
+
+def test_rows_of_ceilings_have_the_best_of_each_kernel_and_data_type(run):
+    rows = roofs.ceiling_rows(run).set_index("ceiling")
+    assert rows["unit"].to_dict() == {
+        "memory: sum": "GB/s", "memory: triad": "GB/s",
+        "products of matrices, float32": "GFLOP/s", "products of matrices, bfloat16": "GFLOP/s",
+    }  # fmt: skip
+    assert rows.loc["memory: triad", "rate"] == pytest.approx(40 / 0.99)
+    assert rows.loc["products of matrices, float32", "rate_low"] == pytest.approx(200 / 1.01)
+
+
+def test_without_ceilings_there_is_nothing_to_say(run):
+    bare = run.model_copy(update={"points": [p for p in run.points if p.what == "encode"]})
+    for of in (roofs.ceilings, roofs.regimes, roofs.predictions, roofs.ceiling_rows):
+        with pytest.raises(Missing):
+            of(bare)
+    assert list(roofs.roofs({"one": run, "bare": bare})["run"]) == ["one"]
+
+
+def test_intensity_of_gpt2_is_that_of_a_step_in_mid_generation():
+    """By hand: 12 layers of 12 d d weights and the LM head, 4 bytes each, twice as many FLOPs; and
+    of the cache of 256 tokens 2 d elements a layer, each for one multiply-add."""
+    d, n, vocabulary, context = 768, 12, 50257, 256
+    numbers = n * (12 * d * d + 2 * context * d) + d * vocabulary
+    least, greatest = roofs.intensity("GPT-2", 512)
+    assert greatest == pytest.approx(2 * numbers / (4 * numbers), rel=2e-3)  # biases and norms
+    middle = decoder_step(GPT2, context, FUSED)
+    assert least == middle["total"].intensity
+    assert greatest == matmul_flops(middle) / compulsory_bytes(GPT2, context)
+
+
+def test_regimes_and_the_claims_that_rest_on_them(run):
+    rows = roofs.regimes(run)
+    by = rows.groupby("model")["regime"].agg(set).to_dict()
+    assert by == {"BERT-Base": {"compute-bound"}, "GPT-2": {"memory-bound"}}
+    assert roofs.holds(run, "GPT-2", "memory-bound") == 1
+    assert roofs.holds(run, "GPT-2", "compute-bound") == 0
+    assert roofs.holds(run, "BERT-Large", "compute-bound") is None  # not measured
+    # A processor of half a FLOP for each byte: the ends overlap, and nothing is decided.
+    even = run.model_copy(update={"points": [
+        p.model_copy(update={"flops": int(0.5 * BANDWIDTH)}) if p.what == "matmul" else p
+        for p in run.points if p.what != "matmul" or p.how == "64x64x64"
+    ]})  # fmt: skip
+    assert set(roofs.regimes(even).query("model == 'GPT-2'")["regime"]) == {"undecided"}
+    assert roofs.holds(even, "GPT-2", "memory-bound") is None
+
+
+def test_lower_bound_by_hand(predicted):
+    """GPT-2's bound: compulsory bytes less the cache, at the read bandwidth, over all steps."""
+    moved = compulsory_bytes(GPT2, np.arange(1, 129)) - CACHE
+    row = predicted.loc[("lower bound", "GPT-2", 128)]
+    assert row["predicted"] == pytest.approx(float(moved.sum()) / (BANDWIDTH / 0.99))
+    assert row["ratio"] == pytest.approx(row["seconds"] / row["predicted"])
+    assert (row["ratio_low"], row["ratio_high"]) == pytest.approx(
+        (row["low"] / row["predicted"], row["high"] / row["predicted"])
+    )
+
+
+def test_roofline_by_hand(predicted):
+    """Each class of an encoder pass at the slower of its FLOPs and its bytes."""
+    costs = encoder_pass(BERT_BASE, 512, FUSED)
+    seconds = sum(
+        max(costs[name].flops / PEAK, costs[name].bytes / BANDWIDTH) * 0.99
+        for name in costs if name != "total"
+    )  # fmt: skip
+    assert predicted.loc[("roofline", "BERT-Base", 512), "predicted"] == pytest.approx(seconds)
+
+
+def test_calibrated_by_hand(predicted):
+    """An encoder's matmuls at the rate of its own shapes and the rest at its own bytes/s; a step's
+    act-to-act matmuls are bytes, and a generation is the integral over the timed contexts."""
+    costs = encoder_pass(BERT_BASE, 128, UNFUSED)
+    seconds = matmul_flops(costs) / SLOW + costs["other"].bytes / REST
+    row = predicted.loc[("calibrated", "BERT-Base", 128)]
+    assert row["predicted"] == pytest.approx(seconds)
+    steps = decoder_step(GPT2, np.arange(1, 513), UNFUSED)
+    flops = steps["mha_projections"].flops + steps["ffn_projections"].flops
+    rest = steps["act_to_act"].bytes + steps["other"].bytes
+    seconds = float((flops / SLOW + rest / REST).sum())
+    assert predicted.loc[("calibrated", "GPT-2", 512), "predicted"] == pytest.approx(seconds)
+
+
+def test_without_a_rate_there_is_no_calibrated_prediction(predicted):
+    """Shapes of one length of BERT-Base were made up above, of contexts up to 512 of GPT-2's."""
+    found = predicted.loc["calibrated"].index.tolist()
+    assert found == [("BERT-Base", 128), ("GPT-2", 128), ("GPT-2", 256), ("GPT-2", 512)]
+
+
+def test_a_shape_that_is_none_is_no_rate(run):
+    """A run may come from elsewhere."""
+    odd = [point("matmul", 1.0, how=how, flops=1) for how in ("x", "1x2", "axbxc", "9" * 20)]
+    there = roofs.predictions(run.model_copy(update={"points": [*run.points, *odd]}))
+    assert len(there) == len(roofs.predictions(run))
+
+
+def test_points_lie_where_their_flops_and_times_say(run):
+    row = roofs.points(run).query("model == 'BERT-Base' and tokens == 512").iloc[0]
+    total = encoder_pass(BERT_BASE, 512, FUSED)["total"]
+    assert row["intensity"] == total.intensity
+    ends = row[["rate_low", "rate", "rate_high"]].tolist()
+    assert ends == pytest.approx([total.flops / (5.12 * e) for e in (1.01, 1, 0.99)])
+
+
+def test_the_papers_ridge_point_by_its_data_sheet():
+    """2867 GFLOP/s over 140.8 GB/s (data/hardware/accelerators.csv)."""
+    assert roofs.paper_ridge() == pytest.approx(2867 / 140.8)
+
+
+def test_a_card_and_its_text_from_elsewhere(run, reference):
+    card = roofs.card(run)
+    assert card["Points"].startswith(f"{len(run.points)}, ")
+    assert card["Repetitions"] == "3 to 3" and card["Drift between visits"] == "unknown: one visit"
+    assert roofs.card(reference)["Visits"] == "1 to 3"
+    empty = run.model_copy(update={"points": []})
+    frame = pd.DataFrame({"Reference": card, "Here": roofs.card(empty)}).reset_index(names="")
+    text = Table(frame, "tab-card", "C.")._repr_mimebundle_()["text/markdown"]
+    assert "Made\\-up \\<b\\>CPU" in text and "<b>" not in text
+
+
+def test_what_was_left_out_is_grouped_by_reason(run):
+    reasons = {
+        "budget quick of 60 s: would take 5 s and 1.1 s are left": "budget quick of 60 s",
+        "budget quick of 60 s: would take 7 s and 0.2 s are left": "budget quick of 60 s",
+        "one product would take about 5.5 s: too long for this budget": "too long for this budget",
+        "int8 is not supported here": "int8 is not supported here",
+    }
+    skipped = [NotMeasured(what="step", tokens=i, reason=r) for i, r in enumerate(reasons)]
+    rows = roofs.left_out(run.model_copy(update={"not_measured": skipped}))
+    assert set(rows["meaning"]) == {"a decoder step"}
+    assert dict(zip(rows["reason"], rows["points"], strict=True)) == {
+        "budget quick of 60 s": 2, "too long for this budget": 1, "int8 is not supported here": 1
+    }  # fmt: skip
+    none = roofs.left_out(run.model_copy(update={"not_measured": []}))
+    assert none.loc[0].tolist() == ["nothing", "", 0]
+
+
+def test_the_reference_is_as_it_was(reference):
+    """Numbers of the report before runs were tables (tests/book/golden.json has more)."""
+    assert roofs.ceilings(reference).ridge_point == pytest.approx(3.2692010806638363)
+    rows = roofs.predictions(reference)
+    off = (1 / rows["ratio"] - 1).abs().groupby(rows["prediction"]).median()
+    assert off["calibrated"] == pytest.approx(0.09885747, rel=1e-6)
+    assert off["roofline"] == pytest.approx(0.30367496, rel=1e-6)
+    assert set(rows["model"]) == set(PAPER_MODELS)
+    assert not (rows.query("prediction == 'lower bound'")["ratio_high"] < 1).any()
+    both = shown.both(roofs.regimes, {"reference": reference})
+    assert set(both["regime"]) == {"memory-bound", "compute-bound"}
