@@ -3,6 +3,7 @@
 from math import nan
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from analysis.compared.claims import claim
@@ -15,27 +16,18 @@ from analysis.predicted.serving import projection_bytes
 
 MODEL = "byte-decoder"
 GROUP, SCALE_BYTES = 32, 2  # inputs that share a scale where weights are rounded in groups
-# `how` of a remedy -> what it is, with its bits or its per cent.
-NAMES = {
-    "none": "float32",
-    "bfloat16": "bfloat16, activations too",
-    "float16": "float16, activations too",
-    "int row": "{} bits, a scale for each row",
-    "int group": f"{{}} bits, a scale for {GROUP} inputs",
-    "int activations": "{} bits, activations too",
-    "structured": "heads and neurons: {} %",
-    "unstructured": "single weights: {} %",
-    "tuned": "float32, trained more",
-    "tuned structured": "heads and neurons: {} %, trained more",
-    "tuned unstructured": "single weights: {} %, trained more",
-}
-FAMILIES = {
-    "int row": "a scale for each row",
-    "int group": "a scale for each group",
-    "structured": "heads and neurons",
-    "unstructured": "single weights",
-    "tuned structured": "heads and neurons, tuned",
-    "tuned unstructured": "single weights, tuned",
+NAMES = {  # how of a remedy -> its family, and what n is
+    "none": ("float32", ""),
+    "bfloat16": ("bfloat16, activations too", ""),
+    "float16": ("float16, activations too", ""),
+    "int row": ("a scale for each row", ": {} bits"),
+    "int group": (f"a scale for {GROUP} inputs", ": {} bits"),
+    "int activations": ("a scale for each row, activations too", ": {} bits"),
+    "structured": ("heads and neurons", ": {} %"),
+    "unstructured": ("single weights", ": {} %"),
+    "tuned": ("float32, tuned", ""),
+    "tuned structured": ("heads and neurons, tuned", ": {} %"),
+    "tuned unstructured": ("single weights, tuned", ": {} %"),
 }
 KINDS = {
     "structured": "without heads and neurons",
@@ -48,10 +40,10 @@ def scores(run: Run) -> pd.DataFrame:
     """The quality that remedies leave the trained decoder, one a row, by how and n (bits, or per
     cent pruned).
 
-    Columns besides those of `Run.rows`: remedy and family (their names; no family where n does not
-    vary), bits_per_byte and difference (from before the remedy) with their ends, more (times the
-    bits of before) with its ends, weight_bytes (as stored), sparse_bytes (with zeros in sparse
-    rows; NaN without zeros), smaller (times, by the bytes that are fewer).
+    Columns besides those of `Run.rows`: family and remedy (its name, and that with n),
+    bits_per_byte and difference (from before the remedy) with their ends, more (times the bits of
+    before) with its ends, weight_bytes (as stored), sparse_bytes (with zeros in sparse rows; NaN
+    without zeros), smaller (times, by the bytes that are fewer).
     """
     rows = run.rows("quality", model=MODEL)
     rows = rows[rows["how"].isin(NAMES)]
@@ -64,9 +56,10 @@ def scores(run: Run) -> pd.DataFrame:
     sparse = rows.get("sparse_bytes", pd.Series(nan, rows.index))
     sparse = sparse.groupby(pruned_so).transform("max")
     whole = run.row("quality", model=MODEL, how="none")["weight_bytes"]
+    family, unit = zip(*rows["how"].map(NAMES), strict=True)
+    units = [each.format(n) for each, n in zip(unit, rows["n"], strict=True)]
     return rows.assign(
-        remedy=[NAMES[how].format(n) for how, n in zip(rows["how"], rows["n"], strict=True)],
-        family=rows["how"].map(FAMILIES), sparse_bytes=sparse,
+        family=family, remedy=np.char.add(family, units), sparse_bytes=sparse,
         smaller=whole / sparse.fillna(rows["weight_bytes"]), **ends,
     )  # fmt: skip
 

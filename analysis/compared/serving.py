@@ -50,12 +50,11 @@ def formats(run: Run) -> pd.DataFrame:
     products = run.rows("products", model="gpt2").set_index("how")["seconds"]
     attention = run.rows("attention", model="gpt2").set_index("tokens")["seconds"]
     rate = _rate(run.row("read", how="weights"))
-    moved = [
-        (step_bytes(GPT2, row.tokens, projection_bytes(GPT2)),
-         step_bytes(GPT2, row.tokens, projection_bytes(GPT2, *STORED[row.how])))
-        for row in rows.itertuples()
-    ]  # fmt: skip
-    whole, moved = np.reshape(moved, (-1, 2)).T
+    whole, moved = (
+        np.array([step_bytes(GPT2, n, projection_bytes(GPT2, *STORED[how]))
+                  for n, how in zip(rows["tokens"], hows, strict=True)])
+        for hows in (["float32"] * len(rows), rows["how"])
+    )  # fmt: skip
     taken = rows["how"].map(products)
     return rows.assign(
         format=rows["how"].map(NAMES), bytes=moved, predicted=whole / moved,
@@ -96,38 +95,32 @@ def batches(run: Run) -> pd.DataFrame:
 
 
 def crossings(run: Run) -> pd.DataFrame:
-    """Where decoding passes the ridge point, by context (tokens) and what is said of it: value
-    with, for a measured gain, its ends. Knees need three batches; NaN without them, and for the
-    batch whose intensity reaches the ridge point where none does."""
+    """Where decoding passes the ridge point: tokens (the context), what is said of it, and value.
+    Knees need three batches; NaN without them, and where no batch reaches the ridge point."""
     rows, ridge = [], ceilings(run).ridge_point
     for tokens, part in batches(run).groupby("tokens"):
         n, last = part["batch"].tolist(), part.iloc[-1]
-        reached = batch_to_reach(GPT2, ridge, tokens, FUSED) or nan
-        knees = [
-            knee(n, part[name].tolist()) if len(n) > 2 else nan
-            for name in ("predicted_seconds", "seconds")
-        ]
-        rows += [
-            (tokens, "batch that reaches the ridge point", reached, nan, nan),
-            (tokens, "knee, predicted", knees[0], nan, nan),
-            (tokens, "knee, measured", knees[1], nan, nan),
-            (tokens, f"gain of {n[-1]}, predicted", last["predicted"] / part["predicted"].iloc[0],
-             nan, nan),
-            (tokens, f"gain of {n[-1]}, measured", *last[list(ENDS)]),
-        ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["tokens", "what", "value", "value_low", "value_high"])
+        said = {
+            "batch that reaches the ridge point": batch_to_reach(GPT2, ridge, tokens, FUSED) or nan,
+            f"gain of {n[-1]}, predicted": last["predicted"] / part["predicted"].iloc[0],
+            f"gain of {n[-1]}, measured": last["gain"],
+        }
+        for what, times in (("predicted", "predicted_seconds"), ("measured", "seconds")):
+            said[f"knee, {what}"] = knee(n, part[times].tolist()) if len(n) > 2 else nan
+        rows += [(tokens, *each) for each in said.items()]
+    return pd.DataFrame(rows, columns=["tokens", "what", "value"])
 
 
 def heads(run: Run) -> pd.DataFrame:
     """Steps by n, their heads of keys and values, most first. Columns besides those of `Run.rows`:
     cache_bytes, gain (over most heads) with its ends, predicted (gain, by the bytes)."""
     rows = run.rows("heads", model="gpt2").sort_values("n", ascending=False)
-    archs = [GPT2.replace(n_kv_heads=n) for n in rows["n"].tolist()]
-    weights = np.array([projection_bytes(arch) for arch in archs])
-    moved = np.array([
-        step_bytes(arch, row.tokens, size, row.batch)
-        for arch, size, row in zip(archs, weights, rows.itertuples(), strict=True)
-    ])  # fmt: skip
+    bytes_ = []  # of weights, and of all that a step reads
+    for row in rows.itertuples():
+        arch = GPT2.replace(n_kv_heads=row.n)
+        weights = projection_bytes(arch)
+        bytes_.append((weights, step_bytes(arch, row.tokens, weights, row.batch)))
+    weights, moved = np.transpose(bytes_)
     rows = faster(rows, rows.head(1))
     return rows.assign(cache_bytes=moved - weights, predicted=moved[0] / moved)
 

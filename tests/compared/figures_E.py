@@ -30,8 +30,8 @@ def plots() -> dict[str, Plot]:
         ),
         "fig-quality-bits": bits,
         "fig-quality-pruned": figures.lines(
-            scored[scored["family"].notna() & ~rounds], "n", "bits_per_byte", by="family", log="",
-            xlabel="pruned (%)", ylabel="bits per byte",
+            scored[scored["how"].str.contains("structured")], "n", "bits_per_byte", by="family",
+            log="", xlabel="pruned (%)", ylabel="bits per byte",
         ),
         "fig-batches": figures.lines(
             shown.both(serving.batches, runs), "batch", "rate", by="context",
