@@ -94,6 +94,15 @@ def test_every_archived_run_has_a_roof_and_a_row(runs):
         assert row["Float32 peak (GFLOP/s)"] == number(ceilings.peak_flop_per_s / 1e9)
 
 
+def test_decoding_lies_left_of_every_archived_ridge_point_and_encoding_right(runs):
+    """As the page of machines says."""
+    for name, run in runs.items():
+        ridge, points = roofs.ceilings(run).ridge_point, roofs.points(run)
+        left = points["model"] == "GPT-2"
+        assert left.any() and (points[left]["intensity"] < ridge).all(), name
+        assert (~left).any() and (points[~left]["intensity"] > ridge).all(), name
+
+
 def test_a_run_without_ceilings_has_a_row_of_dashes(runs, reference):
     bare = reference.model_copy(update={"points": []})
     row = machines_table({**runs, "bare": bare}, "t", "C.").frame.set_index("Run").loc["bare"]
