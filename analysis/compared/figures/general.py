@@ -103,7 +103,7 @@ def _line(ax, rows, x: str, y: str, look: Look, how: dict, markers: bool, band: 
     if band:
         ax.plot(rows[x], rows[y], **style)
         ax.fill_between(rows[x], rows[low], rows[high], color=look.colour, alpha=0.15, lw=0)
-    elif low in rows:
+    elif low in rows and rows[low].notna().any():
         errors = [rows[y] - rows[low], rows[high] - rows[y]]
         ax.errorbar(rows[x], rows[y], yerr=errors, elinewidth=1, **style)
     else:
