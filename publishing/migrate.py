@@ -37,7 +37,7 @@ SHAPES = {
     "serve speculative": "- what model how",
     "prune": "what model tokens how",
 }
-LEFT_OUT = {"ranks", "link benchmark", "link ring_sum", "link ring_copy"}  # measured no more
+LEFT_OUT = {"ranks"}  # measured no more
 NUMBERS = ("tokens", "batch", "n", "processes")
 TOKENS = {"heads": 4096, "size": 128, "check": 512, "draft": 512}  # that were in no key
 SAID = "batch tokens context kv_heads format drafted bits share group whole attention".split()
@@ -119,6 +119,8 @@ def turn_of(key: str, points: dict[str, dict]) -> str:
                 if alone or (parts[0] == "encode" and how == "fused")
                 else " ".join(("pass", model, tokens, how, *more))
             )
+        case ["link", how, n, size] if how != "send_recv":
+            return f"link {n} {size}" if f"link/benchmark/{n}/{size}" in points else ""
         case ["shard", model, _, n]:
             return f"shard {model} {n}"
     return ""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.compared.page import Table, number, percent
+from analysis.errors import InputError
 from analysis.measured.run import Missing, Run
 from analysis.published.claims import Claim, load_claims
 
@@ -62,7 +63,10 @@ def judge(claim: Claim, ours: float | None) -> Verdict:
 
 
 def ours(claim: Claim, source: Path | Run | None) -> float | None:
-    """Our number for a claim from a data folder or a run; None where it says too little."""
+    """Our number for a claim from a data folder or a run; None where it says too little. Raises
+    InputError for a claim that no function computes."""
+    if claim.id not in COMPUTED:
+        raise InputError(f"claims.csv: {claim.id} is computed by no function; add one, @claim(...)")
     try:
         found = COMPUTED[claim.id](source)
     except Missing:

@@ -22,6 +22,8 @@ def found() -> tuple[dict[str, Run], str]:
     """The runs by "reference" and, where there is one, "here"; and in one line why here is not
     shown. Raises InputError where the reference cannot be read."""
     runs = {"reference": reference()}
+    if os.environ.get("RUN") == "none":
+        return runs, "none was asked for"
     try:
         here = _here(os.environ.get("RUN", ""))
     except InputError as error:
@@ -41,8 +43,6 @@ def reference() -> Run:
 
 def _here(name: str) -> Run | None:
     """The run that RUN names, or the newest of runs/; InputError where it is none to compare."""
-    if name == "none":
-        return None
     own = sorted(LOCAL.glob("*.json"), key=lambda path: path.stat().st_mtime)
     if not name and not own:
         return None

@@ -21,7 +21,20 @@ spec.loader.exec_module(golden)
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
 BEFORE = json.loads(golden.PINNED.read_text("utf-8"))
 # Page or figure then -> those that have its place now, where it is not the same.
-MOVED: dict[str, tuple[str, ...]] = {}
+MOVED: dict[str, tuple[str, ...]] = {
+    "notebooks/02_models_against_memory": ("notebooks/02_models_and_memory",),
+    "notebooks/03_training_memory": ("notebooks/02_models_and_memory",),
+    "notebooks/07_roofline": ("notebooks/05_this_machine",),
+    "notebooks/08_since_the_paper": ("notebooks/03_since_the_paper",),
+    "notebooks/09_todays_models": ("notebooks/07_todays_models",),
+    "notebooks/10_between_chips": ("notebooks/08_between_chips",),
+    "notebooks/11_training_inside_the_wall": ("notebooks/09_training",),
+    "notebooks/12_serving_inside_the_wall": (
+        "notebooks/10_fewer_bytes",
+        "notebooks/11_shared_bytes",
+    ),
+    "notebooks/13_hardware_for_the_wall": ("notebooks/12_hardware",),
+}
 
 
 def changes() -> dict[tuple[str, str], list[str]]:
