@@ -171,7 +171,7 @@ def test_what_is_trained_has_a_name(tmp_path, library, monkeypatch):
     assert made_here == {"byte-decoder", "byte-draft", *byte_model.TUNED}
     lines = (tmp_path / "byte_losses.csv").read_text().splitlines()
     assert lines[0] == "seed,dtype,step,bits_per_byte" and len(lines) == 1 + 2 * 2 * 2
-    lines = (tmp_path / "script.csv").read_text().splitlines()
+    lines = (tmp_path / "byte_trials.csv").read_text().splitlines()
     assert lines[0] == "way,rate,seed,step,bits_per_byte" and len(lines) == 1 + 4 * (3 + 1) * 2
     assert seen.count("byte-decoder") == 4
     assert len(seen) == 4 + 2 + 3 * 2 + 4 * 4 + 4 * (3 + 1) * 4
