@@ -1,0 +1,444 @@
+"""A known machine through tasks, points, predictions, claims and figures: what comes out is the
+bandwidth and the peak that went in, and what follows from them by arithmetic that is written here.
+
+Each check can be asked of a machine that is as it should be, and must fail where a fault is planted
+in the one function that it looks at.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from analysis.compared import latency, roofs, serving, shown, verdicts
+from analysis.compared.claims import judge
+from analysis.compared.counts import LENGTHS
+from analysis.measured import parts, products, profile, timing
+from analysis.measured.ceilings import KERNELS, bandwidth_task, cache_task
+from analysis.measured.driver import all_tasks
+from analysis.measured.run import Run, load_run, save_run
+from analysis.measured.timing import Key, Task
+from analysis.predicted.architectures import GPT2
+from analysis.predicted.roofline import Ceilings
+from analysis.published.claims import load_claims
+
+HERE = Path(__file__).parent
+
+
+def loaded(path: Path):
+    """A module that lies beside tests."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+machine = loaded(HERE / "machine.py")
+chapters = loaded(HERE.parent / "compared" / "figures_B.py")
+Known, PLAN, measured = machine.Known, machine.PLAN, machine.measured
+
+BANDWIDTH, PEAK = 2.3e10, 3.7e11  # bytes/s, FLOP/s
+RIDGE = PEAK / BANDWIDTH
+CACHE = 2**25  # bytes, of the machine that has one
+# How near is near. DIGITS: a run keeps six digits of a time, and a ratio is of two. BESIDE: what a
+# pass moves besides what is counted: ids, biases and the means of norms; besides what the report
+# predicts for a step, also the cache's new row and the logits that a token is chosen by. With
+# weights of few bits that is as much, which is six times the share of a step six times as fast.
+DIGITS, BESIDE = 1e-5, 0.01
+CHECKED = 64  # tokens generated one by one: at 512 they would take half of the test
+# Scores look at numbers, of which there are none; training is predicted by its FLOPs alone, pruning
+# by the same steps as smaller models.
+LEFT_OUT = ("quality", "speculative", "train", "prune")
+BERT = {"BERT-Base": (12, 768), "BERT-Large": (24, 1024)}  # layers, width
+VOCABULARY = 50257
+
+
+# Arithmetic: each operator takes its FLOPs over the peak or its bytes over the bandwidth.
+
+
+def seconds(flops: float, numbers: float) -> float:
+    return max(flops / PEAK, 4 * numbers / BANDWIDTH)
+
+
+def product(m: int, k: int, n: int, heads: int = 1) -> float:
+    return seconds(2 * heads * m * k * n, heads * (m * k + k * n + m * n))
+
+
+def layer(queries: int, keys: int, d: int, fused=True, batch=1, kv_heads: int | None = None):
+    """Seconds of a layer in which `queries` tokens of each sequence see `keys`."""
+    rows, heads = batch * queries, d // 64
+    kv = 64 * (kv_heads or heads)
+    if fused:
+        made = product(rows, d, d + 2 * kv)
+        attention = seconds(4 * rows * keys * d, 2 * rows * d + 2 * batch * keys * kv)
+    else:
+        made, scores = 3 * product(rows, d, d), heads * queries * keys
+        attention = product(queries, 64, keys, heads) + product(queries, keys, 64, heads)
+        attention += seconds(0, 4 * scores)  # scaled, and their softmax
+    multiplied = product(rows, d, d) + product(rows, d, 4 * d) + product(rows, 4 * d, d)
+    # Two norms of a row in and out, two sums of two rows, and GELU of one four times as long.
+    return made + attention + multiplied + seconds(0, (2 * 2 + 2 * 3 + 2 * 4) * rows * d)
+
+
+def encoder(model: str, tokens: int, fused=True) -> float:
+    layers, d = BERT[model]
+    joined = seconds(0, 2 * tokens * d) * (not fused)  # the heads' outputs, side by side
+    # Two look-ups in and out, two sums, a norm; and the pooler, of one token.
+    outside = seconds(0, (2 * 2 + 2 * 3 + 2) * tokens * d) + product(1, d, d)
+    return layers * (layer(tokens, tokens, d, fused) + joined) + outside
+
+
+def step(context: int, batch: int = 1, kv_heads: int | None = None) -> float:
+    inside = 12 * layer(1, context, 768, batch=batch, kv_heads=kv_heads)
+    cached = seconds(0, 2 * 12 * 2 * 64 * (kv_heads or 12) * batch)  # read and written
+    chosen = seconds(0, batch * VOCABULARY)  # tokens, by their logits
+    return inside + cached + product(batch, 768, VOCABULARY) + chosen
+
+
+def generation(tokens: int) -> float:
+    return sum(map(step, range(1, tokens + 1)))
+
+
+# Runs
+
+
+def made(brief: bool = False, whats: tuple[str, ...] = ()) -> Callable[[], list[Task]]:
+    def make() -> list[Task]:
+        main, remedies = all_tasks("cpu", replace(PLAN, brief=brief), threads=1)
+        tasks = [task for task in main + remedies if task.key.what not in LEFT_OUT]
+        return [task for task in tasks if not whats or task.key.what in whats]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    """The whole run of a machine without a cache, as it is read from its file."""
+    path = tmp_path_factory.mktemp("known") / "run.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profile, "CHECKED", CHECKED)
+        save_run(measured(Known(BANDWIDTH, PEAK), made()), path)
+    return load_run(path)
+
+
+def near(what: str, ours, expected, within: float) -> None:
+    off = abs(ours / expected - 1)
+    assert off <= within, f"{what}: {ours:.6g} is {off:.2%} off {expected:.6g}"
+
+
+# Checks of a run
+
+
+def check_roofs(run: Run) -> None:
+    """A sum reads and writes one number, large squares compute only: exact, but for the digits."""
+    found = roofs.ceilings(run)
+    near("read bandwidth", found.bandwidth_bytes_per_s, BANDWIDTH, DIGITS)
+    near("float32 peak", found.peak_flop_per_s, PEAK, DIGITS)
+    for end in (found.ridge_point, *roofs.ridge(run)):
+        near("ridge point", end, RIDGE, 2 * DIGITS)
+    for row in roofs.ceiling_rows(run).itertuples():
+        rate = {"GB/s": BANDWIDTH, "GFLOP/s": PEAK}[row.unit] / 1e9
+        near(f"ceiling, {row.ceiling}", row.rate, rate, BESIDE)
+
+
+def check_latencies(run: Run) -> None:
+    rows = latency.latencies(run)
+    assert len(rows) == 3 * len(LENGTHS)
+    for row in rows.itertuples():
+        ours = generation(row.tokens) if row.model == "GPT-2" else encoder(row.model, row.tokens)
+        near(f"latency, {row.model} {row.tokens}", row.seconds, ours, BESIDE)
+    for tokens in LENGTHS:
+        ours = generation(tokens) / encoder("BERT-Base", tokens)
+        near("GPT-2 over BERT-Base", latency.gpt2_over_bert(run, tokens), ours, BESIDE)
+    loop = run.rows("generation").set_index("how")["seconds"]
+    near("sampled steps", loop["sampled"], loop["loop"], 2 * DIGITS)
+
+
+def check_predictions(run: Run) -> None:
+    """The roofline charges a class what it moves and computes at once, operators one by one; the
+    rates that calibrate are of the same shapes on the same machine; nothing beats a lower bound."""
+    rows = roofs.predictions(run)
+    assert set(rows["prediction"]) == {"lower bound", "roofline", "calibrated"}
+    for row in rows.itertuples():
+        if row.prediction == "lower bound":
+            assert 1 - DIGITS <= row.ratio < 1.1, f"lower bound, {row.model}: {row.ratio}"
+        else:
+            near(f"{row.prediction}, {row.model} {row.tokens}", row.ratio, 1, BESIDE)
+
+
+def check_intensities(run: Run) -> None:
+    """What waits for memory has the bandwidth times its intensity as its rate: to a thousandth, as
+    a step's row, read once and not three times, and its logits are less than that of its bytes."""
+    rows = roofs.points(run).merge(roofs.regimes(run), on=["model", "tokens"])
+    for row in rows[rows["model"] == "GPT-2"].itertuples():
+        near(f"intensity at {row.tokens}", row.rate / row.intensity_low, BANDWIDTH, 1e-3)
+        near(f"drawn intensity at {row.tokens}", row.rate / row.intensity, BANDWIDTH, 1e-3)
+
+
+def check_steps(run: Run) -> None:
+    """Steps read at the bandwidth: all that they move besides is below a hundredth."""
+    rows = latency.steps(run)
+    assert set(rows["part"]) == {"step", "products"}
+    for row in rows.itertuples():
+        assert 99 <= row.share <= 100 * (1 + 2 * DIGITS), f"steps: {row.part} {row.share}"
+    for row in latency.breakdown(run).itertuples():
+        near(f"sum of classes, {row.model} {row.tokens}", row.sum_over_whole, 1, 2 * DIGITS)
+
+
+def check_fusing(run: Run) -> None:
+    rows = serving.attention(run)
+    for row in rows.itertuples():
+        gain = encoder(row.model, row.tokens, fused=False) / encoder(row.model, row.tokens)
+        near(f"gain of fusing, {row.model} {row.tokens}", row.gain, gain, BESIDE)
+        near(f"predicted gain of fusing, {row.model} {row.tokens}", row.predicted, gain, BESIDE)
+
+
+def check_heads(run: Run) -> None:
+    """The predicted gain is of what must be read alone."""
+    for row in serving.heads(run).itertuples():
+        gain = step(4096, 4) / step(4096, 4, row.n)
+        near(f"gain of {row.n} heads", row.gain, gain, BESIDE)
+        near(f"predicted gain of {row.n} heads", row.predicted, gain, 2 * BESIDE)
+
+
+def check_batches(run: Run) -> None:
+    """A few rows, up to eight, go to their product and come back by a copy."""
+    for row in serving.batches(run).itertuples():
+        gain = row.batch * step(row.tokens) / step(row.tokens, row.batch)
+        copied = 2 * BESIDE if 1 < row.batch <= 8 else BESIDE
+        near(f"gain of {row.batch} sequences", row.gain, gain, copied)
+        near(f"predicted step of {row.batch}", row.predicted_seconds, row.seconds, 2 * BESIDE)
+
+
+def check_formats(run: Run) -> None:
+    rows = serving.formats(run)
+    assert {"float32", "bfloat16", "int8", "int8-planes", "int4"} == set(rows["how"])
+    for row in rows.itertuples():
+        near(f"gain of {row.how}", row.gain, row.predicted, BESIDE * row.predicted)
+
+
+def check_sizes(run: Run) -> None:
+    for row in serving.sizes(run).itertuples():
+        near(f"bytes/s of {row.model}", row.rate, BANDWIDTH, BESIDE)
+
+
+def check_figures(run: Run) -> None:
+    """The chapters draw the run as here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shown, "found", lambda: ({"reference": shown.reference(), "here": run}, ""))
+        drawn = chapters.figures("05_this_machine") | chapters.figures("06_profiling")
+    rows = drawn["fig-latency"].data.query("run == 'here'")
+    assert len(rows) == 3 * len(LENGTHS)
+    for row in rows.itertuples():
+        ours = generation(row.tokens) if row.model == "GPT-2" else encoder(row.model, row.tokens)
+        near(f"fig-latency, {row.model}", row.value, ours / encoder("BERT-Base", 128), BESIDE)
+    rows = drawn["fig-roofline"].data.query("run == 'here'")
+    rates, at = rows["rate_gflop_per_s"] * 1e9, rows["intensity_flop_per_byte"]
+    roof, points = rows["what"] == "roof", rows["what"] == "measured"
+    near("fig-roofline, ridge point", at[roof].iloc[1], RIDGE, 2 * DIGITS)
+    for i, rate in enumerate((at[roof].iloc[0] * BANDWIDTH, PEAK, PEAK)):
+        near("fig-roofline, roof", rates[roof].iloc[i], rate, 2 * DIGITS)
+    assert points.sum() == 3 * len(LENGTHS)
+    for i in rows.index[points]:  # a pass is of several operators, so that BERT stays below
+        attainable, model = min(PEAK, at[i] * BANDWIDTH), rows["model"][i]
+        assert rates[i] <= attainable, f"fig-roofline, {model} above the roof"
+        if model == "GPT-2":
+            near("fig-roofline, GPT-2", rates[i], attainable, BESIDE)
+
+
+def check_claims(run: Run) -> None:
+    judged = verdicts.all_claims({"reference": run}).set_index("id")
+    printed = load_claims()
+    words = dict.fromkeys(
+        ("decoding_is_memory_bound", "encoding_is_not_memory_bound", "models_in_order_of_latency",
+         "smaller_models_decode_faster"), "reproduced"
+    )  # fmt: skip
+    for tokens in LENGTHS:
+        id = f"gpt2_over_bert_base_latency_{tokens}"
+        words[id] = judge(printed[id], generation(tokens) / encoder("BERT-Base", tokens)).word
+    # Weights of 4 bits with 4 bytes for each 64 are 7.1 times smaller: not 8 times as fast.
+    words["int4_decoding_speed"] = "differs"
+    for id, word in words.items():
+        assert judged.loc[id, "verdict"] == word, f"claim {id}: {judged.loc[id, 'verdict']}"
+
+
+CHECKS = [
+    check_roofs, check_latencies, check_predictions, check_intensities, check_steps, check_fusing,
+    check_heads, check_batches, check_formats, check_sizes, check_figures, check_claims,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_known_machine_comes_out(run, check):
+    check(run)
+
+
+def test_nothing_was_left_out_but_what_says_why(run):
+    assert {(each.what, each.how) for each in run.not_measured} == {("weights", "int8-dynamic")}
+    assert all("aten" in each.reason for each in run.not_measured)  # it packs into no tensor
+
+
+# Checks of small parts, which are measured by each check
+
+
+def check_cuda_clock() -> None:
+    """Events say milliseconds; the stamps inside a pass do too."""
+    task = profile.Point(
+        profile.Networks("cpu", 128), Key("encode", "bert-base", 128, how="unfused")
+    )
+    run = measured(
+        Known(BANDWIDTH, PEAK),
+        lambda: [bandwidth_task(KERNELS[-2], "cpu", PLAN, 2**28, True), task.task(PLAN, 1)],
+        events=True,
+    )
+    rate = run.row("bandwidth", how="sum")
+    near("bandwidth by events", rate["bytes"] / rate["seconds"], BANDWIDTH, DIGITS)
+    near("pass by events", run.row("encode")["seconds"], encoder("BERT-Base", 128, False), BESIDE)
+    for row in latency.breakdown(run).itertuples():
+        near("sum of classes by events", row.sum_over_whole, 1, 2 * DIGITS)
+
+
+def check_eviction() -> None:
+    """With a cache, what is no product in a step comes from memory all the same; only what a layer
+    has just written does not. In a step of 512 that is less than a twentieth: some 20 rows and the
+    scores of 12 heads, against 512 rows of keys and of values."""
+    known = Known(BANDWIDTH, PEAK, CACHE)
+    run = measured(known, lambda: [parts.rest_task("gpt2", GPT2, 512, "cpu", PLAN, 1)])
+    row = run.row("other")
+    near("bytes/s of what is no product", row["bytes"] / row["seconds"], BANDWIDTH, 0.05)
+
+
+def check_cold_weights() -> None:
+    """With a cache, each product reads another copy of its weights, and so from memory: once the
+    first, of which the others were made, is read to warm up."""
+    known, shape = Known(BANDWIDTH, PEAK, CACHE), (1, 768, 768)
+    budget = replace(PLAN, warm_seconds=1e-9)
+    run = measured(known, lambda: [products.own_task(GPT2, shape, "float32", "cpu", budget, 1e-3)])
+    row = run.row("matmul")
+    near("bytes/s of weights", row["bytes"] / row["seconds"], BANDWIDTH, BESIDE)
+
+
+PARTS = [check_cuda_clock, check_eviction, check_cold_weights]
+
+
+@pytest.mark.parametrize("check", PARTS, ids=lambda check: check.__name__)
+def test_the_known_machine_comes_out_of_its_parts(check):
+    check()
+
+
+def test_a_cache_and_a_launch_are_seen():
+    known = Known(BANDWIDTH, PEAK, CACHE, launch=1e-4)
+    run = measured(
+        known, lambda: [cache_task("cpu", PLAN), machine.ceilings.launch_task("cpu", PLAN)]
+    )
+    assert run.row("cache")["bytes"] == CACHE // 2
+    for what in ("cache", "launch"):
+        near(what, run.row(what)["seconds"], 1e-4, DIGITS)
+
+
+# Other machines, other verdicts
+
+
+@pytest.mark.parametrize(
+    "ridge, decoding, encoding",
+    [
+        (0.1, "differs", "reproduced"),  # even a step, at half a FLOP a byte, computes
+        (50, "reproduced", "not measured"),  # caches decide, and 128 tokens are on either side
+        (300, "reproduced", "differs"),  # even 512 tokens wait for memory
+    ],
+)
+def test_another_ridge_point_gives_other_verdicts(ridge, decoding, encoding):
+    known, whats = Known(BANDWIDTH, ridge * BANDWIDTH), ("bandwidth", "matmul", "encode", "step")
+    run = measured(known, made(brief=True, whats=whats))
+    near("ridge point", roofs.ceilings(run).ridge_point, ridge, 2 * DIGITS)
+    judged = verdicts.all_claims({"reference": run}).set_index("id")["verdict"]
+    assert judged["decoding_is_memory_bound"] == decoding
+    assert judged["encoding_is_not_memory_bound"] == encoding
+
+
+# Planted faults
+
+
+def changed(owner, name: str, change: Callable) -> Callable:
+    """Plants `change(of what is there)` in the place of an attribute."""
+    return lambda patch: patch.setattr(owner, name, change(getattr(owner, name)))
+
+
+def doubled(true):
+    return lambda *args: 2 * true(*args)
+
+
+FAULTS = {
+    "the roofline's prediction doubled": (
+        changed(Ceilings, "time", doubled), check_predictions, "roofline, BERT-Base 128",
+    ),
+    "any predicted time doubled": (
+        changed(Ceilings, "predicted_time", doubled), check_batches, "predicted step of 1",
+    ),
+    "a lower bound twice as high": (
+        changed(Ceilings, "lower_bound", doubled), check_predictions, "lower bound, BERT-Base",
+    ),
+    "calibrated rates halved": (
+        changed(roofs, "calibrated_time", lambda true: lambda pieces, rates: true(
+            pieces, {rate: value / 2 for rate, value in rates.items()})),
+        check_predictions, "calibrated, BERT-Base 128",
+    ),
+    "the predicted gain of fusing inverted": (
+        changed(serving, "attention", lambda true: lambda run: true(run).assign(
+            predicted=lambda rows: 1 / rows["predicted"])),
+        check_fusing, "predicted gain of fusing, BERT-Base 128",
+    ),
+    "heads ignore their batch": (
+        changed(serving, "step_bytes", lambda true: lambda arch, context, weights, batch: true(
+            arch, context, weights, 1)),
+        check_heads, "predicted gain of 4 heads",
+    ),
+    "GPT-2's intensity at the end of a generation": (
+        changed(roofs, "intensity", lambda true: lambda model, tokens: true(
+            model, 2 * tokens if model == "GPT-2" else tokens)),
+        check_intensities, "intensity at",
+    ),
+    "GPT-2's intensity at its start": (
+        changed(roofs, "intensity", lambda true: lambda model, tokens: true(
+            model, 1 if model == "GPT-2" else tokens)),
+        check_intensities, "intensity at",
+    ),
+}  # fmt: skip
+PART_FAULTS = {
+    "CUDA milliseconds read as seconds": (
+        changed(timing.Clock, "_time_with_events", lambda true: lambda *args: 1000 * true(*args)),
+        check_cuda_clock, "bandwidth by events",
+    ),
+    "CUDA milliseconds read as seconds inside a pass": (
+        changed(profile, "split", lambda true: lambda *args: {
+            name: 1000 * value for name, value in true(*args).items()}),
+        check_cuda_clock, "sum of classes by events",
+    ),
+    "the eviction between passes left out": (
+        changed(torch.Tensor, "sum", lambda true: lambda tensor: tensor),
+        check_eviction, "no product",
+    ),
+    "one copy of the weights": (
+        changed(products, "weight_copies", lambda true: lambda size, device: 1),
+        check_cold_weights, "bytes/s of weights",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_seen(run, monkeypatch, fault):
+    plant, check, seen = FAULTS[fault]
+    plant(monkeypatch)
+    with pytest.raises(AssertionError, match=seen):
+        check(run)
+
+
+@pytest.mark.parametrize("fault", PART_FAULTS)
+def test_a_fault_planted_in_measuring_is_seen(monkeypatch, fault):
+    plant, check, seen = PART_FAULTS[fault]
+    plant(monkeypatch)
+    with pytest.raises(AssertionError, match=seen):
+        check()
