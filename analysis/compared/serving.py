@@ -99,15 +99,11 @@ def crossings(run: Run) -> pd.DataFrame:
     Knees need three batches; NaN without them, and where no batch reaches the ridge point."""
     rows, ridge = [], ceilings(run).ridge_point
     for tokens, part in batches(run).groupby("tokens"):
-        n, last = part["batch"].tolist(), part.iloc[-1]
-        said = {
-            "batch that reaches the ridge point": batch_to_reach(GPT2, ridge, tokens, FUSED) or nan,
-            f"gain of {n[-1]}, predicted": last["predicted"] / part["predicted"].iloc[0],
-            f"gain of {n[-1]}, measured": last["gain"],
-        }
+        n, reached = part["batch"].tolist(), batch_to_reach(GPT2, ridge, tokens, FUSED)
+        rows.append((tokens, "batch that reaches the ridge point", reached or nan))
         for what, times in (("predicted", "predicted_seconds"), ("measured", "seconds")):
-            said[f"knee, {what}"] = knee(n, part[times].tolist()) if len(n) > 2 else nan
-        rows += [(tokens, *each) for each in said.items()]
+            found = knee(n, part[times].tolist()) if len(n) > 2 else nan
+            rows.append((tokens, f"knee, {what}", found))
     return pd.DataFrame(rows, columns=["tokens", "what", "value"])
 
 
