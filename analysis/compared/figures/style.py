@@ -112,7 +112,8 @@ def scale(ax, which: str, values=()) -> None:
         along.set_major_formatter(lambda value, _: f"{value:g}")
     else:
         low, high = getattr(ax, f"get_{which}lim")()
-        subs = (1, 2, 5) if high / max(low, 1e-300) < 300 else (1,)
+        most = 100 if which == "x" else 300  # labels beside each other need more room
+        subs = (1, 2, 5) if high / max(low, 1e-300) < most else (1,)
         along.set_major_locator(matplotlib.ticker.LogLocator(subs=subs, numticks=7))
         along.set_major_formatter(lambda value, _: plain(value))
     along.set_minor_locator(matplotlib.ticker.NullLocator())
