@@ -18,7 +18,7 @@ spec = importlib.util.spec_from_file_location("golden", HERE / "golden.py")
 golden = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(golden)
 
-NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
+NUMBER = re.compile(r"\d(?:[\d,]*\d)?(?:\.\d+)?(?:e[+-]\d+)?")
 BEFORE = json.loads(golden.PINNED.read_text("utf-8"))
 # Page or figure then -> those that have its place now, where it is not the same.
 MOVED: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,103 @@
+"""A stranger's change stays in one place: in a copy of the project, rows of a table are a new chip,
+and a row and a function a new claim; its pages show both."""
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from analysis.compared.growth import facts
+from analysis.published.claims import load_claims
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAPTER, VERDICTS = "notebooks/03_since_the_paper", "book/verdicts"
+CHIP = "Stranger X9"
+FACTS = {
+    "peak_16bit_dense": (2_600_000, "GFLOP/s"),
+    "memory_bandwidth": (8_100, "GB/s"),
+    "memory_capacity": (277, "GB"),
+}
+STATEMENT = "The newest accelerator has 3.5 times the memory of an H100."
+FUNCTION = '''
+
+@claim("strangers_claim")
+def newest_memory(data: Path | None = None) -> float:
+    """Return the memory of the newest accelerator over that of an H100."""
+    sizes = facts("accelerators", data, quantity="memory_capacity", **CHIPS)
+    return sizes["value"].iloc[-1] / sizes.set_index("name")["value"]["H100 SXM5 80GB"]
+'''
+STUB = "# {name}\n\n:::{{table}} Elsewhere\n:name: {label}\n\n| a |\n|---|\n| b |\n:::\n"
+
+
+def add(path: Path, **columns) -> None:
+    """Add a row to a table; what is not said is empty."""
+    with path.open(encoding="utf-8", newline="") as file:
+        names = next(csv.reader(file))
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names, restval="", lineterminator="\n")
+        writer.writerow(columns)
+
+
+@pytest.fixture(scope="module")
+def built(site) -> Path:
+    """The built pages of a copy with the change, and with pages of no content for what they refer
+    to."""
+    made = site(index="# Start\n\n```{bibliography}\n```\n")
+    for quantity, (value, unit) in FACTS.items():
+        add(made.root / "data/hardware/accelerators.csv", name=CHIP, vendor="Stranger",
+            kind="accelerator", date="2026-11-20", stage="shipped", quantity=quantity,
+            value=value, unit=unit, status="sourced", source="https://example.org/x9",
+            confidence="high")  # fmt: skip
+    add(made.root / "data/published/claims.csv", id="strangers_claim", statement=STATEMENT,
+        value=3.5, unit="ratio", tolerance=0.02, tolerance_reason="half a unit of the digit",
+        basis="data", corrected="false", page="03_since_the_paper", label="tab-since",
+        printed_in="a letter", source="https://example.org/letter", confidence="high")  # fmt: skip
+    with (made.root / "analysis/compared/growth.py").open("a", encoding="utf-8") as module:
+        module.write(FUNCTION)
+
+    labels = {f"notebooks/{claim.page}": claim.label for claim in load_claims().values()}
+    labels |= {"notebooks/07_todays_models": "tab-elsewhere", "book/errata": "tab-errata"}
+    pages = {name: STUB.format(name=name, label=label) for name, label in labels.items()}
+    for name in (CHAPTER, VERDICTS, "book/glossary"):
+        pages[name] = (ROOT / f"{name}.md").read_text("utf-8")
+    (made.root / "notebooks").mkdir()
+    made.write(**pages)
+    toc = {"format": "jb-book", "root": "index", "chapters": [{"file": name} for name in pages]}
+    (made.root / "_toc.yml").write_text(yaml.safe_dump(toc), "utf-8")
+    code, output = made.build()
+    assert code == 0, output
+    return made.root / "_build" / "html"
+
+
+def test_the_change_is_not_in_the_project():
+    assert CHIP not in set(facts("accelerators")["name"])
+    assert "strangers_claim" not in load_claims()
+
+
+def test_a_row_a_fact_is_a_chip_on_the_page(built):
+    text = (built / f"{CHAPTER}.html").read_text("utf-8")
+    assert f"{CHIP}: " in BeautifulSoup(text, "html.parser").get_text()  # the worked number
+    drawn = pd.read_csv(built / "_downloads/figures/fig-ridges.csv").set_index("name")
+    peak, bandwidth = (FACTS[name][0] for name in ("peak_16bit_dense", "memory_bandwidth"))
+    assert drawn.loc[CHIP, "ridge_point"] == pytest.approx(peak / bandwidth)
+    drawn = pd.read_csv(built / "_downloads/figures/fig-foretold.csv").query("name == @CHIP")
+    assert set(drawn["value"]) == {value for value, _ in FACTS.values()}
+    assert set(drawn["points"]) == {"later points"}
+
+
+@pytest.mark.parametrize("page", [CHAPTER, VERDICTS])
+def test_a_row_and_a_function_are_a_claim_on_both_pages(built, page):
+    parsed = BeautifulSoup((built / f"{page}.html").read_bytes(), "html.parser")
+    (row,) = (row for row in parsed.select("tbody tr") if STATEMENT in row.get_text())
+    text = row.get_text(" ", strip=True)
+    assert all(part in text for part in ("3.5", "3.46", "reproduced"))  # 277 GB over 80 GB
+
+
+def test_the_claim_is_drawn_and_counted_among_all(built):
+    drawn = pd.read_csv(built / "_downloads/figures/fig-verdicts.csv").set_index("id")
+    assert drawn.loc["strangers_claim", "ours"] == pytest.approx(277 / 80)
+    answer = BeautifulSoup((built / f"{VERDICTS}.html").read_bytes(), "html.parser")
+    assert f"Of {len(load_claims()) + 1} claims" in answer.get_text()
