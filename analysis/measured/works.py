@@ -1,6 +1,5 @@
 """Works that are timed in turn, so that all of them see the same machine: what most tasks do."""
 
-import gc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -107,12 +106,14 @@ def in_turn(
     least = max(budget.least, 3) if least is None else least
 
     def run(seconds: float) -> Measurement:
-        gc.collect()
         torch.set_num_threads(threads)
         works = Works(device)
-        alone = prepare(works) or {}
-        spent = seconds * (len(works.about) if share is None else share)
-        found = works.measure(spent, least)
+        try:
+            alone = prepare(works) or {}
+            spent = seconds * (len(works.about) if share is None else share)
+            found = works.measure(spent, least)
+        finally:
+            works.timed.clear()  # of what refers to the works, so that their memory is free now
         return replace(found, beside=found.beside | alone, missing=works.missing)
 
     repeated = budget.seconds_per_point * (len(costs) if share is None else share)

@@ -5,8 +5,7 @@ import torch
 
 from analysis.errors import InputError
 from analysis.measured import ceilings, products
-from analysis.measured.runs import Machine, Run
-from analysis.measured.timing import Budget, Measurement, Sample
+from analysis.measured.timing import BUDGETS, Budget, Key
 from analysis.predicted.architectures import BERT_BASE, GPT2
 
 TINY = Budget("tiny", 1, None, seconds_per_point=1e-3, warm_seconds=1e-3)
@@ -72,7 +71,7 @@ def test_a_launch_has_no_amount():
 @pytest.mark.parametrize("dtype", ceilings.DTYPES)
 def test_squares_of_every_data_type(dtype):
     task = products.square_tasks(dtype, [32], "cpu", TINY, {})[0]
-    assert task.key == f"matmul/{dtype}/32x32x32"
+    assert task.key == Key("matmul", how="32x32x32", dtype=dtype)
     try:
         measured = task.run(1e-3)
     except (RuntimeError, InputError):
@@ -92,7 +91,7 @@ def test_a_square_that_would_take_too_long_is_left_out_but_not_the_first():
     assert small.run(1e-3).flops == 2 * 16**3
     with pytest.raises(InputError, match="too long"):
         products.square_tasks("float32", [16, 2048], "cpu", TINY, {"float32": 1e6})[1].run(1e-3)
-    assert large.key == "matmul/float32/2048x2048x2048"
+    assert large.key == Key("matmul", how="2048x2048x2048")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int32])
@@ -110,8 +109,8 @@ def test_own_shapes_are_each_there_once():
     keys = [task.key for task in tasks]
     assert len(set(keys)) == len(keys)
     for shape in ("1x768x768", "1x768x50257", "128x768x3072", "128x4096x1024", "12x128x64x128"):
-        assert f"matmul/float32/{shape}" in keys
-    assert not any("x1x" in key for key in keys)
+        assert Key("matmul", how=shape) in keys
+    assert not any("x1x" in key.how for key in keys)
 
 
 @pytest.mark.parametrize("shape", [(1, 64, 128), (1, 128, 64), (4, 64, 64), (2, 8, 4, 8)])
@@ -136,32 +135,13 @@ def test_a_weight_has_copies_beyond_the_cache(monkeypatch):
             products.verify(x, linear.weight.t(), linear(x), linear.bias)
 
 
-def test_all_ceilings_have_keys_of_their_own(monkeypatch):
+@pytest.mark.parametrize("budget", BUDGETS.values(), ids=lambda budget: budget.name)
+def test_all_ceilings_have_keys_of_their_own(budget, monkeypatch):
     monkeypatch.setattr(products, "probe", lambda dtype, device: 1e9)
-    groups = ceilings.ceiling_tasks("cpu", TINY, torch.get_num_threads(), [16], [128, 1024])
+    groups = ceilings.ceiling_tasks("cpu", budget, torch.get_num_threads())
     keys = [task.key for group in groups for task in group]
-    assert len(set(keys)) == len(keys) and set(ceilings.READS) < set(keys)
-    assert {task.kind for group in groups for task in group} == {"ceiling"}
-
-
-def test_the_fastest_point_is_the_ceiling():
-    run = Run.new(
-        Machine(
-            device="cpu", device_name="a", cpu="a", cores=1, threads=1, caches={}, os="x",
-            memory_bytes=None, gpu_memory_bytes=None, python="3", torch="2", numpy="2", blas="x",
-            fast_paths=[],
-        ),
-        "quick",
-    )  # fmt: skip
-    assert ceilings.read_ceiling(run) is None and ceilings.matmul_peak(run) is None
-    for key, seconds, amount in (
-        ("bandwidth/sum", 1.0, 10),
-        ("bandwidth/product", 2.0, 30),
-        ("bandwidth/copy", 1.0, 99),
-        ("matmul/float32/1x1x1", 1.0, 10),
-        ("matmul/float32/2x2x2", 0.5, 10),
-        ("matmul/bfloat16/2x2x2", 0.1, 10),
-    ):
-        run.add(key, "ceiling", Measurement(Sample((seconds, 9.0)), amount, amount))
-    assert ceilings.read_ceiling(run).key == "bandwidth/product"
-    assert ceilings.matmul_peak(run).key == "matmul/float32/2x2x2"
+    assert len(set(keys)) == len(keys)
+    kernels = {Key("bandwidth", how=each.name, dtype="float64") for each in ceilings.KERNELS}
+    squares = {Key("matmul", how=f"{n}x{n}x{n}") for n in (512, 1024, 2048)}
+    assert kernels | squares | {Key("launch"), Key("cache")} <= set(keys)
+    assert (Key("matmul", how="4096x768x768") in keys) == (not budget.brief)

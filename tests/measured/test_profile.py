@@ -3,9 +3,9 @@ import json
 import pytest
 import torch
 
-from analysis.measured import networks, profile, rest
-from analysis.measured.breakdown import split, stamped
-from analysis.measured.timing import BUDGETS, Clock
+from analysis.measured import networks, parts, profile, works
+from analysis.measured.parts import rest_task, split, stamped, without_matmuls
+from analysis.measured.timing import BUDGETS, Budget, Clock, Key
 from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2
 from analysis.predicted.operations import FUSED, UNFUSED
 from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, generation
@@ -34,16 +34,15 @@ class Ticks(Clock):
 def tiny(monkeypatch):
     monkeypatch.setattr(profile, "ARCHITECTURES", TINY)
     plan = [
-        (model, attention, tuple(n // 64 for n in lengths))
+        (model, attention, tuple(dict.fromkeys(max(1, n // 64) for n in lengths)))
         for model, attention, lengths in profile.PLAN
     ]
     monkeypatch.setattr(profile, "PLAN", plan)
-    for name in ("SHORT", "LONG", "CONTEXTS"):
-        lengths = getattr(profile, name)
-        monkeypatch.setattr(profile, name, tuple(dict.fromkeys(max(1, n // 64) for n in lengths)))
+    monkeypatch.setattr(profile, "SHORT_STEPS", (1, 2, 4, 8))
     monkeypatch.setattr(profile, "CHECKED", 8)
-    monkeypatch.setattr(profile, "READ_BYTES", 2**12)
-    monkeypatch.setattr(rest, "last_level_cache_bytes", lambda device: 2**12)  # to evict from
+    for module in (profile, works):
+        monkeypatch.setattr(module, "READ_BYTES", 2**12)
+    monkeypatch.setattr(parts, "last_level_cache_bytes", lambda device: 2**12)  # to evict from
 
 
 @pytest.fixture
@@ -55,25 +54,35 @@ def test_the_points(tasks):
     keys = [task.key for task in tasks]
     assert len(keys) == len(set(keys))
     lengths = (128, 256, 512, 1024, 2048, 4096)
-    for attention in ("fused", "unfused"):
-        for length in lengths:
-            assert f"encode/bert-base/{length}/{attention}" in keys
-            assert f"encode/bert-large/{length}/{attention}" in keys
-        for context in (1, 64, *lengths, 3072):
-            assert f"step/gpt2/{context}/{attention}" in keys
-    assert keys.index("encode/bert-base/512/fused") < keys.index("encode/bert-base/128/unfused")
-    assert keys.index("encode/bert-large/512/fused") < keys.index("encode/bert-base/1024/fused")
-    assert "check/gpt2/512/loop" in keys
+    for how in ("fused", "unfused"):
+        for n in lengths:
+            assert Key("encode", "bert-base", n, how=how) in keys
+            assert Key("encode", "bert-large", n, how=how) in keys
+        for n in (1, 64, *lengths, 3072):
+            assert Key("step", "gpt2", n, how=how) in keys
+    place = {str(key): i for i, key in enumerate(keys)}
+    assert place["encode bert-base 512 fused"] < place["encode bert-base 128 unfused"]
+    assert place["encode bert-large 512 fused"] < place["encode bert-base 1024 fused"]
+    assert Key("generation", "gpt2", 512, how="loop") in keys
+    assert {key.model for key in keys if key.what == "other"} == set(TINY)
+
+
+def test_a_brief_budget_has_what_the_first_numbers_are_made_of():
+    keys = [str(task.key) for task in profile.profile_tasks("cpu", BUDGETS["smoke"], 1)]
+    assert keys == [
+        "encode bert-base 128 fused", "encode bert-base 512 fused",
+        *(f"step gpt2 {n} fused" for n in (1, 64, 128, 256, 512)),
+        "encode bert-base 128 unfused", "step gpt2 128 unfused",
+    ]  # fmt: skip
 
 
 def test_tasks_tell_what_they_need(tasks):
-    known = {task.key: task for task in tasks}
-    assert {task.kind for task in tasks} == {"ceiling", "latency", "step", "check"}
+    known = {str(task.key): task for task in tasks}
     assert all(task.estimate_seconds > 0 and isinstance(task.memory_bytes, int) for task in tasks)
     least = BERT_LARGE.n_parameters * 4 + 3 * 16 * 4096**2 * 4  # weights, three copies of scores
-    assert known["encode/bert-large/4096/unfused"].memory_bytes > least
-    assert known["encode/bert-large/512/fused"].memory_bytes < BUDGETS["smoke"].memory_bytes
-    long, short = (known[f"encode/bert-large/{n}/fused"] for n in (4096, 512))
+    assert known["encode bert-large 4096 unfused"].memory_bytes > least
+    assert known["encode bert-large 512 fused"].memory_bytes < BUDGETS["smoke"].memory_bytes
+    long, short = (known[f"encode bert-large {n} fused"] for n in (4096, 512))
     assert long.estimate_seconds > 8 * short.estimate_seconds
 
 
@@ -84,41 +93,42 @@ def test_every_point_carries_the_predicted_counts(tiny, tasks, monkeypatch):
         monkeypatch.setattr(
             networks, name, lambda arch, *a, cls=cls, **k: built.append(arch) or cls(arch, *a, **k)
         )
-    count = {
-        "encode": encoder_pass, "step": decoder_step, "check": generation,
-        ("breakdown", "bert-base"): encoder_pass, ("breakdown", "gpt2"): decoder_step,
-    }  # fmt: skip
-    tasks = profile.profile_tasks("cpu", BUDGETS["quick"].__class__("none", 1, None, 0, 0), 1)
+    count = {"encode": encoder_pass, "step": decoder_step, "generation": generation}
+    classes = {"bert-base": encoder_pass, "gpt2": decoder_step}
+    tasks = profile.profile_tasks("cpu", Budget("none", 1, None, 0, 0), 1)
     measured = {}
     for task in tasks:
         point = task.run(0.0)
-        measured |= {task.key: (task.kind, point)} | point.beside
-    for key, (kind, point) in measured.items():
-        if kind == "ceiling":  # see test_rest.py
-            assert key.startswith(("other/float32/", "read/gpt2/")) and point.bytes > 0
+        if task.key.what != "other":
+            assert {each.sample.n for each in point.beside.values()} <= {point.sample.n}
+        measured |= {task.key: point} | point.beside
+    for key, point in measured.items():
+        if key.what in ("other", "read"):
+            assert point.bytes > 0
             continue
-        prefix, model, length, last = key.split("/")
-        fused = last in ("fused", "loop", "sampled")
-        name, convention = ("total", FUSED if fused else UNFUSED)
-        if prefix == "breakdown":
-            name, prefix = last, (prefix, model)
-            assert measured[point.details["whole"]][1].sample.n == point.sample.n
-        cost = count[prefix](TINY[model], int(length), convention)[name]
+        name, fused = "total", key.how in ("fused", "loop", "sampled")
+        if key.what == "breakdown":
+            name = key.how
+        counted = classes[key.model] if key.what == "breakdown" else count[key.what]
+        cost = counted(TINY[key.model], key.tokens, FUSED if fused else UNFUSED)[name]
         assert (point.flops, point.bytes) == (cost.flops, cost.bytes), key
-        assert point.details["weights"] == "warm" and point.details["dtype"] == "float32"
+        assert point.details["weights"] == "warm" and key.dtype == "float32"
         json.dumps(point.details)
-    for attention in ("fused", "unfused"):
-        assert {f"step/gpt2/8/{attention}", f"read/gpt2/8/{attention}"} <= set(measured)
+    for how in ("fused", "unfused"):
+        assert {Key("step", "gpt2", 8, how=how), Key("read", "gpt2", 8, how=how)} <= set(measured)
     for model in ("bert-base", "gpt2"):
-        assert {f"breakdown/{model}/8/{name}" for name in CLASSES} <= set(measured)
+        assert {Key("breakdown", model, 8, how=name) for name in CLASSES} <= set(measured)
+    loop, sampled = (measured[Key("generation", "gpt2", 8, how=h)] for h in ("loop", "sampled"))
+    assert loop.sample.n == sampled.sample.n == 1
     whole = [arch for arch in built if arch.n_layers > 1]
     assert len(whole) <= len(profile.PLAN)  # not one a point
 
 
-def test_other_data_types_have_keys_of_their_own(monkeypatch):
+def test_other_data_types_have_keys_of_their_own():
     keys = {task.key for task in profile.profile_tasks("cuda", BUDGETS["quick"], 1)}
-    assert {f"step/gpt2/512/fused{end}" for end in ("", "/bfloat16", "/float16")} <= keys
-    assert "step/gpt2/512/unfused/float16" not in keys
+    types = {key.dtype for key in keys if (key.what, key.tokens, key.how) == ("step", 512, "fused")}
+    assert types == {"float32", "bfloat16", "float16"}
+    assert Key("step", "gpt2", 512, how="unfused", dtype="float16") not in keys
 
 
 @pytest.mark.parametrize("model", ["bert-base", "gpt2"])
@@ -130,11 +140,11 @@ def test_every_moment_of_a_pass_is_in_one_class(model):
     else:
         network, token = networks.Encoder(arch, "unfused"), torch.zeros(1, 4, dtype=torch.int64)
         work = lambda: network(token)  # noqa: E731
-    parts = split(work, clock)
+    found = split(work, clock)
     # Between two looks a second passes: one in each matmul, one before each and one at the end.
     matmuls = {"mha_projections": 4 * 2, "act_to_act": 2 * 2, "ffn_projections": 2 * 2 + 1}
-    assert parts == matmuls | {"other": sum(matmuls.values()) + 1}
-    assert sum(parts.values()) == clock.looks - 1 - 2  # from the first mark to the last
+    assert found == matmuls | {"other": sum(matmuls.values()) + 1}
+    assert sum(found.values()) == clock.looks - 1 - 2  # from the first mark to the last
 
 
 def test_stamps_leave_nothing_behind():
@@ -143,3 +153,58 @@ def test_stamps_leave_nothing_behind():
         assert networks.Linear.__call__ is not before[0]
         raise RuntimeError
     assert (networks.Linear.__call__, torch.matmul) == before
+
+
+@pytest.mark.parametrize("heads", [True, False])
+@torch.inference_mode()
+def test_a_layer_without_its_matmuls_gives_the_same_again(heads):
+    layer = networks.Encoder(TINY["bert-base"], "unfused").layers[0]
+    x = torch.randn(4, 16)
+    expected, before = layer(x, 1), (networks.Linear.__call__, torch.matmul)
+    work, patch = without_matmuls(lambda: layer(x, 1), heads)
+    layer.up.weight.zero_()  # not read any more
+    for _ in range(3):
+        with patch():
+            assert work().equal(expected)
+    assert (networks.Linear.__call__, torch.matmul) == before
+
+
+@pytest.mark.parametrize(("model", "count"), [("bert-base", encoder_pass), ("gpt2", decoder_step)])
+def test_the_point_is_the_rest_of_a_whole_pass(model, count):
+    task = rest_task(model, TINY[model], 4, "cpu", BUDGETS["smoke"], 1)
+    point, cost = task.run(0.0), count(TINY[model], 4, UNFUSED)
+    cost = cost["other"] if model == "bert-base" else cost["other"] + cost["act_to_act"]
+    assert task.key == Key("other", model, 4) and task.memory_bytes > 0
+    assert (point.flops, point.bytes) == (cost.flops, cost.bytes) and point.sample.n >= 3
+
+
+def test_the_loop_is_the_steps_in_their_order():
+    decoder, token = networks.Decoder(TINY["gpt2"]), torch.tensor([[7]])
+    expected = token.clone()
+    for context in range(1, 6):
+        works.advance(decoder, expected, context)
+    steps = profile.generation_steps(decoder, token, 5)
+    for step in steps:
+        step()
+    assert token.equal(expected) and token.shape == (1, 1)
+
+
+def test_samples_are_taken_between_the_steps_of_the_loop():
+    """Steps that take as many seconds as their context on a clock of their own."""
+
+    class Slow(Clock):
+        moment = 0.0
+
+        def now(self):
+            return self.moment
+
+    clock, taken = Slow("cpu"), []
+
+    def step(context):
+        clock.moment += context
+        taken.append(context)
+
+    steps = [lambda n=n: step(n) for n in range(1, 65)]
+    loop, sampled = profile.loop_and_samples(steps, (1, 64), clock)
+    assert loop == sum(range(1, 65)) == pytest.approx(sampled)
+    assert taken == [1, 64, *range(1, 33), 1, 64, *range(33, 65)]

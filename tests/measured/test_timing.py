@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.errors import InputError
+from analysis.measured.driver import AIM
 from analysis.measured.timing import (
     BUDGETS,
     MOST,
     Clock,
+    Key,
     Sample,
-    Task,
     budget_named,
     measure,
-    measure_each,
     measure_in_turn,
 )
 
@@ -135,37 +135,33 @@ def test_two_works_in_turn_see_the_same_machine():
     clock, order = FakeClock(), []
     tick = clock.work(1.0)
     works = [lambda name=name: (order.append(name), tick(), gc.isenabled()) for name in "ab"]
-    first, second = measure_in_turn(*works, clock, 5.0, least=2)
+    first, second = measure_in_turn(works, clock, 5.0, least=2)
     assert "".join(order) == "ababab" and len(first) == len(second) == 3
     assert not any(collected for *_, collected in first)
-    first, _ = measure_in_turn(*works, clock, 0.0, least=2)
+    first, _ = measure_in_turn(works, clock, 0.0, least=2)
     assert len(first) == 2
-
-
-def test_equal_works_take_turns():
-    clock, order = FakeClock(), []
-    tick = clock.work(1.0)
-    works = [lambda name=name: (order.append(name), tick()) for name in "abc"]
-    measure_each(works, "cpu", 4.0, 1.0, clock=clock)
-    assert "".join(order).startswith("abcabc")
 
 
 def test_the_real_clock_moves():
     assert measure(lambda: sum(range(1000)), "cpu", 0.001, 0.001).n >= 5
 
 
-def test_an_unknown_kind_of_task_is_refused():
-    with pytest.raises(ValueError, match="kind"):
-        Task("key", "nonsense", 0, 0, lambda seconds: None)
+@pytest.mark.parametrize(("name", "most"), [("smoke", 150), ("quick", 720), ("full", 5400)])
+def test_budgets_end_in_time_with_their_links(name, most):
+    """A budget aims at a share of its time; links are ended when theirs is over."""
+    budget = budget_named(name)
+    assert AIM * (budget.wall_seconds + budget.remedy_seconds) + budget.link_seconds <= most
+    assert budget.brief == (name == "smoke") and budget.of(1, 2) == 1 + budget.brief
 
 
 def test_budgets_by_name():
-    assert [budget_named(name).wall_seconds for name in ("smoke", "quick", "full")] == [
-        60,
-        360,
-        2700,
-    ]
-    assert all(b.remedy_seconds == b.wall_seconds for b in map(BUDGETS.get, ("quick", "full")))
+    assert list(BUDGETS) == ["smoke", "quick", "full"]
     assert BUDGETS["quick"].memory_bytes <= 8 * 2**30
     with pytest.raises(InputError, match="smoke, quick, full"):
         budget_named("huge")
+
+
+def test_a_key_is_told_in_the_words_that_it_has():
+    assert str(Key("launch")) == "launch"
+    assert str(Key("heads", "gpt2", 4096, batch=4, n=12)) == "heads gpt2 4096 batch 4 12"
+    assert str(Key("matmul", how="8x8x8", dtype="int8")) == "matmul 8x8x8 int8"
