@@ -11,7 +11,6 @@ import pandas as pd
 from analysis.compared.claims import claim
 from analysis.compared.counts import PAPER_MODELS
 from analysis.compared.latency import NAMES, latencies
-from analysis.compared.page import number, percent
 from analysis.compared.ridges import shipped_machines
 from analysis.compared.shown import both, gathered
 from analysis.errors import InputError
@@ -92,26 +91,6 @@ def roofs(runs: dict[str, Run]) -> pd.DataFrame:
         return pd.DataFrame([row])
 
     return both(roof, runs)
-
-
-def card(run: Run) -> pd.Series:
-    """Where a run comes from, in texts by what they say: machine, versions, when, how much."""
-    machine, visits = run.machine, [len(point.seconds) for point in run.points] or [0]
-    repetitions = [sum(map(len, point.seconds)) for point in run.points] or [0]
-    caches = [f"{name} {number(size / 1e6)} MB" for name, size in machine.caches.items()]
-    memory = number(machine.memory_bytes / 1e9) if machine.memory_bytes else "?"
-    return pd.Series({
-        "Machine": machine.device_name,
-        "Processor": f"{machine.cpu}, {machine.cores or '?'} cores, {machine.threads} threads",
-        "Memory (GB)": f"{memory}; caches: {', '.join(caches) or 'unknown'}",
-        "Software": f"{machine.os}, Python {machine.python}, torch {machine.torch}, {machine.blas}",
-        "Measured": f"{run.started:%Y-%m-%d %H:%M} UTC, for {number(run.wall_seconds)} s",
-        "Budget and method": f"{run.budget}, {run.method_version}",
-        "Points": f"{len(run.points)}, and {len(run.not_measured)} left out",
-        "Repetitions": f"{min(repetitions)} to {max(repetitions)}",
-        "Visits": f"{min(visits)} to {max(visits)}",
-        "Drift between visits": percent(run.drift) if max(visits) > 1 else "unknown: one visit",
-    })  # fmt: skip
 
 
 def left_out(run: Run) -> pd.DataFrame:

@@ -1,12 +1,10 @@
-"""A made-up machine of known ceilings, what they predict, and where a run comes from."""
+"""A made-up machine of known ceilings, and what they predict."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from analysis.compared import roofs, shown
 from analysis.compared.counts import LENGTHS, PAPER_MODELS
-from analysis.compared.page import Table
 from analysis.measured.run import Missing
 from analysis.measured.schema import NotMeasured, Point
 from analysis.predicted.architectures import BERT_BASE, GPT2
@@ -55,9 +53,7 @@ def points():
 
 @pytest.fixture(scope="module")
 def run(reference):
-    machine = reference.machine.model_copy(
-        update={"caches": {"L3": CACHE}, "device_name": "Made-up <b>CPU</b>"}
-    )
+    machine = reference.machine.model_copy(update={"caches": {"L3": CACHE}})
     return reference.model_copy(update={"points": list(points()), "machine": machine})
 
 
@@ -183,17 +179,6 @@ def test_points_lie_where_their_flops_and_times_say(run):
 def test_the_papers_ridge_point_by_its_data_sheet():
     """2867 GFLOP/s over 140.8 GB/s (data/hardware/accelerators.csv)."""
     assert roofs.paper_ridge() == pytest.approx(2867 / 140.8)
-
-
-def test_a_card_and_its_text_from_elsewhere(run, reference):
-    card = roofs.card(run)
-    assert card["Points"].startswith(f"{len(run.points)}, ")
-    assert card["Repetitions"] == "3 to 3" and card["Drift between visits"] == "unknown: one visit"
-    assert roofs.card(reference)["Visits"] == "1 to 3"
-    empty = run.model_copy(update={"points": []})
-    frame = pd.DataFrame({"Reference": card, "Here": roofs.card(empty)}).reset_index(names="")
-    text = Table(frame, "tab-card", "C.")._repr_mimebundle_()["text/markdown"]
-    assert "Made\\-up \\<b\\>CPU" in text and "<b>" not in text
 
 
 def test_what_was_left_out_is_grouped_by_reason(run):
