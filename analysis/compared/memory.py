@@ -81,8 +81,7 @@ def kept_by_torch() -> pd.DataFrame:
 
 
 def pairs(rows: pd.DataFrame, plain: pd.Series, by: list[str]) -> list[tuple]:
-    """Each of `rows` with the `plain` one that is the same in `by`; rows without one are left out.
-    Missing where that leaves none."""
+    """Those of `rows` that have a `plain` one with the same `by`, each with it; Missing if none."""
     bases = {tuple(getattr(row, each) for each in by): row for row in rows[plain].itertuples()}
     names = zip(rows.itertuples(), rows[by].itertuples(index=False, name=None), strict=True)
     found = [(row, bases[name]) for row, name in names if name in bases]
@@ -155,7 +154,5 @@ def shards(run: Run) -> pd.DataFrame:
 def zero_factor(data: Path | None = None, stage: int = 2, devices: int = DEVICES) -> float:
     """How many times less state a device holds under ZeRO, in 16 bits with Adam: arithmetic, of
     which `data` says nothing."""
-    whole, shared = (
-        sum(model_state(GPT2_XL, "adam", 2, zero, devices).values()) for zero in (0, stage)
-    )
-    return whole / shared
+    held = [sum(model_state(GPT2_XL, "adam", 2, each, devices).values()) for each in (0, stage)]
+    return held[0] / held[1]

@@ -46,8 +46,7 @@ def difference(rows: pd.DataFrame, way: str, other: str) -> tuple[float, float, 
 
 
 def met_at(rows: pd.DataFrame, way: str, other: str) -> int | None:
-    """The first step after which a way needs no more bits than another after the last; None where
-    there is none."""
+    """The first step after which a way needs no more bits than another after the last, or None."""
     found = curves(rows[rows["way"] == way])
     enough = found.loc[found["mean"] <= last(rows, other).mean(), "step"]
     return None if enough.empty else int(enough.iloc[0])
