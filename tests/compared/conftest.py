@@ -1,15 +1,17 @@
-"""The reference run, and every figure as a chapter draws it."""
+"""The reference run, and every figure as the cells of its page draw it."""
 
-import importlib.util
+import ast
 import os
 from pathlib import Path
 
+import jupytext
 import pytest
 
 from analysis.compared import shown
 from analysis.measured.run import Run, find_run, load_run
 
-os.environ["RUN"] = "none"  # no test depends on what was measured here
+ROOT = Path(__file__).resolve().parents[2]
+os.environ["RUN"] = "intel-xeon-2-cores"  # here: no test depends on what was measured
 
 
 @pytest.fixture(scope="session")
@@ -17,13 +19,25 @@ def reference() -> Run:
     return load_run(find_run(shown.REFERENCE))
 
 
+def figures(page: Path) -> dict[str, object]:
+    """What the last line of each cell with a figure gives, by the name of the figure."""
+    space, found = {}, {}
+    for cell in jupytext.read(page, fmt="md:myst").cells:
+        if cell.cell_type != "code":
+            continue
+        *before, last = ast.parse(cell.source).body
+        exec(compile(ast.Module(before, []), page.name, "exec"), space)
+        if name := cell.metadata.get("mystnb", {}).get("figure", {}).get("name"):
+            code = compile(ast.Expression(last.value), page.name, "eval")
+            found[name] = eval(code, space)
+        else:
+            exec(compile(ast.Module([last], []), page.name, "exec"), space)
+    return found
+
+
 @pytest.fixture(scope="session")
 def plots() -> dict[str, object]:
-    """The figures by name, from the functions `plots` of figures_*.py."""
-    found = {}
-    for path in sorted(Path(__file__).parent.glob("figures_*.py")):
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        found |= module.plots()
-    return found
+    """The figures of all pages by name, with another run beside the reference."""
+    pages = [*sorted(ROOT.glob("notebooks/*.md")), *sorted(ROOT.glob("book/*.md"))]
+    drawing = [page for page in pages if "name: fig-" in page.read_text("utf-8")]
+    return {name: plot for page in drawing for name, plot in figures(page).items()}
