@@ -1,5 +1,6 @@
 """Measuring within a budget: what fits is measured, what does not is named, nothing is lost."""
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -52,6 +53,7 @@ def measure_machine(
 
     save(run)  # where it cannot be written, nothing is measured in vain
     tasks, remedies = all_tasks(device, budget, threads)
+    gc.freeze()  # all that was imported needs no look at before each point
     measure = partial(run_tasks, free_memory=partial(machine.free_memory_bytes, device))
     measure(tasks, run, budget, save, progress, used=time.monotonic() - start)
     measure(remedies, run, budget.for_remedies(), save, progress)

@@ -18,6 +18,7 @@ import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -138,14 +139,30 @@ def _in_4_bits(codes: Tensor, scales: Tensor, zeros: Tensor) -> tuple:
 
 
 def _dynamic_int8(weight: Quantised) -> tuple:
+    if saturates():
+        raise InputError("8-bit activations overflow in the kernel for this processor")
+    multiply = _with_activations(weight)
+    size = weight.codes.nbytes + 4 * len(weight.scales)
+    return multiply, torch.float32, size
+
+
+@cache
+def saturates() -> bool:
+    """Whether the kernel adds pairs of products in 16 bits, as it does without VNNI: 255 x 127
+    twice is more than they hold."""
+    ones, most = torch.ones(1, 64), torch.full((1, 64), 127, dtype=torch.int8)
+    multiply = _with_activations(Quantised(most, torch.ones(1, 1), 8))
+    return not torch.allclose(multiply(ones), torch.tensor(64 * 127.0), rtol=0.01)
+
+
+def _with_activations(weight: Quantised) -> Callable[[Tensor], Tensor]:
     scales = weight.scales[:, 0].double()
     zeros = torch.zeros(len(scales), dtype=torch.long)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that this way of packing will go
         whole = torch._make_per_channel_quantized_tensor(weight.codes, scales, zeros, 0)
         packed = torch.ops.quantized.linear_prepack(whole, None)
-    size = weight.codes.nbytes + 4 * len(scales)
-    return lambda x: torch.ops.quantized.linear_dynamic(x, packed), torch.float32, size
+    return lambda x: torch.ops.quantized.linear_dynamic(x, packed)
 
 
 INT8 = {"": _int8, "planes": _planes, "dynamic": _dynamic_int8}

@@ -154,12 +154,14 @@ class Run(Checked):
 
 
 def ratio(one, other) -> tuple[float, float, float]:
-    """Time of one of `Run.rows` over that of another, and its 95 % interval.
+    """Time of one of `Run.rows` over that of another, and its 95 % interval; each a Series or a
+    named tuple.
 
     Pair by pair where they were timed in turn. Else it is of their medians, and the interval lies
     between the ends that are furthest apart, which hold the drift of both.
     """
-    a, b = one.sample, other.sample
+    # A Series has a method of that name.
+    a, b = (x["sample"] if isinstance(x, pd.Series) else x.sample for x in (one, other))
     if one.turn and one.turn == other.turn and a.sizes == b.sizes:
         pairs = Sample(tuple(np.divide(a.times, b.times)), a.sizes)
         return pairs.median, *pairs.interval

@@ -1,3 +1,5 @@
+import gc
+
 import pytest
 import torch
 
@@ -9,6 +11,12 @@ MACHINE = Machine(
     caches={"L3": 2**25}, memory_bytes=2**34, gpu_memory_bytes=None, os="Linux", python="3.11.7",
     torch="2.6", numpy="2.0", blas="mkl", fast_paths=["AVX2"],
 )  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_collections():
+    """All that was imported needs no look at before each timing."""
+    gc.freeze()
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 import pytest
 
 from analysis.errors import InputError
-from analysis.measured.driver import AIM, all_tasks, length_in, run_tasks
-from analysis.measured.runs import Machine, Run
-from analysis.measured.timing import BUDGETS, Budget, Measurement, Sample, Task
+from analysis.measured.driver import AIM, all_tasks, run_tasks, with_links
+from analysis.measured.run import Run, load_run, save_run
+from analysis.measured.schema import Machine
+from analysis.measured.timing import BUDGETS, Budget, Key, Measurement, Sample, Task
 
 MACHINE = Machine(
     device="cpu", device_name="a CPU", cpu="a CPU", cores=2, threads=2, caches={"L3": 2**25},
@@ -21,15 +22,15 @@ class Bench:
     def __init__(self, slowness=1.0):
         self.now, self.slowness, self.ran, self.saved = 0.0, slowness, [], []
 
-    def task(self, key, estimate=10.0, memory=0, error=None, kind="latency"):
+    def task(self, name, estimate=10.0, memory=0, error=None, what="attention", **more):
         def run(seconds):
-            self.ran.append(key)
+            self.ran.append(name)
             self.now += estimate * self.slowness
             if error is not None:
                 raise error
-            return Measurement(Sample((1.0,)))
+            return Measurement(Sample((1.0,)), **more)
 
-        return Task(key, kind, memory, estimate, run)
+        return Task(Key(what, name), memory, estimate, run)
 
     def go(self, tasks, run=None, budget=BUDGET, **options):
         run = run or Run.new(MACHINE, budget.name)
@@ -41,7 +42,11 @@ class Bench:
 
 
 def keys(each):
-    return [one.key for one in each]
+    return [one.key.model for one in each]
+
+
+def reason(run, name):
+    return next(each.reason for each in run.not_measured if each.model == name)
 
 
 def test_all_that_fits_is_measured_in_order_and_saved_each_time():
@@ -64,19 +69,19 @@ def test_a_slow_machine_ends_in_time_by_measuring_less_and_says_so(slowness):
 def test_what_is_too_long_is_left_out_for_what_is_not():
     bench = Bench()
     run = bench.go([bench.task("long", estimate=1000), bench.task("short")])
-    assert keys(run.points) == ["short"] and "would take 1e+03 s" in run.reason("long")
+    assert keys(run.points) == ["short"] and "would take 1e+03 s" in reason(run, "long")
 
 
 def test_the_pace_of_another_kind_only_makes_it_more_careful():
     bench = Bench(slowness=0.01)
-    run = bench.go([bench.task("a", kind="ceiling"), bench.task("b", estimate=90)])
+    run = bench.go([bench.task("a", what="launch"), bench.task("b", estimate=90)])
     assert keys(run.points) == ["a"]
 
 
 def test_a_budget_of_nothing_measures_nothing():
     bench = Bench()
     run = bench.go([bench.task("a")], budget=Budget("none", 0, 0, 0, 0))
-    assert run.points == [] and "budget none of 0 s" in run.reason("a")
+    assert run.points == [] and "budget none of 0 s" in reason(run, "a")
 
 
 def test_time_that_went_before_counts():
@@ -89,8 +94,8 @@ def test_memory_of_the_budget_and_free_memory_bound_a_point():
     tasks = [bench.task("huge", memory=2 * 10**9), bench.task("big", memory=5 * 10**8)]
     run = bench.go([*tasks, bench.task("small", memory=1)], free_memory=lambda: 10**8)
     assert keys(run.points) == ["small"] and bench.ran == ["small"]
-    assert run.reason("huge") == "needs 2.00 GB of memory; budget quick allows 1.00 GB"
-    assert run.reason("big") == "needs 0.50 GB of memory; free are 0.10 GB"
+    assert reason(run, "huge") == "needs 2.00 GB of memory; budget quick allows 1.00 GB"
+    assert reason(run, "big") == "needs 0.50 GB of memory; free are 0.10 GB"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +111,7 @@ def test_a_failing_point_is_not_measured_and_costs_no_other(error):
     bench = Bench()
     run = bench.go([bench.task("a"), bench.task("bad", error=error), bench.task("c")])
     assert keys(run.points) == ["a", "c"]
-    assert "\n" not in run.reason("bad") and 0 < len(run.reason("bad")) <= 300
+    assert "\n" not in reason(run, "bad") and 0 < len(reason(run, "bad")) <= 300
 
 
 def test_a_finished_point_is_not_measured_again():
@@ -136,10 +141,10 @@ def test_what_a_visit_has_no_time_for_comes_after_what_it_has():
     tasks = [bench.task("long", 45), bench.task("a"), bench.task("b"), bench.task("c", 1000)]
     run = bench.go(tasks, budget=VISITED)
     # 40 s each: the long one fits into what the first and the second leave together.
-    assert bench.ran == ["a", "b", "a", "b"] and "would take 45 s" in run.reason("long")
+    assert bench.ran == ["a", "b", "a", "b"] and "would take 45 s" in reason(run, "long")
     bench = Bench()
     run = bench.go([bench.task("long", 35), bench.task("a", 5), bench.task("b")], budget=VISITED)
-    assert bench.ran == ["long", "a", "long", "a"] and "would take 10 s" in run.reason("b")
+    assert bench.ran == ["long", "a", "long", "a"] and "would take 10 s" in reason(run, "b")
     bench = Bench()
     bench.go([bench.task("long", 45), bench.task("a")], budget=VISITED)
     assert bench.ran == ["a", "a", "long"]
@@ -148,13 +153,13 @@ def test_what_a_visit_has_no_time_for_comes_after_what_it_has():
 def test_what_failed_is_not_tried_again_and_what_was_measured_stays():
     bench = Bench()
     run = bench.go([bench.task("bad", error=RuntimeError("no")), bench.task("a")], budget=VISITED)
-    assert bench.ran == ["bad", "a", "a"] and run.reason("bad") == "no"
+    assert bench.ran == ["bad", "a", "a"] and reason(run, "bad") == "no"
 
 
 def test_an_interrupted_visit_is_finished():
     run = Run.new(MACHINE, "twice")
     for key in "aab":
-        run.add(key, "latency", Measurement(Sample((1.0,))))
+        run.add(Key("attention", key), Measurement(Sample((1.0,))))
     bench = Bench()
     bench.go([bench.task(key) for key in "abc"], run, budget=VISITED)
     assert bench.ran == ["c", "b", "c"]
@@ -166,31 +171,57 @@ def test_progress_says_what_and_how_long():
         [bench.task("a"), bench.task("b", estimate=1000), bench.task("c", estimate=20)],
         progress=lambda *what: said.append(what),
     )
-    assert said == [("a", 0, 3, 80), ("c", 2, 3, 20), ("", 3, 3, 0)]
+    assert said == [("attention a", 0, 3, 80), ("attention c", 2, 3, 20), ("", 3, 3, 0)]
+
+
+def test_what_a_machine_cannot_have_is_noted_once_and_only_while_it_has_it_not():
+    missing = Key("weights", "other")
+    bench = Bench()
+    run = bench.go([bench.task("a", missing={missing: "no kernel"})], budget=VISITED)
+    assert bench.ran == ["a", "a"] and reason(run, "other") == "no kernel"
+    assert len(run.not_measured) == 1
+    run.add(missing, Measurement(Sample((1.0,)), details={"weight_bytes": 1, "error": 0.0}))
+    assert run.not_measured == []
+
+
+def test_what_was_not_measured_gets_another_chance():
+    run = Bench().go([Bench().task("long", estimate=1000)])
+    assert "would take" in reason(run, "long")
+    bench = Bench()
+    bench.go([bench.task("long")], run)
+    assert keys(run.points) == ["long"] and run.not_measured == []
 
 
 def test_what_others_are_compared_with_comes_first_and_what_is_long_last(monkeypatch):
-    from analysis.measured import products
+    from analysis.measured import products, training
 
-    monkeypatch.setattr(products, "probe", lambda dtype, device: 1e11)
+    for module in (products, training):
+        monkeypatch.setattr(module, "probe", lambda dtype, device: 1e11)
     tasks, remedies = all_tasks("cpu", BUDGETS["quick"], 1)
-    order = keys(tasks + remedies)
+    order = [str(task.key) for task in tasks + remedies]
     assert len(set(order)) == len(order)
-    assert order[0].startswith("bandwidth/")
+    assert order[0].startswith("bandwidth ")
     places = [
         order.index(key)
         for key in (
-            "bandwidth/product",
-            "matmul/float32/2048x2048x2048",
-            "encode/bert-base/128/fused",
-            "matmul/float32/128x768x768",
-            "encode/bert-base/4096/fused",
-            "matmul/float32/4096x768x768",
-            "train/gpt2/128/none",
-            "train/bert-base/512/none",
+            "bandwidth product float64",
+            "matmul 2048x2048x2048",
+            "encode bert-base 128 fused",
+            "matmul 128x768x768",
+            "encode bert-base 4096 fused",
+            "matmul 4096x768x768",
+            "train gpt2 128 none",
+            "train bert-base 512 none",
         )
     ]
     assert places == sorted(places)
+    assert order.index("generation gpt2 512 loop") > order.index("matmul 512x768x768")
+    brief = [task.key for each in all_tasks("cpu", BUDGETS["smoke"], 1) for task in each]
+    assert {key.what for key in brief} == {
+        "bandwidth", "matmul", "cache", "launch", "encode", "step", "train", "weights", "quality",
+        "batch", "heads", "size", "prune", "speculative",
+    }  # fmt: skip
+    assert {key for key in brief if key.what != "size"} <= {t.key for t in tasks + remedies}
 
 
 def test_remedies_have_a_budget_of_their_own():
@@ -198,12 +229,70 @@ def test_remedies_have_a_budget_of_their_own():
     bench = Bench()
     run = bench.go([bench.task(str(i), estimate=5) for i in range(9)], budget=budget.for_remedies())
     assert bench.now == AIM * 20 - 1 and run.budget == "quick for remedies"
-    assert "budget quick for remedies of 20 s" in run.reason("8")
-    assert BUDGETS["smoke"].for_remedies().wall_seconds == 0
+    assert "budget quick for remedies of 20 s" in reason(run, "8")
+    assert BUDGETS["smoke"].for_remedies().wall_seconds == BUDGETS["smoke"].remedy_seconds
+
+
+@pytest.fixture
+def linked(tmp_path, monkeypatch):
+    """What `with_links` makes of a run, with a stand-in for the processes."""
+    from analysis.measured import launch, links
+
+    monkeypatch.setattr(links, "device_for", lambda here, asked: "cpu")
+
+    def link(does, device="cpu", **machine):
+        path, said = tmp_path / "run.json", []
+        run = Run.new(MACHINE.model_copy(update=machine), "quick")
+        run.add(Key("launch"), Measurement(Sample((1.0,))))
+        save_run(run, path)
+
+        def stand_in(processes, out, timeout, **options):
+            said.append((processes, out, options))
+            does(out)
+
+        monkeypatch.setattr(launch, "launch", stand_in)
+        found = with_links(run, path, device, BUDGETS["quick"])
+        assert found.find(Key("launch"))
+        return found, said
+
+    return link
+
+
+LINK = Key("link", how="all_reduce", n=8)
+
+
+def add_link(out):
+    run = load_run(out)
+    run.add(LINK, Measurement(Sample((1.0,)), None, 8, {"processes": 2}))
+    save_run(run, out)
+
+
+def test_links_are_added_to_the_run_in_their_time(linked):
+    run, [(processes, out, options)] = linked(add_link)
+    assert run.find(LINK) and run.not_measured == [] and processes == 2
+    assert options == {"device": "cpu", "budget": "quick", "most": BUDGETS["quick"].link_seconds}
 
 
 @pytest.mark.parametrize(
-    ("key", "length"), [("encode/bert-base/128/fused", 128), ("check/gpt2", 0), ("a/b/c/9", 9)]
+    "error", [InputError("process 1 of 2: lost"), OSError("no more processes")]
 )
-def test_the_length_in_a_key(key, length):
-    assert length_in(key) == length
+def test_links_that_fail_lose_nothing_and_say_why(linked, error):
+    def fails(out):
+        add_link(out)
+        raise error
+
+    run, _ = linked(fails)
+    assert run.find(LINK) and reason(run, "") == str(error)
+
+
+@pytest.mark.parametrize(
+    ("device", "machine", "says"),
+    [
+        ("cpu", {"cores": 1}, "one core"),
+        ("mps", {}, "with a MPS device"),
+        ("cuda", {}, "with a CUDA device"),
+    ],
+)
+def test_where_two_processes_cannot_be_had_it_is_said(linked, device, machine, says):
+    run, launched = linked(add_link, device, **machine)
+    assert launched == [] and says in reason(run, "")

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from analysis.measured.runs import Run, load_run, local_path, save_run
 
 from analysis.errors import InputError
 from analysis.measured import links, machine, messages, parallel, runs
 from analysis.measured.launch import launch
-from analysis.measured.runs import Run, load_run, local_path, save_run
 from analysis.predicted.architectures import BERT_BASE, GPT2
 
 # The program with messages and models that take no time; what is planted happens in one process.

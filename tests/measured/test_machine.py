@@ -9,7 +9,7 @@ import torch
 
 from analysis.errors import InputError
 from analysis.measured import machine
-from analysis.measured.runs import Machine
+from analysis.measured.schema import Machine
 
 
 def test_this_machine_fits_the_schema():

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.measured import pruned as here
+from analysis.measured import works
 from analysis.measured.networks import Decoder
-from analysis.measured.pruned import Sparse, mask, pruning_tasks, smaller, with_zeros
-from analysis.measured.timing import BUDGETS
+from analysis.measured.pruned import Sparse, mask, smaller, with_zeros, zeros_task
+from analysis.measured.timing import BUDGETS, Key
 from analysis.predicted.architectures import GPT2
 from analysis.predicted.pruning import pruned, sparse_bytes
 
@@ -90,16 +91,21 @@ def test_sparse_rows_compute_the_same(network, rows):
 def test_the_points(monkeypatch):
     monkeypatch.setattr(here, "GPT2", SMALL)
     monkeypatch.setattr(here, "CONTEXT", 16)
-    monkeypatch.setattr(here, "BLOCK", 8)
-    monkeypatch.setattr("analysis.measured.serving_steps.GPT2", SMALL)
-    monkeypatch.setattr(here.Steps, "read", lambda steps, key: steps.add(key, int, here.Cost(0, 1)))
-    points = {}
-    for task in pruning_tasks("cpu", BUDGETS["smoke"], 1):
-        first = task.run(0)
-        points |= {task.key: first} | {key: each for key, (_, each) in first.beside.items()}
-    base = "prune/gpt2/16"
-    for kind, shares in (("structured", here.SHARES), ("zeros", here.ZEROS), ("csr", here.SPARSE)):
-        assert {f"{base}/{kind}-{share}" for share in shares} <= points.keys()
-    half, whole = points[f"{base}/structured-50"], points[f"{base}/structured-0"]
-    assert half.bytes < whole.bytes and half.sample.n == whole.sample.n
-    assert points[f"{base}/csr-90"].bytes < whole.bytes < points[f"{base}/csr-30"].bytes
+    monkeypatch.setattr(works, "READ_BYTES", 800)
+    task = zeros_task("cpu", BUDGETS["smoke"], 1)
+    first = task.run(0)
+    points = {task.key: first} | first.beside
+
+    def key(how, n):
+        return Key("prune", "gpt2", 16, how=how, n=n)
+
+    found = [key("zeros", n) for n in (0, 50, 90)]
+    found += [key("csr", n) for n in (30, 50, 60, 70, 80, 90, 95)]
+    assert list(points) == [*found, Key("read", how="prune 16 zeros")]
+    dense = points[key("zeros", 0)]
+    assert {point.sample.n for point in points.values()} == {dense.sample.n}
+    assert points[key("zeros", 90)].bytes == dense.bytes and dense.details["parameters"]
+    assert points[key("csr", 90)].bytes < dense.bytes < points[key("csr", 30)].bytes
+    assert points[key("csr", 90)].details["weight_bytes"] == pytest.approx(
+        sparse_bytes(SMALL, 0.9), rel=0.01
+    )

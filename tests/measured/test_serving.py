@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from analysis.errors import InputError
-from analysis.measured import formats, serving, speculative, works
+from analysis.measured import formats, quantised, serving, speculative, works
 from analysis.measured.driver import run_tasks
 from analysis.measured.formats import FORMATS, weights_task
 from analysis.measured.networks import Decoder
@@ -44,6 +44,7 @@ def tiny(monkeypatch):
         monkeypatch.setattr(formats, name, value)
     for module in (works, serving, formats):
         monkeypatch.setattr(module, "READ_BYTES", 800)
+    monkeypatch.setattr(quantised, "saturates", lambda: False)
     monkeypatch.setattr(speculative, "BYTE_DECODER", BYTES)
     monkeypatch.setattr(speculative, "PROMPT", 12)
     monkeypatch.setattr(speculative, "DRAFTED", (1, 3))

@@ -6,9 +6,8 @@ import torch
 from analysis.errors import InputError
 from analysis.measured import training
 from analysis.measured.driver import run_tasks
-from analysis.measured.runs import Machine, Run
-from analysis.measured.timing import BUDGETS, Budget
-from analysis.measured.training import HOW, POLICIES, SECOND, Training, training_tasks
+from analysis.measured.timing import BUDGETS, Budget, Key
+from analysis.measured.training import BRIEF, HOW, POLICIES, SECOND, Training, training_tasks
 from analysis.predicted.activations import AUTOCAST, FUSED, UNFUSED, activations
 from analysis.predicted.architectures import BERT_BASE, GPT2
 from analysis.predicted.footprint import model_state
@@ -108,32 +107,45 @@ def test_an_unknown_policy_is_one_line(name):
 @pytest.fixture
 def tiny(monkeypatch):
     monkeypatch.setattr(training, "ARCHITECTURES", {"bert-base": BERT, "gpt2": GPT})
+    monkeypatch.setattr(training, "probe", lambda dtype, device: 1e12)
 
 
-def test_the_points(tiny):
-    for task in training_tasks("cpu", BUDGETS["smoke"], 1, 16):
-        model, arch = ("gpt2", GPT) if "gpt2" in task.key else ("bert-base", BERT)
+def key(model, how):
+    return Key("train", model, 16, how=how, dtype="bfloat16" if how == "autocast" else "float32")
+
+
+@pytest.mark.parametrize("budget", [BUDGETS["smoke"], BUDGETS["quick"]], ids=lambda b: b.name)
+def test_the_points(tiny, budget):
+    tasks = training_tasks("cpu", budget, 1, 16)
+    assert [task.key.model for task in tasks] == ["bert-base", "gpt2"][: 2 - budget.brief]
+    for task in tasks:
+        model, arch = task.key.model, GPT if task.key.model == "gpt2" else BERT
         first = task.run(0.0)
-        points = {task.key: first} | {key: point for key, (_, point) in first.beside.items()}
-        least = BUDGETS["smoke"].least
-        times = {f"train/{model}/16/{how}": 1 if how == SECOND else least for how in HOW}
+        points, ways = {task.key: first} | first.beside, BRIEF if budget.brief else HOW
+        times = {key(model, how): 1 if how == SECOND else budget.least for how in ways}
         assert {key: point.sample.n for key, point in points.items()} == times
+        assert {key.how for key, point in points.items() if not point.in_turn} == {SECOND}
+        assert all(point.flops and point.details["saved_bytes"] for point in points.values())
         again = task.run(0.0)  # another visit asks for no bytes
         assert again.details == first.details and len(again.beside) == len(first.beside) - 1
-        plain, second = first.details, points[f"train/{model}/16/{SECOND}"].details
+        plain, second = first.details, points[key(model, SECOND)].details
         state = {o: sum(model_state(arch, o).values()) for o in ("sgd", "diagonal")}
         assert plain["state_bytes"] <= state["sgd"] and second["state_bytes"] <= state["diagonal"]
         assert second["state_bytes"] == 3 * plain["state_bytes"]
         assert task.memory_bytes > second["state_bytes"] + second["saved_bytes"]
 
 
-def test_too_little_memory_is_said(tiny):
-    machine = Machine(
-        device="cpu", device_name="a CPU", cpu="a CPU", cores=1, threads=1, caches={},
-        memory_bytes=None, gpu_memory_bytes=None, os="Linux", python="3", torch="2", numpy="2",
-        blas="none", fast_paths=[],
-    )  # fmt: skip
-    run, budget = Run.new(machine, "small"), Budget("small", 60, 10**5, 0, 0)
+@pytest.mark.parametrize("rate", [None, 1e9])
+def test_where_bfloat16_is_only_imitated_it_is_left_out_and_said(tiny, rate, monkeypatch):
+    monkeypatch.setattr(training, "probe", lambda dtype, device: rate)
+    first = training_tasks("cpu", BUDGETS["smoke"], 1, 16)[0].run(0.0)
+    autocast = key("bert-base", "autocast")
+    assert autocast not in first.beside and "bfloat16 reach" in first.missing[autocast]
+    assert key("bert-base", "layers") in first.beside
+
+
+def test_too_little_memory_is_said(tiny, new_run, reasons):
+    run, budget = new_run("small"), Budget("small", 60, 10**5, 0, 0)
     run_tasks(training_tasks("cpu", budget, 1, 16), run, budget, lambda run: None)
     assert run.points == []
-    assert "of memory; budget small allows" in run.reason("train/gpt2/16/none")
+    assert "of memory; budget small allows" in reasons(run)["train gpt2 16 none"]

@@ -7,9 +7,19 @@ from pathlib import Path
 import pytest
 
 from analysis.errors import InputError
-from analysis.measured import runs
-from analysis.measured.runs import Machine, Run, find_run, load_run, local_path, reusable, save_run
-from analysis.measured.timing import Measurement, Sample
+from analysis.measured import run as runs
+from analysis.measured.run import (
+    Missing,
+    Run,
+    find_run,
+    load_run,
+    local_path,
+    ratio,
+    reusable,
+    save_run,
+)
+from analysis.measured.schema import Machine
+from analysis.measured.timing import Key, Measurement, Sample
 
 MACHINE = Machine(
     device="cpu", device_name="Some CPU @ 2 GHz", cpu="Some CPU @ 2 GHz", cores=2, threads=2,
@@ -18,12 +28,16 @@ MACHINE = Machine(
 )  # fmt: skip
 
 
+TRIAD = Key("bandwidth", how="triad", dtype="float64")
+PASS, LONG = (Key("encode", "bert-base", n, how="fused") for n in (128, 4096))
+
+
 def a_run() -> Run:
     run = Run.new(MACHINE, "quick")
     sample = Sample((0.1234567891, 0.2))
-    run.add("bandwidth/triad", "ceiling", Measurement(sample, None, 3 * 2**28, {"dtype": "x"}))
-    run.add("encode/bert-base/128/fused", "latency", Measurement(sample, 10**12, 10**9))
-    run.skip("encode/bert-base/4096/fused", "budget quick of 360 s is used up")
+    run.add(TRIAD, Measurement(sample, None, 3 * 2**28, {"resides_in": "memory"}))
+    run.add(PASS, Measurement(sample, 10**12, 10**9))
+    run.skip(LONG, "budget quick of 360 s is used up")
     return run
 
 
@@ -37,22 +51,60 @@ def file(tmp_path):
 def test_what_is_saved_is_loaded(file):
     run = load_run(file)
     assert run == a_run().model_copy(update={"started": run.started})
-    assert run.sample("bandwidth/triad").times == (0.123457, 0.2)
-    assert run.point("nothing") is None and run.sample("nothing") is None
-    assert run.visits("bandwidth/triad") == 1 and run.visits("encode/bert-base/4096/fused") == 0
-    assert "used up" in run.reason("encode/bert-base/4096/fused")
+    assert run.find(TRIAD).sample.times == (0.123457, 0.2)
+    assert run.find(Key("launch")) is None
+    assert run.visits(TRIAD) == 1 and run.visits(LONG) == 0
+    (missing,) = run.not_measured
+    assert missing.key == LONG and "used up" in missing.reason
+
+
+def test_rows_have_the_columns_of_keys_and_the_details(file):
+    run = load_run(file)
+    run.add(Key("encode", "bert-base", 64, how="fused"), Measurement(Sample((3.0, 1.0, 2.0)), 7))
+    rows = run.rows("encode", how="fused")
+    assert list(rows.tokens) == [64, 128] and list(rows.what) == ["encode"] * 2
+    assert rows.seconds[0] == 2 and (rows.low[0], rows.high[0]) == rows["sample"][0].interval
+    assert run.row("bandwidth").resides_in == "memory"
+    assert run.row("encode", tokens=64).flops == 7
+    with pytest.raises(Missing, match="the run has no encode gpt2"):
+        run.rows("encode", model="gpt2")
+    with pytest.raises(Missing, match="2 points encode"):
+        run.row("encode")
+
+
+def test_a_ratio_is_taken_pair_by_pair_within_a_turn():
+    run = Run.new(MACHINE, "quick")
+    slow, fast = Key("attention", "slow"), Key("attention", "fast")
+    ours = Measurement(Sample((2.0, 4.0, 8.0)), beside={fast: Measurement(Sample((1.0, 2.0, 4.0)))})
+    run.add(slow, ours)
+    run.add(Key("attention", "later"), Measurement(Sample((1.0, 2.0, 4.0))))
+    a, b, c = (run.row("attention", model=name) for name in ("slow", "fast", "later"))
+    assert ratio(a, b) == (2, 2, 2)
+    assert ratio(a, c) == (2, 2 / 4, 8 / 1)  # of the ends that are furthest apart
+    assert ratio(a, a) == (1, 1, 1)
+    tuples = list(run.rows("attention").itertuples())  # by model: fast, later, slow
+    assert ratio(tuples[2], tuples[0]) == ratio(a, b)
+
+
+def test_what_is_not_in_turn_has_no_turn():
+    run = Run.new(MACHINE, "quick")
+    inside, alone = Key("attention", "inside"), Key("attention", "alone")
+    other = Measurement(Sample((1.0,)), in_turn=False)
+    beside = {inside: Measurement(Sample((1.0,))), alone: other}
+    run.add(Key("attention", "first"), Measurement(Sample((1.0,)), beside=beside))
+    assert [point.turn for point in run.points] == ["attention first", "attention first", ""]
 
 
 def test_drift_is_pooled_over_visits_and_known_when_a_run_is_read(file):
-    run = a_run()
+    run, cache = a_run(), Key("cache")
     assert run.drift == 0
     for seconds in (math.e, 1.0):  # a visit more each: logarithms 1 and 0 apart from the first
-        run.add("launch", "ceiling", Measurement(Sample((seconds,) * 3)))
+        run.add(Key("launch"), Measurement(Sample((seconds,) * 3)))
     for seconds in (1.0, 1.0, 1.0):
-        run.add("cache/sum", "ceiling", Measurement(Sample((seconds,)), None, 1))
+        run.add(cache, Measurement(Sample((seconds,)), None, 1))
     assert run.drift == pytest.approx(math.sqrt(0.5 / 3))
     save_run(run, file)
-    low, high = load_run(file).sample("cache/sum").interval
+    low, high = load_run(file).find(cache).sample.interval
     assert high == pytest.approx(1 / low) and high == pytest.approx(math.exp(1.96 / math.sqrt(18)))
 
 
@@ -65,8 +117,8 @@ def test_the_widest_drift_that_a_file_can_have_is_finite(file):
 
 def test_a_file_has_a_line_a_point_and_is_plain_json(file):
     text = file.read_text("utf-8")
-    assert json.loads(text)["schema_version"] == 2
-    assert sum("bandwidth/triad" in line for line in text.splitlines()) == 1
+    assert json.loads(text)["schema_version"] == 3
+    assert sum('"triad"' in line for line in text.splitlines()) == 1
     assert list(file.parent.iterdir()) == [file]
 
 
@@ -138,15 +190,22 @@ FAULTS = {
     "nested details": each("points.0.details", {"x": {"y": 1}}),
     "no bytes of a bandwidth": each("points.0.bytes", None),
     "huge count": each("points.0.bytes", 10**30),
-    "unknown kind": each("points.0.kind", "rumour"),
+    "unknown kind": each("points.0.what", "rumour"),
+    "a kind of the former schema": each("points.0.kind", "ceiling"),
+    "a key of the former schema": each("points.0.key", "bandwidth/triad"),
+    "a detail that is a column": each("points.0.details", {"tokens": 3}),
+    "a count that is none": each("points.0.details", {"weight_bytes": -1}),
+    "a number that is text": each("points.0.details", {"error": "small"}),
+    "no batch": each("points.0.batch", 0),
+    "huge tokens": each("points.0.tokens", 10**9),
     "two lines": each("machine.cpu", "one\ntwo"),
     "reversed text": each("machine.cpu", "one \u202e two"),
     "escape": each("machine.device_name", "\x1b[2J"),
     "too long": each("machine.cpu", "x" * 301),
     "no threads": each("machine.threads", 0),
     "unknown device": each("machine.device", "abacus"),
-    "twice": each("points.1.key", "bandwidth/triad"),
-    "measured and not": each("points.1.key", "encode/bert-base/4096/fused"),
+    "twice": fault(lambda content: content["points"].append(content["points"][0])),
+    "measured and not": each("points.1.tokens", 4096),
     "no time zone": each("started", "2026-01-01T00:00:00"),
     "no date": each("started", "yesterday"),
     "back in time": each("finished", "1999-01-01T00:00:00Z"),
@@ -165,7 +224,10 @@ def test_a_faulty_file_is_refused_in_one_line(file, name):
 
 def test_another_schema_version_is_named(file):
     FAULTS["another version"](file)
-    with pytest.raises(InputError, match="schema version is not 2"):
+    with pytest.raises(InputError, match="schema version is not 3, which is the one read here$"):
+        load_run(file)
+    each("schema_version", 2)(file)
+    with pytest.raises(InputError, match="not 3.*python -m publishing.migrate FILE brings"):
         load_run(file)
 
 
@@ -177,29 +239,31 @@ def test_a_missing_file(tmp_path):
 def test_markup_stays_text(tmp_path):
     text = "<script>alert(1)</script> [x](javascript:0) {{x}} \"'& \\"
     run = Run.new(MACHINE.model_copy(update={"cpu": text}), "quick")
-    run.skip("a", text)
+    run.skip(LONG, text)
     save_run(run, tmp_path / "run.json")
     loaded = load_run(tmp_path / "run.json")
-    assert loaded.machine.cpu == text and loaded.reason("a") == text
+    assert loaded.machine.cpu == text and loaded.not_measured[0].reason == text
 
 
 def test_a_second_visit_adds_to_a_point_and_to_those_beside_it(tmp_path):
-    run = Run.new(MACHINE, "quick")
+    run, one, other = Run.new(MACHINE, "quick"), Key("attention", "a"), Key("attention", "b")
     for seconds in (1.0, 2.0):
         part = Measurement(Sample((seconds / 4,)), 3, 4)
-        run.add("a", "step", Measurement(Sample((seconds,) * 3), beside={"b": ("ceiling", part)}))
+        run.add(one, Measurement(Sample((seconds,) * 3), beside={other: part}))
     save_run(run, tmp_path / "run.json")
     loaded = load_run(tmp_path / "run.json")
-    assert [(point.key, point.kind) for point in loaded.points] == [("a", "step"), ("b", "ceiling")]
-    assert loaded.visits("a") == loaded.visits("b") == 2
-    assert loaded.sample("a") == Sample((1.0,) * 3 + (2.0,) * 3, (3, 3), loaded.drift)
-    assert loaded.point("b").seconds == [[0.25], [0.5]] and loaded.point("b").flops == 3
+    assert [point.key for point in loaded.points] == [one, other]
+    assert loaded.visits(one) == loaded.visits(other) == 2
+    assert loaded.find(one).sample == Sample((1.0,) * 3 + (2.0,) * 3, (3, 3), loaded.drift)
+    assert loaded.find(other).seconds == [[0.25], [0.5]] and loaded.find(other).flops == 3
 
 
-def test_a_reason_is_cut_to_one_line():
+def test_a_reason_is_cut_to_one_line_and_the_last_counts():
     run = Run.new(MACHINE, "quick")
-    run.skip("a", "one\ntwo\x1b " + "x" * 1000)
-    assert run.reason("a").startswith("one two") and len(run.reason("a")) == 300
+    run.skip(LONG, "before")
+    run.skip(LONG, "one\ntwo\x1b " + "x" * 1000)
+    (missing,) = run.not_measured
+    assert missing.reason.startswith("one two") and len(missing.reason) == 300
 
 
 def test_find_a_run_by_name_or_file(file, tmp_path, monkeypatch):
