@@ -51,7 +51,8 @@ def growth(
         ax.set(yscale="log", ylabel=ylabel, xlabel="year")
         ax.margins(y=0.12)
         figure.legend(loc="outside upper left", fontsize=9.5)
-        spread(ax, texts)
+        if texts:
+            spread(ax, texts)
     rows = pd.concat(drawn, ignore_index=True)
     return Plot(figure, rows.reindex(columns=[c for c in COLUMNS if c in rows]))
 

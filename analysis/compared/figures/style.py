@@ -141,7 +141,7 @@ def spread(ax, texts: list) -> None:
     points = [scatter.get_offsets().data for scatter in ax.collections]
     x, y = np.concatenate(points + _log_samples(ax)).T
     adjust_text(
-        texts, x=x, y=y, ax=ax, expand=(1.06, 1.3), time_lim=None, iter_lim=100,
+        texts, x=x, y=y, ax=ax, expand=(1.06, 1.3), time_lim=None, iter_lim=300,
         force_text=(0.2, 0.35), force_static=(0.15, 0.25), max_move=8,
         arrowprops={"arrowstyle": "-", "color": "#999999", "lw": 0.5},
     )  # fmt: skip
