@@ -12,22 +12,32 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.measured import driver
-from analysis.measured.runs import load_run
-from analysis.measured.timing import Measurement, Sample, Task
+from analysis.measured.run import load_run
+from analysis.measured.timing import Key, Measurement, Sample, Task
 
-DONE = Measurement(Sample((1.0, 2.0, 3.0)), 10**9, 10**9, {"dtype": "float32"})
+DONE = Measurement(Sample((1.0, 2.0, 3.0)), 10**9, 10**9, {"state": "cold"})
+NAMES = ("a", "b", "c")
+LINK = Key("link", how="all_reduce", n=8)
 
 
 @pytest.fixture
 def ran(monkeypatch):
-    """Three points that take no time; the keys of those that ran."""
-    keys = []
+    """Three points that take no time, and links; the names of those that ran."""
+    names = []
 
-    def task(key):
-        return Task(key, "ceiling", 0, 0.0, lambda seconds: keys.append(key) or DONE)
+    def task(name):
+        key = Key("matmul", how=name)
+        return Task(key, 0, 0.0, lambda seconds: names.append(name) or DONE)
 
-    monkeypatch.setattr(driver, "all_tasks", lambda *arguments: ([task(key) for key in "abc"], []))
-    return keys
+    def with_links(run, path, device, budget):
+        names.append("links")
+        run = load_run(path)  # as the processes save it
+        run.add(LINK, Measurement(Sample((1.0,)), None, 8, {"processes": 2}))
+        return run
+
+    monkeypatch.setattr(driver, "all_tasks", lambda *arguments: ([task(n) for n in NAMES], []))
+    monkeypatch.setattr(driver, "with_links", with_links)
+    return names
 
 
 def run(*arguments, capsys):
@@ -40,10 +50,10 @@ def test_measured_once_and_then_shown(ran, tmp_path, capsys):
     out = tmp_path / "new" / "run.json"
     code, text, progress = run("--out", out, capsys=capsys)
     assert code == 0 and "95 %" in text and str(out) in text and "at most" in progress
-    assert ran == ["a", "b", "c"] and load_run(out).finished
+    assert ran == [*NAMES, "links"] and load_run(out).finished and load_run(out).find(LINK)
     code, text, _ = run("--out", out, "--json", capsys=capsys)
-    assert code == 0 and ran == ["a", "b", "c"]
-    assert [point["key"] for point in json.loads(text)["points"]] == ["a", "b", "c"]
+    assert code == 0 and ran == [*NAMES, "links"]
+    assert [point["how"] for point in json.loads(text)["points"]] == [*NAMES, "all_reduce"]
 
 
 def test_fresh_measures_again_and_keeps_what_was(ran, tmp_path, capsys):
@@ -51,16 +61,25 @@ def test_fresh_measures_again_and_keeps_what_was(ran, tmp_path, capsys):
     run("--out", out, capsys=capsys)
     before = out.read_bytes()
     assert run("--out", out, "--fresh", capsys=capsys)[0] == 0
-    assert ran == ["a", "b", "c"] * 2
+    assert ran == [*NAMES, "links"] * 2
     assert (tmp_path / "run.previous.json").read_bytes() == before
 
 
 def test_without_out_the_run_is_in_the_local_folder(ran, tmp_path, capsys, monkeypatch):
-    from analysis.measured import runs
+    from analysis.measured import run as runs
 
     monkeypatch.setattr(runs, "LOCAL", tmp_path)
     assert run(capsys=capsys)[0] == 0 and len(list(tmp_path.glob("*-smoke.json"))) == 1
-    assert run(capsys=capsys)[0] == 0 and ran == ["a", "b", "c"]
+    assert run(capsys=capsys)[0] == 0 and ran == [*NAMES, "links"]
+
+
+def test_an_interrupted_run_with_links_is_resumed_without_new_ones(ran, tmp_path, capsys):
+    out = tmp_path / "run.json"
+    run("--out", out, capsys=capsys)
+    whole = json.loads(out.read_text())
+    out.write_text(json.dumps(whole | {"finished": None, "points": whole["points"][1:]}))
+    run("--out", out, capsys=capsys)
+    assert ran == [*NAMES, "links", "a"] and load_run(out).finished
 
 
 @pytest.mark.parametrize(
@@ -92,8 +111,10 @@ def test_an_absent_device_is_one_line_and_exit_2(ran, tmp_path, capsys, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [("{", "not a run"), ('{"a": 1}', "not a run"), (None, "Is a directory")]
-)
+    ("content", "says"),
+    [("{", "not a run"), ('{"a": 1}', "not a run"), (None, "Is a directory"),
+     ('{"schema_version": 2}', "python -m publishing.migrate")],
+)  # fmt: skip
 def test_a_file_that_is_not_a_run_is_not_overwritten(content, says, ran, tmp_path, capsys):
     out = tmp_path / "run.json"
     out.mkdir() if content is None else out.write_text(content)
@@ -102,15 +123,20 @@ def test_a_file_that_is_not_a_run_is_not_overwritten(content, says, ran, tmp_pat
     assert content is None or out.read_text() == content
 
 
-def test_a_run_of_another_machine_is_not_overwritten(ran, tmp_path, capsys):
+@pytest.mark.parametrize("change", ["threads", "method_version", "budget"])
+def test_a_run_of_another_machine_method_or_budget_is_not_overwritten(
+    change, ran, tmp_path, capsys
+):
     out = tmp_path / "run.json"
     run("--out", out, capsys=capsys)
-    text = out.read_text()
-    threads = load_run(out).machine.threads
-    out.write_text(text.replace(f'"threads": {threads}', f'"threads": {threads + 1}'))
+    content = json.loads(out.read_text())
+    other = content["machine"] if change == "threads" else content
+    other[change] = content["machine"]["threads"] + 1 if change == "threads" else "other"
+    out.write_text(json.dumps(content))
     before = out.read_text()
     code, _, err = run("--out", out, capsys=capsys)
-    assert code == 2 and "another machine" in err and out.read_text() == before
+    assert code == 2 and "another machine, or by another method or budget" in err
+    assert err.count("\n") == 1 and out.read_text() == before
 
 
 SLOW = textwrap.dedent(
@@ -121,7 +147,7 @@ SLOW = textwrap.dedent(
 
     # A job in the background of a script ignores the interrupt, and its children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    from analysis.measured.timing import Measurement, Sample, Task
+    from analysis.measured.timing import Key, Measurement, Sample, Task
 
     def slow(seconds):
         time.sleep(0 if sys.argv[2] == "finish" else 60)
@@ -129,9 +155,9 @@ SLOW = textwrap.dedent(
 
     fast = lambda seconds: Measurement(Sample((float(sys.argv[3]),)))
     driver.all_tasks = lambda *arguments: ([
-        Task("a", "ceiling", 0, 0.0, fast), Task("b", "ceiling", 0, 0.0, slow),
-        Task("c", "ceiling", 0, 0.0, fast),
+        Task(Key("attention", name), 0, 0.0, work) for name, work in zip("abc", (fast, slow, fast))
     ], [])
+    driver.with_links = lambda run, *_: run
     sys.exit(main(["measure", "--budget", "smoke", "--device", "cpu", "--out", sys.argv[1]]))
     """
 )
@@ -146,7 +172,7 @@ def test_a_killed_run_is_finished_and_keeps_its_points(how, tmp_path):
     process = subprocess.Popen([*command, "hang", "1"], stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 60
-        while not (out.exists() and load_run(out).visits("a")):
+        while not (out.exists() and load_run(out).visits(Key("attention", "a"))):
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.05)
         process.send_signal(getattr(signal, how))
@@ -159,5 +185,5 @@ def test_a_killed_run_is_finished_and_keeps_its_points(how, tmp_path):
     done = subprocess.run([*command, "finish", "2"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     run = load_run(out)
-    assert [point.key for point in run.points] == ["a", "b", "c"] and run.finished
+    assert [point.model for point in run.points] == ["a", "b", "c"] and run.finished
     assert [point.seconds for point in run.points] == [[[1.0]], [[3.0]], [[2.0]]]

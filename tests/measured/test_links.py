@@ -7,15 +7,16 @@ import subprocess
 import sys
 import textwrap
 import time
-from types import SimpleNamespace
 
 import pytest
 import torch
-from analysis.measured.runs import Run, load_run, local_path, save_run
 
 from analysis.errors import InputError
-from analysis.measured import links, machine, messages, parallel, runs
+from analysis.measured import links, machine, parallel
+from analysis.measured import run as runs
 from analysis.measured.launch import launch
+from analysis.measured.run import Run, load_run, local_path, save_run
+from analysis.measured.timing import BUDGETS, Key
 from analysis.predicted.architectures import BERT_BASE, GPT2
 
 # The program with messages and models that take no time; what is planted happens in one process.
@@ -27,15 +28,14 @@ PROGRAM = textwrap.dedent(
     from analysis.predicted.architectures import BERT_BASE, GPT2
 
     tiny = {"n_layers": 2, "d_model": 16, "n_heads": 2, "d_ff": 32, "vocab_size": 50}
-    links.SIZES, messages.SECONDS, messages.CHECK_SECONDS = (8, 4096), 0.01, 0.01
-    links.array_bytes = lambda *_: (2**20, False)
+    links.SIZES = links.BRIEF_SIZES = (8, 4096)
+    messages.SECONDS = 0.01
     links.ARCHITECTURES = {"bert-base": BERT_BASE.replace(**tiny), "gpt2": GPT2.replace(**tiny)}
-    links.square_tasks = lambda *_: []
     planted, rank = sys.argv.pop(1), os.environ.get("RANK")
     # What splits a model takes seconds to import.
     links.SPLIT = () if planted == "no split" else (("bert-base", 8), ("gpt2", 8))
     if planted == "no split":
-        links.sharded.points = lambda *_: ()
+        links.sharded.stages = lambda *_: "none is wanted"
     measured, split = links.send_recv, links.split
 
     def compared_split(model, length, processes, device):
@@ -56,43 +56,50 @@ PROGRAM = textwrap.dedent(
              "nothing": lambda: None, "no split": lambda: None}[planted]()
         return measured(*of)
 
+    after_all_reduce.__name__ = "send_recv"
     links.send_recv = after_all_reduce
     links.main()
     """
 )
 
-REDUCED = ("all_reduce", "benchmark", "ring_sum", "ring_copy")
-MESSAGES = (*REDUCED, "send_recv")
+MESSAGES = [Key("link", how=how, n=n) for how in ("all_reduce", "send_recv") for n in (8, 4096)]
+REDUCED = MESSAGES[:2]
+SPLIT = [Key("tensor", model, 8, n=n) for model in ("bert-base", "gpt2") for n in (1, 2)]
+SHARDS = [Key("shard", "gpt2", 64, n=stage) for stage in range(4)]
+# A stand-in for the program, which hangs once it has something to show.
+HANGS = "import sys, time; open(sys.argv[sys.argv.index('--out') + 1], 'w'); time.sleep(600)"
 
 
 def program(planted="nothing"):
     return sys.executable, "-c", PROGRAM, planted
 
 
+def keys(run):
+    return {point.key for point in run.points}
+
+
 def test_two_processes_measure_everything(tmp_path):
     out = tmp_path / "run.json"
     launch(2, out, 60, program())
     run = load_run(out)
-    sent = {f"link/{name}/2/{size}" for name in MESSAGES for size in (8, 4096)}
-    split = {f"tensor/{model}/8/{n}" for model in ("bert-base", "gpt2") for n in (1, 2)}
-    ranks = {f"ranks/{rank}/bandwidth/sum" for rank in ("alone", 0, 1)}
-    shards = {f"shard/gpt2/{stage}/2" for stage in range(4)}
-    assert {point.key for point in run.points} == sent | split | ranks | shards
-    assert run.point("shard/gpt2/3/2").details["passing_bytes"] > 0
+    assert keys(run) == {*MESSAGES, *SPLIT, *SHARDS}
+    assert run.row("shard", n=3).passing_bytes > 0 and set(run.rows("shard").processes) == {2}
+    assert len(set(run.rows("shard").turn)) == 1 and run.rows("shard").turn[0]
     assert run.finished and run.budget == "links"
-    for name in MESSAGES:
-        point = run.point(f"link/{name}/2/4096")
-        assert point.bytes == 4096 and len(point.seconds) == 2
-        assert (point.details["backend"], point.details["device"]) == ("gloo", "cpu")
-    assert run.point("link/ring_sum/2/8").details["calls"] == 10
-    save_run(run.model_copy(update={"budget": "quick", "finished": None}), out)
-    # Measures anew what is between processes; only the full budget has room for checks.
-    launch(2, out, 60, program("no split"), budget="quick")
+    for row in run.rows("link").itertuples():
+        assert row.bytes == row.n and len(row.sample.sizes) == 2
+        assert (row.backend, row.device, row.processes, row.turn) == ("gloo", "cpu", 2, "")
+    assert run.row("link", how="all_reduce", n=8).calls == 10
+    tensors = run.rows("tensor", model="gpt2")
+    assert list(tensors.processes) == list(tensors.n) == [1, 2]
+
+    save_run(run.model_copy(update={"budget": "smoke", "finished": None}), out)
+    # Measures anew what is between processes, of a brief budget once and without divided state.
+    launch(2, out, 60, program("no split"), budget="smoke")
     again = load_run(out)
     assert again.finished is None  # what else the interrupted run wants is still to come
-    unchecked = {f"link/{name}/2/{n}" for name in ("all_reduce", "send_recv") for n in (8, 4096)}
-    assert {point.key for point in again.points} == unchecked | ranks
-    assert again.visits("link/all_reduce/2/8") == 2 and again.started == run.started
+    assert keys(again) == set(MESSAGES) and again.not_measured == []
+    assert again.visits(MESSAGES[0]) == 1 and again.started == run.started
 
 
 @pytest.mark.parametrize(
@@ -105,20 +112,14 @@ def test_a_process_that_is_lost_or_hangs_ends_all_and_loses_nothing(planted, say
     assert time.monotonic() - start < 60
     assert "\n" not in str(caught.value) and str(out) in str(caught.value)
     run = load_run(out)
-    assert {p.key for p in run.points} == {
-        f"link/{name}/2/{size}" for name in REDUCED for size in (8, 4096)
-    }
-    assert run.finished is None
+    assert keys(run) == set(REDUCED) and run.finished is None
 
 
-def alone(tmp_path, **environment):
-    """One process of the program, without its others."""
-    known = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
-    kept = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
-    return subprocess.run(
-        [*program(), "--out", str(tmp_path / "run.json"), "--timeout", "2"],
-        env=kept | known | environment, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+def test_processes_end_when_their_time_is_over(tmp_path):
+    out, start = tmp_path / "run.json", time.monotonic()
+    with pytest.raises(InputError, match="not all done in 2 s; what was measured before is in"):
+        launch(2, out, 60, (sys.executable, "-c", HANGS), most=2)
+    assert time.monotonic() - start < 20
 
 
 def free_port():
@@ -127,32 +128,47 @@ def free_port():
         return str(free.getsockname()[1])
 
 
-def said(done):
-    assert done.returncode == 2, done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and "Traceback" not in done.stderr
-    return errors[0]
+@pytest.fixture
+def alone(monkeypatch, one_thread):
+    """What this process says when it is one of several whose others are not there."""
+    known = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+
+    def measure(out, **environment):
+        for name, value in (known | environment).items():
+            monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+        with pytest.raises(InputError) as caught:
+            links.measure_links(out, 2, "cpu", BUDGETS["smoke"])
+        os.environ.pop("LOCAL_WORLD_SIZE", None)
+        assert "\n" not in str(caught.value) and not out.exists()
+        return str(caught.value)
+
+    return measure
 
 
-def test_a_wrong_number_of_processes_is_one_line(tmp_path):
-    assert "between processes" in said(alone(tmp_path, WORLD_SIZE="3", MASTER_PORT=free_port()))
-    assert "one process has no link" in said(alone(tmp_path, WORLD_SIZE="1"))
+def test_a_wrong_number_of_processes_is_one_line(tmp_path, alone):
+    out = tmp_path / "run.json"
+    assert "between processes" in alone(out, WORLD_SIZE="3", MASTER_PORT=free_port())
+    assert "one process has no link" in alone(out, WORLD_SIZE="1")
+    assert "torchrun --standalone" in alone(out, RANK="", WORLD_SIZE="")
 
 
-def test_a_port_in_use_is_one_line(tmp_path):
+def test_a_port_in_use_is_one_line(tmp_path, alone):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        assert "between processes" in said(alone(tmp_path, MASTER_PORT=str(taken.getsockname()[1])))
+        port = str(taken.getsockname()[1])
+        assert "between processes" in alone(tmp_path / "run.json", MASTER_PORT=port)
 
 
-def test_without_a_launcher_the_command_is_named(tmp_path):
+def test_a_process_says_one_line_and_ends_with_2(tmp_path):
     kept = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
     done = subprocess.run(
         [*program(), "--out", str(tmp_path / "run.json")],
         env=kept, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    assert "torchrun --standalone" in said(done)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 2 and len(errors) == 1 and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
@@ -162,7 +178,7 @@ def test_interrupted_processes_end_with_their_launcher(sent, tmp_path):
              "from analysis.measured.launch import launch; from pathlib import Path;" \
              "launch(2, Path(sys.argv[1]), 60, tuple(sys.argv[2:]))"  # fmt: skip
     process = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path / "run.json"), *program("hangs")],
+        [sys.executable, "-c", script, str(tmp_path / "run.json"), sys.executable, "-c", HANGS],
         stderr=(tmp_path / "said").open("w"), start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
@@ -201,20 +217,18 @@ def test_two_torchruns_find_each_other_and_save_one_run(tmp_path):
         said = each.communicate(timeout=120)[1]
         assert each.returncode == 0, said
     run = load_run(tmp_path / "run.json")
-    assert run.finished and run.point("ranks/1/bandwidth/sum") and run.point("link/ring_copy/2/8")
+    assert run.finished and keys(run) == set(MESSAGES)
+    assert [each.reason for each in run.not_measured] == ["none is wanted"]
 
 
-@pytest.mark.parametrize("planted", ["lost", "hangs"])
-def test_torchrun_ends_when_a_process_does_or_hangs(planted, tmp_path):
-    process = torchrun(tmp_path, planted, "--standalone", "--nproc-per-node=2")
+def test_torchrun_ends_when_a_process_hangs(tmp_path):
+    process = torchrun(tmp_path, "hangs", "--standalone", "--nproc-per-node=2")
     said = process.communicate(timeout=120)[1]
     assert process.returncode != 0
-    # Of a lost process torchrun may end the other before it can say so.
-    lines = [line for line in said.splitlines() if line.startswith("error: ")]
-    assert len(lines) <= 1 and (lines or planted == "lost")
-    assert all("points are in" in line for line in lines)
+    (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert "points are in" in line
     run = load_run(tmp_path / "run.json")
-    assert run.point("link/all_reduce/2/4096") and run.finished is None
+    assert run.find(REDUCED[1]) and run.finished is None
 
 
 def test_a_machine_that_does_not_come_ends_torchrun(tmp_path):
@@ -248,34 +262,6 @@ def test_a_port_in_use_ends_the_job_of_a_cluster(tmp_path):
         )  # fmt: skip
     assert done.returncode != 0 and not (tmp_path / "runs").exists()
     assert "RendezvousConnectionError" in done.stderr.splitlines()[-1]
-
-
-@pytest.mark.parametrize(("sums", "halves"), [(False, 1), (True, 2)])
-def test_copies_move_what_a_ring_moves(sums, halves, monkeypatch):
-    """The second of four processes, whose others are stand-ins: what it sends, to whom."""
-    sent, added = [], []
-
-    def isend(tensor, peer):
-        sent.append((peer, tensor.numel()))
-        return SimpleNamespace(wait=lambda: None)
-
-    def irecv(tensor, peer):
-        added.append((peer, tensor[0].item()))  # what the round before has left
-        tensor.fill_(1)
-        return SimpleNamespace(wait=lambda: None)
-
-    dist = SimpleNamespace(
-        get_world_size=lambda: 4, get_rank=lambda: 1, get_backend=lambda: "gloo",
-        isend=isend, irecv=irecv,
-        P2POp=lambda op, tensor, peer: SimpleNamespace(op=op, tensor=tensor, peer=peer),
-    )  # fmt: skip
-    monkeypatch.setattr(messages, "dist", dist)
-    messages.ring(torch.ones(32), sums)()
-    rounds = 2 * (4 - 1)
-    assert sent == [(2, 8 // halves)] * rounds * halves
-    assert {peer for peer, _ in added} == {0}
-    sums_seen = [value for _, value in added[halves::halves]]  # the last round's is not seen
-    assert sums_seen == ([2, 2, 2, 1, 1] if sums else [1] * 5)
 
 
 @pytest.fixture
@@ -327,8 +313,8 @@ def test_two_gpus_measure_everything(tmp_path):
     out = tmp_path / "run.json"
     launch(2, out, 60, program(), "cuda")
     run = load_run(out)
-    details = run.point("link/all_reduce/2/4096").details
-    assert run.finished and (details["backend"], details["device"]) == ("nccl", "cuda")
+    row = run.row("link", how="all_reduce", n=4096)
+    assert run.finished and (row.backend, row.device) == ("nccl", "cuda")
 
 
 def test_links_are_kept_in_the_run_that_the_book_shows(tmp_path, monkeypatch):
@@ -347,4 +333,9 @@ def test_a_run_of_another_machine_is_not_mixed(tmp_path):
     run.machine.device_name = "another"
     links.save_run(run, out)
     with pytest.raises(InputError, match="another machine or device: another"):
+        links.open_run(out, device)
+    run.machine.device_name = machine.describe("cpu", 1).device_name
+    run.method_version = "2"
+    links.save_run(run, out)
+    with pytest.raises(InputError, match="measured by another method"):
         links.open_run(out, device)
