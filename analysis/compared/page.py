@@ -122,7 +122,8 @@ def _with_interval(row: pd.Series, value: str, show: Callable[[float], str]) -> 
     if pd.isna(row[value]):
         return "–"
     low, high = row.get(f"{value}_low"), row.get(f"{value}_high")
-    return show(row[value]) + ("" if pd.isna(low) else f" ({between((low, high))})")
+    exact = pd.isna(low) or low == high
+    return show(row[value]) + ("" if exact else f" ({between((low, high))})")
 
 
 def _row(cells) -> str:

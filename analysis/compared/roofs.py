@@ -202,14 +202,12 @@ def predictions(run: Run) -> pd.DataFrame:
 def _calibrated(run: Run) -> Callable[[str, int], float]:
     """What predicts seconds of a model and length by the rates of its own shapes; NaN where the
     run lacks a rate. A generation is predicted as it is measured, by its timed steps."""
-    products, rest = run.rows("matmul"), run.rows("other")
-    products = products[products["how"].str.fullmatch(r"\d{1,9}(x\d{1,9}){2,3}")]
     known = {
-        ("matmul", tuple(map(int, row.how.split("x"))), row.dtype): row.flops / row.seconds
-        for row in products.itertuples()
+        ("matmul", row.how, row.dtype): row.flops / row.seconds
+        for row in run.rows("matmul").itertuples()
     } | {
         ("other", (NAMES.get(row.model), row.tokens), row.dtype): row.bytes / row.seconds
-        for row in rest.itertuples()
+        for row in run.rows("other").itertuples()
     }
 
     def seconds(model: str, tokens: int) -> float:

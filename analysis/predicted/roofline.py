@@ -104,19 +104,21 @@ def regime(intensity: Interval, ridge: Interval, overhead: Interval = (0, 0)) ->
     return "compute-bound" if intensity[0] > ridge[1] else "undecided"
 
 
-Rate = tuple[str, tuple, str]  # what, of which shape, or of which model and length; data type
+Rate = tuple[
+    str, str | tuple[str, int], str
+]  # what, of which shape, or model and length; data type
 
 
 @dataclass(frozen=True)
 class Piece:
     """`times` equal operators of a pass, each of `amount` FLOPs or bytes.
 
-    `what` is "matmul", and `of` the shape of its product: (M, K, N), or (H, M, K, N) of H heads; or
+    `what` is "matmul", and `of` the shape of its product: "MxKxN", or "HxMxKxN" of H heads; or
     `what` is "other", and `of` the architecture's name and the length or context.
     """
 
     what: str
-    of: tuple
+    of: str | tuple[str, int]
     dtype: str
     times: int
     amount: Count
@@ -141,7 +143,7 @@ def pieces(arch: Architecture, length: int, convention: Convention) -> list[Piec
     rows, d, n, heads = 1 if step else length, arch.d_model, arch.n_layers, arch.n_heads
 
     def matmul(times: int, *shape: int) -> Piece:
-        return Piece("matmul", shape, dtype, times, 2 * int(np.prod(shape)))
+        return Piece("matmul", "x".join(map(str, shape)), dtype, times, 2 * int(np.prod(shape)))
 
     found = [
         matmul(4 * n, rows, d, d),
@@ -165,6 +167,6 @@ def calibrated_time(pieces: list[Piece], rates: Mapping[Rate, float]) -> float:
 
     Raises InputError, naming them, for rates that were not measured."""
     if missing := {piece.rate for piece in pieces} - rates.keys():
-        named = sorted(f"{what} {'x'.join(map(str, of))} {dtype}" for what, of, dtype in missing)
+        named = sorted(" ".join(map(str, (what, of, dtype))) for what, of, dtype in missing)
         raise InputError(f"no rate was measured for {', '.join(named)}")
     return sum(piece.times * piece.amount / rates[piece.rate] for piece in pieces)

@@ -27,8 +27,7 @@ def own_shapes(arch, tokens):
     key = next(key for key, name in roofs.NAMES.items() if name == arch.name)
     for piece in pieces(arch, tokens, UNFUSED):
         if piece.what == "matmul":
-            shape = "x".join(map(str, piece.of))
-            yield point("matmul", piece.amount / SLOW, how=shape, flops=piece.amount)
+            yield point("matmul", piece.amount / SLOW, how=piece.of, flops=piece.amount)
         else:
             yield point("other", piece.amount / REST, model=key, tokens=tokens, bytes=piece.amount)
 

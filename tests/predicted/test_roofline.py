@@ -108,7 +108,7 @@ def test_pieces_hold_every_matmul_and_add_up_at_one_rate(arch, convention):
     rates[found[-1].rate] = 5e9
     assert found[-1].rate == ("other", (arch.name, 128), "float32")
     rows = 1 if arch.kind == "decoder" else 128
-    assert ("matmul", (rows, arch.d_model, arch.d_ff), "float32") in rates
+    assert ("matmul", f"{rows}x{arch.d_model}x{arch.d_ff}", "float32") in rates
     assert calibrated_time(found, rates) == pytest.approx(flops / 100e9 + moved / 5e9)
 
 
