@@ -3,7 +3,7 @@ import gc
 import pytest
 import torch
 
-from analysis.measured.run import Run
+from analysis.measured.run import Run, find_run, load_run
 from analysis.measured.schema import Machine
 
 MACHINE = Machine(
@@ -13,7 +13,7 @@ MACHINE = Machine(
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def quick_collections():
     """All that was imported needs no look at before each timing."""
     gc.freeze()
@@ -43,3 +43,39 @@ def new_run():
 def reasons():
     """A run's points that were not measured, by the text of their keys."""
     return lambda run: {str(each.key): each.reason for each in run.not_measured}
+
+
+@pytest.fixture
+def as_archived():
+    """Asserts that the points of a run have what those of the archived run have that are named
+    alike: the same details, and other kinds of points in their turn."""
+    archived = structure(load_run(find_run("amd-epyc-2-cores")))
+
+    def check(run, *whats):
+        found = structure(run)
+        assert set(whats) <= {what for what, *_ in found}
+        for what, how, dtype, details, turn in found:
+            alike = [row for row in archived if row[0] == what]
+            if how in {row[1] for row in alike}:
+                alike = [row for row in alike if row[1] == how]
+            else:  # a shape, or what is read at a context
+                assert what in ("matmul", "read"), (what, how)
+            assert (dtype, details, turn) in {row[2:] for row in alike}, (what, how, details, turn)
+
+    return check
+
+
+CHECKS = {"benchmark", "ring_sum", "ring_copy"}  # of archived all-reduces, measured no more
+
+
+def structure(run):
+    """(what, how, data type, names of details, kinds of points in its turn) of each point."""
+    points, turns = [p for p in run.points if p.how not in CHECKS], {}
+    for point in points:
+        turns.setdefault(point.turn, []).append(point.what)
+    return {
+        (p.what, p.how, p.dtype, frozenset(p.details), frozenset(turns[p.turn]))
+        if p.turn and len(turns[p.turn]) > 1
+        else (p.what, p.how, p.dtype, frozenset(p.details), frozenset())
+        for p in points
+    }

@@ -145,3 +145,21 @@ def test_all_ceilings_have_keys_of_their_own(budget, monkeypatch):
     squares = {Key("matmul", how=f"{n}x{n}x{n}") for n in (512, 1024, 2048)}
     assert kernels | squares | {Key("launch"), Key("cache")} <= set(keys)
     assert (Key("matmul", how="4096x768x768") in keys) == (not budget.brief)
+
+
+def test_points_are_as_archived_ones(new_run, as_archived, monkeypatch):
+    monkeypatch.setattr(products, "last_level_cache_bytes", lambda device: 2**14)
+    monkeypatch.setattr(ceilings, "last_level_cache_bytes", lambda device: 2**16)
+    arch = BERT_BASE.replace(d_model=64, d_ff=128, n_heads=2)
+    tasks = [ceilings.bandwidth_task(each, "cpu", TINY, SIZE, True) for each in ceilings.KERNELS]
+    tasks += [ceilings.cache_task("cpu", TINY), ceilings.launch_task("cpu", TINY)]
+    for dtype in ("float32", "bfloat16"):
+        tasks += products.square_tasks(dtype, [32], "cpu", TINY, {})
+    tasks += [
+        products.own_task(arch, shape, "float32", "cpu", TINY, 0.0)
+        for shape in ((1, 64, 128), (2, 8, 4, 8))
+    ]
+    run = new_run()
+    for task in tasks:
+        run.add(task.key, task.run(1e-3))
+    as_archived(run, "bandwidth", "cache", "launch", "matmul")

@@ -78,11 +78,12 @@ def keys(run):
     return {point.key for point in run.points}
 
 
-def test_two_processes_measure_everything(tmp_path):
+def test_two_processes_measure_everything(tmp_path, as_archived):
     out = tmp_path / "run.json"
     launch(2, out, 60, program())
     run = load_run(out)
     assert keys(run) == {*MESSAGES, *SPLIT, *SHARDS}
+    as_archived(run, "link", "tensor", "shard")
     assert run.row("shard", n=3).passing_bytes > 0 and set(run.rows("shard").processes) == {2}
     assert len(set(run.rows("shard").turn)) == 1 and run.rows("shard").turn[0]
     assert run.finished and run.budget == "links"

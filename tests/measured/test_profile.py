@@ -86,7 +86,7 @@ def test_tasks_tell_what_they_need(tasks):
     assert long.estimate_seconds > 8 * short.estimate_seconds
 
 
-def test_every_point_carries_the_predicted_counts(tiny, tasks, monkeypatch):
+def test_every_point_carries_the_predicted_counts(tiny, tasks, new_run, as_archived, monkeypatch):
     built = []
     for name in ("Encoder", "Decoder"):
         cls = getattr(networks, name)
@@ -96,9 +96,10 @@ def test_every_point_carries_the_predicted_counts(tiny, tasks, monkeypatch):
     count = {"encode": encoder_pass, "step": decoder_step, "generation": generation}
     classes = {"bert-base": encoder_pass, "gpt2": decoder_step}
     tasks = profile.profile_tasks("cpu", Budget("none", 1, None, 0, 0), 1)
-    measured = {}
+    measured, run = {}, new_run()
     for task in tasks:
         point = task.run(0.0)
+        run.add(task.key, point)
         if task.key.what != "other":
             assert {each.sample.n for each in point.beside.values()} <= {point.sample.n}
         measured |= {task.key: point} | point.beside
@@ -120,6 +121,7 @@ def test_every_point_carries_the_predicted_counts(tiny, tasks, monkeypatch):
         assert {Key("breakdown", model, 8, how=name) for name in CLASSES} <= set(measured)
     loop, sampled = (measured[Key("generation", "gpt2", 8, how=h)] for h in ("loop", "sampled"))
     assert loop.sample.n == sampled.sample.n == 1
+    as_archived(run, "encode", "step", "read", "breakdown", "generation", "other")
     whole = [arch for arch in built if arch.n_layers > 1]
     assert len(whole) <= len(profile.PLAN)  # not one a point
 

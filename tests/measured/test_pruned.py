@@ -88,13 +88,16 @@ def test_sparse_rows_compute_the_same(network, rows):
     assert size == pytest.approx(sparse_bytes(SMALL, 0.7), rel=0.001)
 
 
-def test_the_points(monkeypatch):
+def test_the_points(new_run, as_archived, monkeypatch):
     monkeypatch.setattr(here, "GPT2", SMALL)
     monkeypatch.setattr(here, "CONTEXT", 16)
     monkeypatch.setattr(works, "READ_BYTES", 800)
     task = zeros_task("cpu", BUDGETS["smoke"], 1)
     first = task.run(0)
     points = {task.key: first} | first.beside
+    run = new_run()
+    run.add(task.key, first)
+    as_archived(run, "prune", "read")
 
     def key(how, n):
         return Key("prune", "gpt2", 16, how=how, n=n)

@@ -46,8 +46,9 @@ def run(new_run, monkeypatch):
     return measure
 
 
-def test_the_points(models, run):
+def test_the_points(models, run, as_archived):
     run = run()
+    as_archived(run, "quality")
     draft = run.row("quality", model="byte-draft")
     assert draft.how == "none" and run.not_measured == []
     rows = run.rows("quality", model="byte-decoder").set_index(["how", "n"])

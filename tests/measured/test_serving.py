@@ -84,9 +84,11 @@ def named(run, what):
     return {(p.model, p.tokens, p.batch, p.how, p.n) for p in run.points if p.what == what}
 
 
-def test_the_points(measured):
+def test_the_points(measured, as_archived):
     run = measured()
     assert run.not_measured == []
+    as_archived(run, "weights", "products", "attention", "batch", "heads", "check", "draft", "size",
+                "prune", "speculative")  # fmt: skip
     assert named(run, "weights") == {("gpt2", n, 1, name, 0) for name in FORMATS for n in (8, 16)}
     assert named(run, "products") == {("gpt2", 0, 1, name, 0) for name in FORMATS}
     assert named(run, "attention") == {("gpt2", n, 1, "", 0) for n in (8, 16)}

@@ -115,12 +115,14 @@ def key(model, how):
 
 
 @pytest.mark.parametrize("budget", [BUDGETS["smoke"], BUDGETS["quick"]], ids=lambda b: b.name)
-def test_the_points(tiny, budget):
+def test_the_points(tiny, budget, new_run, as_archived):
     tasks = training_tasks("cpu", budget, 1, 16)
     assert [task.key.model for task in tasks] == ["bert-base", "gpt2"][: 2 - budget.brief]
     for task in tasks:
         model, arch = task.key.model, GPT if task.key.model == "gpt2" else BERT
-        first = task.run(0.0)
+        first, run = task.run(0.0), new_run()
+        run.add(task.key, first)
+        as_archived(run, "train")
         points, ways = {task.key: first} | first.beside, BRIEF if budget.brief else HOW
         times = {key(model, how): 1 if how == SECOND else budget.least for how in ways}
         assert {key: point.sample.n for key, point in points.items()} == times
