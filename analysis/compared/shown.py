@@ -33,6 +33,11 @@ def found() -> tuple[dict[str, Run], str]:
     return runs | ({} if here == runs["reference"] else {"here": here}), ""
 
 
+def usual() -> bool:
+    """Whether the reference is the one that the prose was written with."""
+    return (os.environ.get("REFERENCE") or REFERENCE) == REFERENCE
+
+
 def reference() -> Run:
     """The archived run that is the reference; InputError for a name of none."""
     name = os.environ.get("REFERENCE") or REFERENCE
