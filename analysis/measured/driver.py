@@ -57,6 +57,7 @@ def measure_machine(
     measure = partial(run_tasks, free_memory=partial(machine.free_memory_bytes, device))
     measure(tasks, run, budget, save, progress, used=time.monotonic() - start)
     measure(remedies, run, budget.for_remedies(), save, progress)
+    del tasks, remedies  # and the networks that they keep: processes need memory, too
     if budget.link_seconds and not any(point.what == LINK.what for point in run.points):
         save(run)
         progress(str(LINK), 0, 1, budget.link_seconds)
@@ -72,7 +73,9 @@ def with_links(run: Run, path: Path, device: str, budget: Budget) -> Run:
     the reason why they, or the rest of them, are not there."""
     from analysis.measured.launch import launch
     from analysis.measured.links import device_for
+    from analysis.measured.machine import free_memory_bytes
 
+    free_memory_bytes(device)  # gives back what torch and the C library keep
     try:
         cores = run.machine.cores or 1
         if device == "mps" or device_for(2, "cpu" if device == "cpu" else "auto") != device:

@@ -236,13 +236,14 @@ def test_remedies_have_a_budget_of_their_own():
 @pytest.fixture
 def linked(tmp_path, monkeypatch):
     """What `with_links` makes of a run, with a stand-in for the processes."""
-    from analysis.measured import launch, links
+    from analysis.measured import launch, links, machine
 
     monkeypatch.setattr(links, "device_for", lambda here, asked: "cpu")
+    monkeypatch.setattr(machine, "free_memory_bytes", lambda device: 0)
 
-    def link(does, device="cpu", **machine):
+    def link(does, device="cpu", **about):
         path, said = tmp_path / "run.json", []
-        run = Run.new(MACHINE.model_copy(update=machine), "quick")
+        run = Run.new(MACHINE.model_copy(update=about), "quick")
         run.add(Key("launch"), Measurement(Sample((1.0,))))
         save_run(run, path)
 
@@ -286,13 +287,13 @@ def test_links_that_fail_lose_nothing_and_say_why(linked, error):
 
 
 @pytest.mark.parametrize(
-    ("device", "machine", "says"),
+    ("device", "about", "says"),
     [
         ("cpu", {"cores": 1}, "one core"),
         ("mps", {}, "with a MPS device"),
         ("cuda", {}, "with a CUDA device"),
     ],
 )
-def test_where_two_processes_cannot_be_had_it_is_said(linked, device, machine, says):
-    run, launched = linked(add_link, device, **machine)
+def test_where_two_processes_cannot_be_had_it_is_said(linked, device, about, says):
+    run, launched = linked(add_link, device, **about)
     assert launched == [] and says in reason(run, "")

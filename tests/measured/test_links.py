@@ -109,7 +109,7 @@ def test_two_processes_measure_everything(tmp_path, as_archived):
 def test_a_process_that_is_lost_or_hangs_ends_all_and_loses_nothing(planted, says, tmp_path):
     out, start = tmp_path / "run.json", time.monotonic()
     with pytest.raises(InputError, match=says) as caught:
-        launch(2, out, 5, program(planted))
+        launch(2, out, 3, program(planted))
     assert time.monotonic() - start < 60
     assert "\n" not in str(caught.value) and str(out) in str(caught.value)
     run = load_run(out)
@@ -220,16 +220,6 @@ def test_two_torchruns_find_each_other_and_save_one_run(tmp_path):
     run = load_run(tmp_path / "run.json")
     assert run.finished and keys(run) == set(MESSAGES)
     assert [each.reason for each in run.not_measured] == ["none is wanted"]
-
-
-def test_torchrun_ends_when_a_process_hangs(tmp_path):
-    process = torchrun(tmp_path, "hangs", "--standalone", "--nproc-per-node=2")
-    said = process.communicate(timeout=120)[1]
-    assert process.returncode != 0
-    (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
-    assert "points are in" in line
-    run = load_run(tmp_path / "run.json")
-    assert run.find(REDUCED[1]) and run.finished is None
 
 
 def test_a_machine_that_does_not_come_ends_torchrun(tmp_path):
