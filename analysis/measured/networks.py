@@ -220,9 +220,9 @@ class Decoder(Network):
         self.head = self.random.linear(arch.d_model, arch.vocab_size, "ffn_projections", bias=False)
         self.words = self.head.weight
         n = self.max_length
-        self.cache = self.random.normal(
-            arch.n_layers, 2, batch, arch.n_kv_heads, n, arch.head_dim, std=1
-        )
+        one = self.random.normal(2, 1, arch.n_kv_heads, n, arch.head_dim, std=1)
+        # The same for each, which is quicker than to draw them all.
+        self.cache = one.repeat(arch.n_layers, 1, batch, 1, 1, 1)
         self.layer_caches = self.cache.unbind(0)
         fused = self.layers[0].fused
         self.mask = None if fused else torch.full((n, n), -math.inf, **self.random.factory).triu(1)
