@@ -23,8 +23,9 @@ help:  ## show these targets
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is %d.%d: say make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock --editable .
+	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock --editable .
 	$(BIN)/python -m pip check
+	@$(BIN)/python -m compileall -qq -j 0 .venv || true  # on all processors; a few files are no Python
 	@mkdir -p .venv/etc/ipython  # chapters run on loopback only; spare readers the kernel's warning
 	@echo "c.IPKernelApp.log_level = 40" > .venv/etc/ipython/ipython_kernel_config.py
 	@touch $@
@@ -78,8 +79,8 @@ lab: .venv/all  ## open the chapters as notebooks in JupyterLab
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 lint: .venv/all  ## check the style of the code
-	$(BIN)/ruff check analysis publishing tests book/_ext
-	$(BIN)/ruff format --check analysis publishing tests book/_ext
+	$(BIN)/ruff check analysis publishing tests book/_ext data/models
+	$(BIN)/ruff format --check analysis publishing tests book/_ext data/models
 
 # torch brings the CUDA packages that its own wheel names, so that a CPU-only wheel can go without.
 lock:  ## pin again what pyproject.toml allows (needs uv)

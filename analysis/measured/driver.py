@@ -130,8 +130,7 @@ def all_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], li
         (late if waits else early).append(task)
     trained, lengthy = (training_tasks(*how, n) for n in LENGTHS)
     remedies = [*trained, weights_task(*how), *quality_tasks(*how), *serving_tasks(*how)]
-    remedies.append(byte_task(*how))
-    remedies += budget.of([zeros_task(*how), *lengthy], [])
+    remedies += budget.of([byte_task(*how), zeros_task(*how), *lengthy], [])
     return main + early + short + late + long, remedies
 
 

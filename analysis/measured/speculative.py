@@ -101,7 +101,7 @@ def _each(generate: Callable, prompts: Tensor) -> list:
 
 def byte_task(device: str, budget: Budget, threads: int) -> Task:
     """All of it; a checkpoint that is missing or cut is why it is not measured."""
-    context, drafted = BYTE_DECODER.n_positions, budget.of(DRAFTED, DRAFTED[:1])
+    context = BYTE_DECODER.n_positions
     length = context - PROMPT
     whole = generation(BYTE_DECODER, context, FUSED)["total"] * PROMPTS
     once = decoder_step(BYTE_DECODER, context, FUSED)["total"]
@@ -120,7 +120,7 @@ def byte_task(device: str, budget: Budget, threads: int) -> Task:
         add = partial(works.add, eager=True, warm=1)
         add(key("greedy"), plain, whole, agreement=same.mean, **details)
         expected = plain()
-        for n in drafted:
+        for n in DRAFTED:
             generate = partial(speculate, decoder, draft, length=length, drafted=n)
             found = _each(generate, prompts)
             counts = {
@@ -130,11 +130,11 @@ def byte_task(device: str, budget: Budget, threads: int) -> Task:
             equal = int([each.tokens for each in found] == expected)
             add(key("drafted", n), partial(_each, generate, prompts), whole, equal=equal, **counts)
         parts = {key("step"): (decoder, 1), key("draft step"): (draft, 1)}
-        parts |= {key("check", n): (decoder, n + 1) for n in drafted}
+        parts |= {key("check", n): (decoder, n + 1) for n in DRAFTED}
         for each, (network, rows) in parts.items():
             tokens = middle[:1, :rows].clone()
             works.add(each, partial(network.step, tokens, context), once, calls=CALLS)
 
-    before = 3 + 2 * len(drafted)  # small operators, which no rate tells the time of
+    before = 3 + 2 * len(DRAFTED)  # small operators, which no rate tells the time of
     return in_turn(key("greedy"), prepare, [], 10**8, device, budget, threads, before,
-                   share=1.5 + len(drafted))  # fmt: skip
+                   share=1.5 + len(DRAFTED))  # fmt: skip

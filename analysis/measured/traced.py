@@ -111,6 +111,10 @@ class _Counter(TorchDispatchMode):
         self.operators: dict[tuple[str, str], Cost] = {}
         self.calls, self.uncounted = Counter(), Counter()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled, and what could compile takes seconds to import
+
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         operator = func.overloadpacket
