@@ -67,10 +67,10 @@ print(again, faults())
 """
     # Pages, of whatever size, that are fetched anew. A block that lies at the end of the heap by
     # luck may be given back, so one of three processes has to show it.
-    counts = [
+    counts = (
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout
         for _ in range(3)
-    ]
+    )
     assert any(again < trimmed / 2 for again, trimmed in (map(int, c.split()) for c in counts))
 
 
