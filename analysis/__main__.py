@@ -67,7 +67,7 @@ def trends(data: Path | None, as_json: bool) -> None:
 def verdicts(data: Path | None, run_name: str | None, as_json: bool) -> None:
     """Judge every claim of the paper: by data, by the reference run, and by another."""
     from analysis.compared import shown
-    from analysis.compared.page import number, percent
+    from analysis.compared.claims import accepted, printed, with_interval
     from analysis.compared.verdicts import verdicts
     from analysis.measured.run import find_run, load_run
 
@@ -77,10 +77,8 @@ def verdicts(data: Path | None, run_name: str | None, as_json: bool) -> None:
         click.echo(judged.to_json(orient="records", indent=2))
         return
     for row in judged.itertuples():
-        known = row.verdict != "not measured"
-        ours = f"{number(row.ours)} ({percent(row.deviation, sign=True)})" if known else "-"
-        click.echo(f"{row.verdict:14}{row.id:40}{row.run:10}paper {number(row.published):>8}   "
-                   f"ours {ours}")  # fmt: skip
+        click.echo(f"{row.verdict:14}{row.id:40}{row.run:10}paper {printed(row):12} accepted "
+                   f"{accepted(row):18} ours {with_interval(row)}")  # fmt: skip
 
 
 @cli.command()

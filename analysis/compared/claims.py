@@ -2,9 +2,11 @@
 
 A function that computes our number stands with what it computes, under `@claim("its_id")`. Of a
 claim whose basis is "data" it takes a data folder (None: the project's own), of one whose basis is
-"machine" a run; it raises Missing, or returns None, where these say too little.
+"machine" a run. It returns a number, or one with the ends of its interval, where yes is 1 and no 0;
+it raises Missing, or returns None, where these say too little.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,19 +14,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.compared.page import Table, number, percent
+from analysis.compared.page import Table, between, number
 from analysis.errors import InputError
 from analysis.measured.run import Missing, Run
 from analysis.published.claims import Claim, load_claims
 
-VERDICTS = ("reproduced", "corrected", "differs", "not measured")
 BADGES = {
     "reproduced": "{bdg-success}`✓ reproduced`",
     "corrected": "{bdg-primary}`✎ corrected`",
     "differs": "{bdg-warning}`≠ differs`",
+    "undecided": "{bdg-info}`? undecided`",
     "not measured": "{bdg-secondary}`○ not measured`",
 }
-COMPUTED: dict[str, Callable[..., float | None]] = {}
+VERDICTS = tuple(BADGES)
+Interval = tuple[float, float, float]  # our number, and the ends of its 95 % interval
+EITHER: Interval = (math.nan, 0.0, 1.0)  # of yes or no
+COMPUTED: dict[str, Callable[..., Interval | float | None]] = {}
 
 
 def claim(id: str, **fixed) -> Callable:
@@ -41,58 +46,64 @@ def claim(id: str, **fixed) -> Callable:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one claim. `deviation` is ours / published - 1; None without a number."""
+    """What became of one claim: our number, the ends of its interval, and a word of VERDICTS."""
 
-    ours: float | None
-    deviation: float | None
+    ours: float
+    low: float
+    high: float
     word: str
 
 
-def judge(claim: Claim, ours: float | None) -> Verdict:
-    """Compare `ours` with what `claim` prints.
+def judge(claim: Claim, ours: Interval | float | None) -> Verdict:
+    """Compare `ours` with what `claim` accepts.
 
-    Within the tolerance the claim is "reproduced". Outside it, it is "corrected" when an error in
-    the paper was found and computed, else it "differs". Without a number it is "not measured".
+    Where the whole interval is accepted the claim is "reproduced"; where none of it is, it is
+    "corrected" if an error in the paper was found and computed, else it "differs"; across an edge
+    of what is accepted it is "undecided". Without a number it is "not measured".
     """
-    if ours is None or pd.isna(ours):
-        return Verdict(None, None, "not measured")
-    deviation = ours / claim.value - 1
-    if abs(ours - claim.value) <= claim.tolerance * claim.value:
-        return Verdict(ours, deviation, "reproduced")
-    return Verdict(ours, deviation, "corrected" if claim.corrected else "differs")
+    value, low, high = ours if isinstance(ours, tuple) else (ours,) * 3
+    if low is None or math.isnan(low) or math.isnan(high):
+        return Verdict(*[math.nan] * 3, "not measured")
+    least, most = claim.acceptance
+    if least <= low and high <= most:
+        word = "reproduced"
+    elif high < least or low > most:
+        word = "corrected" if claim.corrected else "differs"
+    else:
+        word = "undecided"
+    return Verdict(float(value), float(low), float(high), word)
 
 
-def ours(claim: Claim, source: Path | Run | None) -> float | None:
+def ours(claim: Claim, source: Path | Run | None) -> Interval | float | None:
     """Our number for a claim from a data folder or a run; None where it says too little. Raises
     InputError for a claim that no function computes."""
     if claim.id not in COMPUTED:
         raise InputError(f"claims.csv: {claim.id} is computed by no function; add one, @claim(...)")
     try:
-        found = COMPUTED[claim.id](source)
+        return COMPUTED[claim.id](source)
     except Missing:
         return None
-    return None if found is None else float(found)
 
 
 def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = None):
     """Judge every claim, or those of one page, by each run.
 
-    Returns a frame, a row a claim and run, in the order of claims.csv: number, id, statement,
-    basis, published, unit, tolerance, run, ours, deviation, verdict. Claims that rest on data have
-    one row, whose run is "data".
+    Returns a frame, a row a claim and run, in the order of claims.csv: number, id, statement, kind,
+    rule, printed, published (the same as a number), accepted_low, accepted_high, unit, basis, run,
+    ours, low, high, verdict. Claims that rest on data have one row, whose run is "data".
     """
     rows = []
     for number_, each in enumerate(load_claims(data).values(), 1):
         if page not in (None, each.page):
             continue
-        sources = {"data": data} if each.basis == "data" else runs
-        for name, source in sources.items():
+        least, most = each.acceptance
+        row = {"number": number_, "id": each.id, "statement": each.statement, "kind": each.kind}
+        row |= {"rule": each.rule, "printed": each.printed, "published": each.value}
+        row |= {"accepted_low": least, "accepted_high": most, "unit": each.unit}
+        for name, source in ({"data": data} if each.basis == "data" else runs).items():
             found = judge(each, ours(each, source))
-            row = {"number": number_, "id": each.id, "statement": each.statement}
-            row |= {"basis": each.basis, "published": each.value, "unit": each.unit}
-            row |= {"tolerance": each.tolerance, "run": name}
-            rows.append(row | {"ours": found.ours, "deviation": found.deviation,
-                               "verdict": found.word})  # fmt: skip
+            row |= {"basis": each.basis, "run": name, "ours": found.ours, "low": found.low}
+            rows.append(row | {"high": found.high, "verdict": found.word})
     return pd.DataFrame(rows)
 
 
@@ -103,26 +114,53 @@ def counted(judged: pd.DataFrame) -> dict[str, int]:
 
 
 def verdict_table(judged: pd.DataFrame, name: str, caption: str) -> Table:
-    """Show claims, the paper's number, ours with its verdict, and that of here where there is one.
+    """Show claims, the paper's number and what is accepted, ours with its interval and verdict, and
+    that of here where there is one.
 
     Ours is of data and arithmetic or, where the claim is about a machine, of the reference."""
-    here = judged[judged["run"] == "here"].set_index("id")
+    here = {row.id: row for row in judged[judged["run"] == "here"].itertuples()}
     rows = []
     for row in judged[judged["run"] != "here"].itertuples():
-        shown = {"Claim": row.statement, "Paper": number(row.published), "Ours": _text(row.ours)}
-        shown |= {"Off": _off(row.deviation), "Allowed": f"± {percent(row.tolerance)}"}
-        shown |= {"Verdict": BADGES[row.verdict]}
-        if len(here):
-            there = here.loc[row.id] if row.id in here.index else None
-            shown["Here"] = "" if there is None else _text(there["ours"])
-            shown["Verdict here"] = "" if there is None else BADGES[there["verdict"]]
+        shown = {"Claim": row.statement, "Paper": printed(row), "Accepted": accepted(row)}
+        shown |= {"Ours": with_interval(row), "Verdict": BADGES[row.verdict]}
+        if here:
+            there = here.get(row.id)
+            shown["Here"] = with_interval(there) if there else ""
+            shown["Verdict here"] = BADGES[there.verdict] if there else ""
         rows.append(shown)
     return Table(pd.DataFrame(rows), name, caption, markup=("Verdict", "Verdict here"))
 
 
-def _text(value: float) -> str:
-    return "–" if pd.isna(value) else number(value)
+def printed(row) -> str:
+    """What the paper prints, in words: a row of `verdicts`."""
+    up_to, text = "up to " if row.rule == "up to" else "", row.printed
+    if row.kind == "yes or no" or "-" in text:
+        return text.replace("-", " to ")
+    return up_to + (number(row.published) if "/" in text or len(text) > 4 else text)
 
 
-def _off(value: float) -> str:
-    return "–" if pd.isna(value) else percent(value, sign=True)
+def accepted(row) -> str:
+    """What our number may be, in words: a row of `verdicts`."""
+    if row.kind == "yes or no":
+        return row.printed
+    ends = [number(each, 4) for each in (row.accepted_low, row.accepted_high)]
+    least, most = (each.rstrip("0").rstrip(".") if "." in each else each for each in ends)
+    if most == "inf":
+        return f"at least {least}"
+    return f"at most {most}" if least == "-inf" else f"{least} to {most}"
+
+
+def with_interval(row) -> str:
+    """Our number in words, with its interval where it has one: a row of `verdicts`. Of digits there
+    are as many as it takes to see the interval, or on which side of what is accepted it lies."""
+    if row.verdict == "not measured":
+        return "–"
+    if row.kind == "yes or no":
+        return {(0, 0): "no", (1, 1): "yes"}.get((row.low, row.high), "yes or no")
+    width = (row.high - row.low) / abs(row.ours)
+    edges = [row.accepted_low, row.accepted_high]
+    nearest = min(abs(end / edge - 1) for end in (row.low, row.high) for edge in edges if edge)
+    small = min(each for each in (width, nearest, 1) if each)
+    digits = min(6, max(3, 1 - math.floor(math.log10(small))))
+    ends = f" ({between((row.low, row.high), digits)})" if width else ""
+    return number(row.ours, digits) + ends

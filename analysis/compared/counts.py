@@ -136,3 +136,11 @@ def counted(data: Path | None, model: str, quantity: str, tokens: int = 512) -> 
 def least_intensity(data: Path | None) -> float:
     """Return BERT-Base's least intensity at the paper's lengths."""
     return min(counted(data, "BERT-Base", "arithmetic_intensity", n) for n in LENGTHS)
+
+
+@claim("gpt2_moves_more_bytes")
+def bytes_over_encoder(data: Path | None, tokens: int = 512) -> float:
+    """Return the bytes that GPT-2 moves to generate as many tokens as BERT-Base encodes, over its,
+    as the paper counts them."""
+    decoder, encoder = (counted(data, model, "mops", tokens) for model in ("GPT-2", "BERT-Base"))
+    return decoder / encoder

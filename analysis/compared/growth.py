@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.compared.claims import claim
-from analysis.predicted.forecast import line_break, predict
+from analysis.compared.claims import Interval, claim, judge
+from analysis.predicted.forecast import predict, simulated
 from analysis.predicted.trends import DAYS_PER_YEAR, Growth, fit_growth, years_since
+from analysis.published.claims import load_claims
 from analysis.published.tables import load_table
 
 # Trend -> the series of data/published/figure_points.csv that it is fitted to.
@@ -48,9 +49,10 @@ DRAWN = {
     "accelerator_memory": ("H100 SXM5 80GB", "H100 PCIe 80GB"),
     "transformer_parameters": ("MT-NLG 530B",),
 }
-# With a test for each rate at this level, one false alarm in all has a chance of 5 % (Bonferroni).
-LEVEL = 0.05 / len(LATER)
-FEWEST = 5  # later points; with fewer, a rate is left undecided
+FEWEST = 3  # later points; through two a line has no scatter
+# Verdict on a rate since the paper, and on which side of it -> what became of it.
+SINCE = {"reproduced": "continued", "undecided": "undecided", "not measured": "too few points"}
+WORLDS = {"went on": 1.0, "halved": 0.5, "stopped": 0.0}  # times the paper's exponent
 
 
 def trend_points(trend: str, data: Path | None = None) -> pd.DataFrame:
@@ -185,28 +187,34 @@ def history(trend: str, data: Path | None = None) -> pd.DataFrame:
     return rows.reset_index("points").assign(trend=trend)[keep]
 
 
+def since(later: pd.DataFrame) -> Interval | None:
+    """Return growth in two years by later points alone, with its interval; None with too few."""
+    if len(later) < FEWEST or later["date"].nunique() < 2:
+        return None
+    growth = fit(later)
+    return growth.over(2), *growth.interval_over(2)
+
+
 def outcome(trend: str, later: pd.DataFrame, paper: pd.DataFrame) -> dict:
     """Compare `later` points of a trend with those of the `paper`; returns a row of a table.
 
-    Columns: paper and value, growth in two years without and with the later points, each with the
-    ends of its interval; later, how many; inside, how many of them lie within what the paper's
-    foretell; ratio, the median of their values over its line; p_slope and p_line of a break; so_it,
-    which is continued, slowed, quickened or, with too few points, undecided.
+    Columns: paper, value and pooled, growth in two years by the paper's points, by the later ones
+    alone and by all, each with the ends of its interval; later, how many; inside, how many of them
+    lie within what the paper's foretell; ratio, the median of their values over its line; so_it,
+    continued, slowed, quickened, undecided or too few points, as the later points alone are judged
+    by the claim that the rate goes on.
     """
-    both, told = pd.concat([paper, later]), foretold(paper, later)
-    parting = line_break(both["date"].to_numpy(), both["value"].to_numpy(),
-                         np.arange(len(both)) >= len(paper))  # fmt: skip
-    inside = int(told["value"].between(told["low"], told["high"]).sum())
-    if len(later) < FEWEST:
-        so_it = "undecided"
-    elif parting.p_slope < LEVEL:
-        so_it = "slowed" if parting.change < 1 else "quickened"
-    else:
-        so_it = "continued" if 2 * inside > len(later) else "undecided"
+    told, claim = foretold(paper, later), load_claims()[f"{trend}_to_2026"]
+    found = since(later)
+    word = judge(claim, found).word
+    if word == "differs":
+        word = "slowed" if found[2] < claim.acceptance[0] else "quickened"
     return {
-        "trend": trend, **rate(fit(paper), name="paper"), **rate(fit(both)),
-        "later": len(later), "inside": inside, "ratio": (told["value"] / told["line"]).median(),
-        "p_slope": parting.p_slope, "p_line": parting.p_line, "so_it": so_it,
+        "trend": trend, **rate(fit(paper), name="paper"),
+        **dict(zip(("value", "value_low", "value_high"), found or [np.nan] * 3, strict=True)),
+        **rate(fit(pd.concat([paper, later])), name="pooled"), "later": len(later),
+        "inside": int(told["value"].between(told["low"], told["high"]).sum()),
+        "ratio": (told["value"] / told["line"]).median(), "so_it": SINCE.get(word, word),
     }  # fmt: skip
 
 
@@ -225,14 +233,36 @@ def with_estimates(trend: str, data: Path | None = None) -> dict:
     return outcome(trend, later, trend_points(trend, data))
 
 
-def refitted(data: Path | None = None, *, trend: str) -> float | None:
-    """Return growth in two years with the later points; None with fewer than FEWEST of them."""
-    later, paper = later_points(trend, data), trend_points(trend, data)
-    return None if len(later) < FEWEST else fit(pd.concat([paper, later])).over(2)
+def refitted(data: Path | None = None, *, trend: str) -> Interval | None:
+    """Return growth in two years since the paper, by the later points alone."""
+    return since(later_points(trend, data))
 
 
 for _trend in LATER:
     claim(f"{_trend}_to_2026", trend=_trend)(refitted)
+
+
+def powers(data: Path | None = None, draws: int = 2000) -> pd.DataFrame:
+    """Return how often each verdict is given where the truth is known: by trend and world, the
+    share of each word.
+
+    A world has the dates of the later points and their scatter about their own line, and growth
+    that went on at the paper's rate, halved (half its exponent) or stopped; `draws` of each.
+    """
+    rows = []
+    for trend in LATER:
+        claim, later = load_claims(data)[f"{trend}_to_2026"], later_points(trend, data)
+        if since(later) is None:
+            continue
+        own = fit(later)
+        for world, share in WORLDS.items():
+            slope = share * np.log10(claim.value) / 2
+            ends = simulated(later["date"].to_numpy(), slope, own.scatter, draws)
+            words = [judge(claim, tuple(each)).word for each in 10 ** (2 * ends)]
+            rows.append({"trend": trend, "name": NAMES[trend], "world": world, "n": own.n}
+                        | {word: words.count(word) / draws for word in
+                           ("reproduced", "undecided", "differs")})  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def variants(data: Path | None = None) -> pd.DataFrame:

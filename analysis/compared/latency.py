@@ -2,12 +2,13 @@
 time goes."""
 
 from functools import partial
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
-from analysis.compared.claims import claim
+from analysis.compared.claims import EITHER, Interval, claim
 from analysis.compared.counts import LENGTHS, PAPER_MODELS
 from analysis.compared.shown import gathered
 from analysis.measured.run import Missing, Run, ratio
@@ -59,17 +60,20 @@ def printed() -> pd.DataFrame:
     return table[table["quantity"] == "relative_latency"][["model", "tokens", "value"]]
 
 
-def _by_length(run: Run) -> pd.DataFrame:
-    """Seconds by length (rows) and model (columns); NaN where the run has none."""
-    wide = latencies(run).pivot(index="tokens", columns="model", values="seconds")
-    return wide.reindex(index=LENGTHS, columns=list(PAPER_MODELS))
+def gpt2_over_bert(run: Run, tokens: int) -> Interval:
+    """How many times as long GPT-2 generates `tokens` as BERT-Base encodes them; Missing without
+    either. They are not timed in turn, so that the ends lie furthest apart."""
+    decoder, encoder = (_of(run, model, tokens) for model in ("GPT-2", "BERT-Base"))
+    ends = decoder.low / encoder.high, decoder.high / encoder.low
+    return decoder.seconds / encoder.seconds, *ends
 
 
-def gpt2_over_bert(run: Run, tokens: int) -> float:
-    """How many times as long GPT-2 generates `tokens` as BERT-Base encodes them; NaN without
-    either."""
-    seconds = _by_length(run).loc[tokens]
-    return float(seconds["GPT-2"] / seconds["BERT-Base"])
+def _of(run: Run, model: str, tokens: int) -> SimpleNamespace:
+    """The row of `latencies` of a model and length; Missing without."""
+    rows = latencies(run).query("model == @model and tokens == @tokens")
+    if rows.empty:
+        raise Missing(f"the run has no {model} over {tokens} tokens")
+    return SimpleNamespace(**rows.iloc[0])
 
 
 for _tokens in LENGTHS:
@@ -77,12 +81,14 @@ for _tokens in LENGTHS:
 
 
 @claim("models_in_order_of_latency")
-def lengths_in_order(run: Run) -> float | None:
-    """At how many lengths BERT-Base < BERT-Large < GPT-2, once all are measured."""
-    wide = _by_length(run)
-    if wide.isna().any(axis=None):
-        return None
-    return float((wide.diff(axis="columns").iloc[:, 1:] > 0).all(axis="columns").sum())
+def in_order(run: Run) -> Interval | float:
+    """Whether BERT-Base < BERT-Large < GPT-2 at each of the paper's lengths, intervals and all;
+    Missing until all are measured."""
+    wide = [[_of(run, model, n) for model in PAPER_MODELS] for n in LENGTHS]
+    pairs = [pair for models in wide for pair in pairwise(models)]
+    if all(one.high < other.low for one, other in pairs):
+        return 1.0
+    return 0.0 if any(one.low > other.high for one, other in pairs) else EITHER
 
 
 def together(points: pd.DataFrame) -> SimpleNamespace:

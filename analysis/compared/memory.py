@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.compared.claims import claim
+from analysis.compared.claims import Interval, claim
 from analysis.compared.training_memory import breakdown
 from analysis.measured.run import Missing, Run, ratio
 from analysis.predicted import activations as kinds
@@ -30,6 +30,7 @@ HOWS = {
     "autocast": ("autocast, all kept", kinds.AUTOCAST, "none"),
 }
 DEVICES = 400  # on which the authors of ZeRO trained a model 8 times as large
+TIMES = ("time", "time_low", "time_high")
 HELD = ["state_bytes", "saved_bytes"]
 STATE = ["parameters_bytes", "gradients_bytes", "optimizer_bytes"]
 
@@ -92,7 +93,7 @@ def pairs(rows: pd.DataFrame, plain: pd.Series, by: list[str]) -> list[tuple]:
 
 def timed(row, base) -> dict[str, float]:
     """The time of a row over that of another, and its interval, by column."""
-    return dict(zip(("time", "time_low", "time_high"), ratio(row, base), strict=True))
+    return dict(zip(TIMES, ratio(row, base), strict=True))
 
 
 def curve(run: Run) -> pd.DataFrame:
@@ -117,11 +118,14 @@ def curve(run: Run) -> pd.DataFrame:
 
 @claim("rematerialisation_memory", factor="factor")
 @claim("rematerialisation_compute", factor="time")
-def every_layer(run: Run, factor: str) -> float | None:
+def every_layer(run: Run, factor: str) -> Interval | float | None:
     """The memory or the time of BERT-Base's step with every layer computed again: of the two models
     it saves most, as it keeps few logits."""
     rows = curve(run).query("model == 'BERT-Base' and tokens == @LENGTH").set_index("how")
-    return rows[factor].get(HOWS["layers"][0])
+    if HOWS["layers"][0] not in rows.index:
+        return None
+    row = rows.loc[HOWS["layers"][0]]
+    return row["factor"] if factor == "factor" else tuple(row[[*TIMES]])
 
 
 @claim("second_order_memory")
@@ -151,8 +155,20 @@ def shards(run: Run) -> pd.DataFrame:
 
 
 @claim("zero_model_size")
-def zero_factor(data: Path | None = None, stage: int = 2, devices: int = DEVICES) -> float:
-    """How many times less state a device holds under ZeRO, in 16 bits with Adam: arithmetic, of
-    which `data` says nothing."""
+def zero_factor(run: Run, stage: int = 2, devices: int = DEVICES) -> Interval:
+    """How many times less state a device holds under ZeRO.
+
+    By arithmetic it is what `devices` would hold in 16 bits with Adam; at the other end of the
+    interval stands what the processes of the run, which are few, were seen to hold."""
+    held = shards(run).set_index("stage")["held"]
+    if not {0, stage} <= set(held.index):
+        raise Missing("the run has no state divided so")
+    seen = held[0].max() / held[stage].max()
+    foretold = zero_by_arithmetic(stage, devices)
+    return foretold, min(seen, foretold), max(seen, foretold)
+
+
+def zero_by_arithmetic(stage: int = 2, devices: int = DEVICES) -> float:
+    """How many times less state each of `devices` holds by the formula, in 16 bits with Adam."""
     held = [sum(model_state(GPT2_XL, "adam", 2, each, devices).values()) for each in (0, stage)]
     return held[0] / held[1]

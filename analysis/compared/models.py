@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.compared.claims import claim
+from analysis.compared.growth import facts, trend_points
 from analysis.compared.ridges import ridges
 from analysis.predicted.architectures import GPT2, Architecture
 from analysis.predicted.operations import FUSED, Convention
@@ -111,3 +113,12 @@ def largest_that_fits(memory: float, context: int, convention: Convention = HALF
     fitting = [arch for arch in architectures().values()
                if memory_bytes(arch, context, convention) <= memory]  # fmt: skip
     return max(fitting, key=lambda arch: arch.n_parameters)
+
+
+@claim("recommenders_reach_ten_terabytes")
+def largest_recommender(data: Path | None = None) -> float:
+    """Return the size of the largest recommendation model of the paper's time with a source, in TB
+    at 4 bytes a parameter."""
+    rows = facts("models", data, kind="recommender", quantity="parameters").query("used")
+    until = rows["date"] <= trend_points("accelerator_memory", data)["date"].max()
+    return float(4 * rows["value"][until].max() / 1e12)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.compared.claims import claim
+from analysis.compared.claims import Interval, claim
 from analysis.compared.serving import faster
 from analysis.errors import InputError
 from analysis.measured.run import Run
@@ -76,12 +76,15 @@ def factors(run: Run) -> pd.DataFrame:
 
 
 @claim("int8_quality", how="int row", n=8)
+@claim("int4_quality", how="int group", n=4)
 @claim("structured_pruning", how="tuned structured")
 @claim("unstructured_pruning", how="tuned unstructured")
-def more_bits(run: Run, **where) -> float:
-    """The bits per byte after a remedy over those before it; Missing where it was not scored."""
+def more_bits(run: Run, **where) -> Interval:
+    """The bits per byte after a remedy over those before it, with its interval; Missing where it
+    was not scored."""
     row = run.row("quality", model=MODEL, **where)
-    return 1 + row["difference"] / (row["bits_per_byte"] - row["difference"])
+    before = row["bits_per_byte"] - row["difference"]
+    return tuple(float(1 + row[f"difference{end}"] / before) for end in ("", "_low", "_high"))
 
 
 def smaller(how: str, n: int, arch: Architecture) -> float:

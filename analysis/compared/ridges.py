@@ -3,32 +3,34 @@
 from pathlib import Path
 
 import pandas as pd
+from scipy.stats import binom
 
-from analysis.compared.claims import claim
-from analysis.compared.growth import CHIPS, facts, fit, trend_points
+from analysis.compared.claims import Interval, claim
+from analysis.compared.growth import CHIPS, facts, fit, rate, since, trend_points
 
-RECENT = pd.Timestamp("2020-01-01")  # matrix units are in every accelerator from here on
+MATRIX_UNITS = pd.Timestamp("2017-06-01")  # the first of them is the V100
 PEAKS = {32: "peak_fp32", 16: "peak_16bit_dense", 8: "peak_8bit_dense", 4: "peak_4bit_dense"}
 SINCE = "at 16 bits, since the paper"
+NVIDIAS = "at 16 bits, since the paper, NVIDIA"
 
 
 def ridges(data: Path | None = None, unshipped: bool = False) -> pd.DataFrame:
     """Return the ridge point of each accelerator at each precision that it has, by date.
 
-    Columns: name, vendor, date, stage, bits, memory (bytes), value (FLOP/byte), and batch: how many
+    Columns: name, vendor, date, stage, bits, memory (bytes), bandwidth (GB/s), value (FLOP/byte), batch: how many
     sequences must share each weight of `bits` for two FLOPs a weight to reach the ridge point.
     """
     rows, keys = facts("accelerators", data, **CHIPS), ["name", "vendor", "date", "stage"]
     rows = rows[rows["used"] | (unshipped & (rows["status"] == "sourced"))]
     wide = rows.pivot(index=keys, columns="quantity", values="value").reset_index()
-    wide["memory"] = wide["memory_capacity"] * 1e9
+    wide["memory"], wide["bandwidth"] = wide["memory_capacity"] * 1e9, wide["memory_bandwidth"]
     found = [
         wide.assign(bits=bits, value=wide[peak] / wide["memory_bandwidth"])
         for bits, peak in PEAKS.items()
         if peak in wide
     ]
     rows = pd.concat(found).assign(batch=lambda all: all["value"] * all["bits"] / 8 / 2)
-    rows = rows[[*keys, "bits", "memory", "value", "batch"]].dropna()
+    rows = rows[[*keys, "bits", "memory", "bandwidth", "value", "batch"]].dropna()
     return rows.sort_values(["date", "name", "bits"], ignore_index=True).rename_axis(columns=None)
 
 
@@ -47,18 +49,65 @@ def choices(data: Path | None = None) -> dict[str, pd.DataFrame]:
     """Return ridge points of shipped accelerators by choice of precision, maker and years."""
     rows = ridges(data)
     bits = dict(list(rows.groupby("bits")))
-    recent = bits[16][bits[16]["date"] >= RECENT]
-    last = trend_points("dram_bandwidth", data)["date"].max()
+    last = max(
+        trend_points(trend, data)["date"].max() for trend in ("peak_flops", "dram_bandwidth")
+    )
+    later = bits[16][bits[16]["date"] > last]
     return {
         "at 32 bits, vector units": bits[32],
         "at 16 bits": bits[16],
-        SINCE: bits[16][bits[16]["date"] > last],
-        f"at 16 bits, NVIDIA, since {RECENT.year}": recent[recent["vendor"] == "NVIDIA"],
+        SINCE: later,
+        NVIDIAS: later[later["vendor"] == "NVIDIA"],
         "at the fewest bits of each": rows.loc[rows.groupby("name")["value"].idxmax()],
     }
 
 
+def alike(data: Path | None = None) -> pd.DataFrame:
+    """Return growth in two years of peak, bandwidth and ridge point of the same chips, those that
+    came since the paper: name, value, value_low, value_high.
+
+    Of the same chips the exponent of the ridge point is that of the peak less that of the
+    bandwidth, whatever the chips."""
+    later = choices(data)[SINCE]
+    sizes = {"16-bit peak": later["value"] * later["bandwidth"], "bandwidth": later["bandwidth"]}
+    sizes |= {"ridge point": later["value"]}
+    rows = [{"name": k, **rate(fit(later.assign(value=v)))} for k, v in sizes.items()]
+    return pd.DataFrame(rows)
+
+
 @claim("compute_outgrows_memory_to_2026")
-def outgrown(data: Path | None = None) -> float:
-    """Return how 16-bit ridge points grew in two years, after the paper's last DRAM point."""
-    return fit(choices(data)[SINCE]).over(2)
+def outgrown(data: Path | None = None) -> Interval | None:
+    """Return how 16-bit ridge points grew in two years, with its interval, by chips that came after
+    the paper's last points of both."""
+    return since(choices(data)[SINCE])
+
+
+def half_over_single(data: Path | None = None) -> pd.Series:
+    """Return the 16-bit over the FP32 peak of each shipped accelerator that has matrix units, by
+    name."""
+    rows = facts("accelerators", data, **CHIPS).query("used")
+    wide = rows.pivot(index=["date", "name"], columns="quantity", values="value").reset_index()
+    found = wide[wide["date"] >= MATRIX_UNITS].set_index("name")
+    return (found[PEAKS[16]] / found[PEAKS[32]]).dropna()
+
+
+@claim("half_precision_compute")
+def half_precision(data: Path | None = None) -> Interval:
+    """Return the median of `half_over_single`, with the ends of the median's 95 % interval, which
+    are two of the values (order statistics)."""
+    found = half_over_single(data).sort_values()
+    place = int(binom.ppf(0.025, len(found), 0.5))
+    return float(found.median()), float(found.iloc[place]), float(found.iloc[-1 - place])
+
+
+@claim("cpu_peak_below_accelerators")
+def over_processors(data: Path | None = None, years: int = 2) -> float | None:
+    """Return the FP32 peak of accelerators over that of a server's processor: of each processor
+    that shipped over the median accelerator of the `years` before it, their median."""
+    rows = facts("accelerators", data, quantity=PEAKS[32]).query("used")
+    kinds, ratios = dict(list(rows.groupby("kind"))), []
+    for row in kinds["processor"].itertuples():
+        chips = kinds["accelerator"]
+        since = row.date - pd.DateOffset(years=years)
+        ratios.append(chips["value"][chips["date"].between(since, row.date)].median() / row.value)
+    return float(pd.Series(ratios).median())

@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.compared.claims import claim
 from analysis.compared.counts import PAPER_MODELS
 from analysis.compared.latency import NAMES, latencies
 from analysis.compared.ridges import shipped_machines
@@ -23,7 +22,6 @@ from analysis.predicted.roofline import (
     calibrated_time,
     compulsory_bytes,
     pieces,
-    regime,
     ridge_interval,
 )
 from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_flops
@@ -124,27 +122,6 @@ def intensity(model: str, tokens: int) -> tuple[float, float]:
         counted = decoder_step(architecture, context, FUSED)
     greatest = matmul_flops(counted) / compulsory_bytes(architecture, context)
     return counted["total"].intensity, max(greatest, counted["total"].intensity)
-
-
-def regimes(run: Run) -> pd.DataFrame:
-    """What limits each model at each length that was measured: model, tokens, intensity_low and
-    intensity_high (FLOP/byte), regime."""
-    bounds, rows = ridge(run), latencies(run)[["model", "tokens"]]
-    ends = [intensity(row.model, row.tokens) for row in rows.itertuples()]
-    found = [regime(each, bounds) for each in ends]
-    low, high = zip(*ends, strict=True)
-    return rows.assign(intensity_low=low, intensity_high=high, regime=found)
-
-
-@claim("decoding_is_memory_bound", model="GPT-2", expected="memory-bound")
-@claim("encoding_is_not_memory_bound", model="BERT-Base", expected="compute-bound")
-def holds(run: Run, model: str, expected: str) -> float | None:
-    """1 if `model` is `expected` at every length that was measured, 0 if it is otherwise at any;
-    None where nothing was measured or the intervals leave it undecided."""
-    found = set(regimes(run).query("model == @model")["regime"])
-    if found == {expected}:
-        return 1.0
-    return 0.0 if found - {expected, "undecided"} else None
 
 
 def _counted(model: str, tokens: int) -> tuple[dict[str, Cost], Count]:

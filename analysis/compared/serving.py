@@ -6,13 +6,14 @@ from math import nan
 import numpy as np
 import pandas as pd
 
-from analysis.compared.claims import claim
+from analysis.compared.claims import Interval, claim
 from analysis.compared.roofs import ceilings
 from analysis.measured.run import Missing, Run, ratio
 from analysis.predicted.architectures import ARCHITECTURES, GPT2
 from analysis.predicted.operations import FUSED, UNFUSED
 from analysis.predicted.serving import STORED, batch_to_reach, knee, projection_bytes, step_bytes
 from analysis.predicted.transformer import decoder_step, encoder_pass
+from analysis.predicted.trends import straight_line
 
 NAMES = {
     "float32": "float32",
@@ -22,7 +23,6 @@ NAMES = {
     "int8-dynamic": "int8, activations too",
     "int4": "int4, weights only",
 }
-IN_NO_CACHE = 5e7  # parameters of the least model that is compared by its bytes
 ENDS = ("gain", "gain_low", "gain_high")
 
 
@@ -70,10 +70,10 @@ def _rate(row: pd.Series) -> float:
 
 
 @claim("int4_decoding_speed")
-def int4_gain(run: Run) -> float:
+def int4_gain(run: Run) -> Interval:
     """How many times as fast a step at the least context is in int4 as in float32."""
     four, base = (run.rows("weights", model="gpt2", how=how) for how in ("int4", "float32"))
-    return faster(four, base, ["tokens"])["gain"].iloc[0]
+    return tuple(faster(four, base, ["tokens"]).iloc[0][list(ENDS)])
 
 
 def batches(run: Run) -> pd.DataFrame:
@@ -146,11 +146,12 @@ def sizes(run: Run) -> pd.DataFrame:
 
 
 @claim("smaller_models_decode_faster")
-def in_proportion(run: Run, tolerance: float = 0.15) -> float:
-    """1 if steps that read from memory take time in proportion to their bytes, within `tolerance`,
-    against GPT-2; 0 if not. Raises Missing without GPT-2 and two others."""
-    rows = sizes(run).query("how == 'cold' and parameters > @IN_NO_CACHE")
-    rates = rows.set_index("model")["rate"]
-    if len(rates) < 3 or "gpt2" not in rates:
-        raise Missing("the run has no steps of three models that fit into no cache")
-    return float((rates / rates["gpt2"] - 1).abs().max() <= tolerance)
+def in_proportion(run: Run) -> Interval:
+    """By how many per cent the time of a step falls with one per cent of the bytes that it reads
+    from memory: the least-squares slope of their logarithms over all models, with its interval by
+    Student's t. Raises Missing without three models."""
+    rows = sizes(run).query("how == 'cold'")
+    if len(rows) < 3:
+        raise Missing("the run has no steps of three models that come from memory")
+    slope, _, _, reach = straight_line(*np.log(rows[["bytes", "seconds"]].to_numpy(float)).T)
+    return float(slope), float(slope - reach), float(slope + reach)

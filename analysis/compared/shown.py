@@ -30,6 +30,7 @@ def found() -> tuple[dict[str, Run], str]:
         return runs, str(error)
     if here is None:
         return runs, "nothing was measured here; make measure does"
+    here.borrow(runs["reference"])
     return runs | ({} if here == runs["reference"] else {"here": here}), ""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.compared.claims import claim
 from analysis.compared.models import HALF
 from analysis.compared.ridges import ridges
 from analysis.predicted.architectures import BERT_BASE, GPT2
@@ -54,3 +55,11 @@ def middle(rows: pd.DataFrame) -> pd.DataFrame:
     grouped = rows.groupby(["work", "change", "factor"], sort=False)["relative"]
     ends = {"relative": "median", "relative_low": "min", "relative_high": "max"}
     return grouped.agg(**ends).reset_index()
+
+
+@claim("bandwidth_instead_of_peak")
+def pays(data: Path | None = None, factor: int = 2) -> float:
+    """Whether GPT-2 decodes faster on every accelerator with 1 / `factor` of its peak and `factor`
+    times its bandwidth: 1 or 0."""
+    rows = trades(data).query("work == 'decode' and change == 'bandwidth for peak'")
+    return float((rows["relative"][rows["factor"] == factor] < 1).all())

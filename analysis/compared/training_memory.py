@@ -28,3 +28,19 @@ def activations_over_parameters(data: Path | None = None) -> float:
     """Return the median over the models of activation memory over parameter memory."""
     table = breakdown("table", data)
     return float((table["activations"] / table["parameters"]).median())
+
+
+@claim("training_memory_over_state")
+def activations_over_state(data: Path | None = None) -> float:
+    """Return the median over the models of activation memory over that of parameters and optimizer
+    together."""
+    table = breakdown("table", data)
+    return float((table["activations"] / (table["parameters"] + table["optimizer"])).median())
+
+
+@claim("models_fit_their_accelerators")
+def all_fit(data: Path | None = None) -> float:
+    """Return whether each model's memory in training is at most that of the accelerator that the
+    authors draw for its year: 1 or 0."""
+    bars = breakdown("figure", data)
+    return float((bars["sum"] <= bars["gpu_limit"]).all())

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
+from analysis.compared.claims import EITHER, Interval, claim
 from analysis.published.tables import load_table
 
 
@@ -23,6 +24,23 @@ def trials(data: Path | None = None) -> pd.DataFrame:
     first = rows[(rows["seed"] == 0) & (rows["step"] == rows["step"].max())].set_index("rate")
     best = first.groupby("way")["bits_per_byte"].idxmin()
     return rows[rows["rate"] == rows["way"].map(best)]
+
+
+def spreads(data: Path | None = None) -> pd.Series:
+    """The bits per byte between the best and the worst of the rates tried, which span a factor of
+    ten, after the last step with the first seed, by way."""
+    rows = load_table("byte_trials", data)
+    bits = rows[(rows["seed"] == 0) & (rows["step"] == rows["step"].max())]
+    return bits.groupby("way")["bits_per_byte"].agg(np.ptp)
+
+
+@claim("second_order_tuning")
+def less_tuning(data: Path | None = None) -> Interval | float:
+    """Whether the second-order method loses less between rates than each first-order one: `EITHER`
+    where it does than some."""
+    bits = spreads(data)
+    less = bits["second-order"] < bits[["momentum", "adam"]]
+    return 1.0 if less.all() else EITHER if less.any() else 0.0
 
 
 def curves(rows: pd.DataFrame) -> pd.DataFrame:

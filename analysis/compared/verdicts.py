@@ -10,11 +10,15 @@ from analysis.compared import (  # noqa: F401
     growth,
     latency,
     memory,
+    models,
     quality,
+    regimes,
     ridges,
     roofs,
     serving,
+    trades,
     training_memory,
+    trials,
 )
 from analysis.compared.claims import verdict_table, verdicts
 from analysis.compared.page import Table, between, escape, number
@@ -25,8 +29,8 @@ from analysis.published.tables import load_table
 
 def all_claims(runs: dict[str, Run], data: Path | None = None) -> pd.DataFrame:
     """`claims.verdicts` of every claim, as verdicts.csv holds it: with printed_in, source,
-    tolerance_reason, page and label of claims.csv."""
-    columns = ["printed_in", "source", "tolerance_reason", "page", "label"]
+    status, note, page and label of claims.csv."""
+    columns = ["printed_in", "source", "status", "note", "page", "label"]
     return verdicts(runs, data).join(load_table("claims", data).set_index("id")[columns], on="id")
 
 

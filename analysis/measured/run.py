@@ -8,6 +8,7 @@ import json
 import os
 import re
 import tempfile
+from collections import defaultdict
 from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +56,7 @@ class Run(Checked):
     wall_seconds: Annotated[float, Field(ge=0, le=1e9)]  # spent on it, pauses left out
     points: Annotated[list[Point], Field(max_length=MOST_POINTS)]
     not_measured: Annotated[list[NotMeasured], Field(max_length=MOST_POINTS)]
+    _borrowed: dict[str, float] = pydantic.PrivateAttr({})  # drifts of another run
 
     @pydantic.model_validator(mode="after")
     def _consistent(self):
@@ -63,9 +65,7 @@ class Run(Checked):
             raise ValueError("a point is there twice")
         if self.finished and self.finished < self.started:
             raise ValueError("it finished before it started")
-        drift = self.drift
-        for point in self.points:
-            point._drift = drift
+        self._share(self.drifts)
         return self
 
     @classmethod
@@ -77,12 +77,35 @@ class Run(Checked):
         )  # fmt: skip
 
     @property
-    def drift(self) -> float:
-        """How far this machine differs from itself from visit to visit: the standard deviation of
-        the logarithms of visits' medians, pooled over the points with several; else 0."""
-        medians = [np.log([median(each) for each in point.seconds]) for point in self.points]
-        squares = sum(((each - each.mean()) ** 2).sum() for each in medians)
-        return float(np.sqrt(squares / max(1, sum(len(each) - 1 for each in medians))))
+    def drifts(self) -> dict[str, float]:
+        """How far this machine differs from itself from visit to visit, by kind of point: the
+        standard deviation of the logarithms of visits' medians, pooled over the points with
+        several. A kind of which no point was visited twice has that of all kinds together; where
+        no point at all was, there is none."""
+        squares, freedom = defaultdict(float), defaultdict(int)
+        for point in self.points:
+            medians = np.log([median(each) for each in point.seconds])
+            squares[point.what] += ((medians - medians.mean()) ** 2).sum()
+            freedom[point.what] += len(medians) - 1
+        if not (all_freedom := sum(freedom.values())):
+            return {}
+        pooled = sum(squares.values()) / all_freedom
+        return {w: float(np.sqrt(squares[w] / n if n else pooled)) for w, n in freedom.items()}
+
+    @property
+    def borrowed(self) -> list[str]:
+        """The kinds whose drift is another run's."""
+        return sorted(self._borrowed)
+
+    def borrow(self, other: "Run") -> None:
+        """Take the drift of another run for the kinds of which this one has none of its own."""
+        lent = {what: drift for what, drift in other.drifts.items() if what not in self.drifts}
+        self._borrowed = {w: lent[w] for w in {p.what for p in self.points} & lent.keys()}
+        self._share(self._borrowed)
+
+    def _share(self, drifts: dict[str, float]) -> None:
+        for point in self.points:
+            point._drift = drifts.get(point.what, point._drift)
 
     def rows(self, what: str, **where) -> pd.DataFrame:
         """The points of a kind, a row each, in order of model, tokens, batch and n.
@@ -157,11 +180,14 @@ def ratio(one, other) -> tuple[float, float, float]:
     """Time of one of `Run.rows` over that of another, and its 95 % interval; each a Series or a
     named tuple.
 
-    Pair by pair where they were timed in turn. Else it is of their medians, and the interval lies
-    between the ends that are furthest apart, which hold the drift of both.
+    Pair by pair where they were timed in turn; of a point over itself one. Else it is of their
+    medians, and the interval lies between the ends that are furthest apart, which hold the drift of
+    both.
     """
     # A Series has a method of that name.
     a, b = (x["sample"] if isinstance(x, pd.Series) else x.sample for x in (one, other))
+    if a is b:  # `schema.Point.sample` is the same object each time
+        return 1.0, 1.0, 1.0
     if one.turn and one.turn == other.turn and a.sizes == b.sizes:
         pairs = Sample(tuple(np.divide(a.times, b.times)), a.sizes)
         return pairs.median, *pairs.interval

@@ -15,7 +15,7 @@ from analysis.measured.machine import last_level_cache_bytes
 from analysis.measured.networks import Decoder
 from analysis.measured.timing import Budget, Key, Task
 from analysis.measured.works import DRAWN, READ_BYTES, Works, in_turn
-from analysis.predicted.architectures import GPT2, GPT2_MEDIUM, Architecture
+from analysis.predicted.architectures import GPT2, SIZES, Architecture
 from analysis.predicted.operations import FUSED
 from analysis.predicted.pruning import pruned
 from analysis.predicted.serving import step_bytes
@@ -23,12 +23,6 @@ from analysis.predicted.transformer import decoder_step
 
 BATCHES, BATCH_CONTEXTS = (1, 2, 4, 8, 16, 32, 64), (64, 512)
 HEADS, CHECKED = (12, 4, 1), (1, 2, 3, 5, 9)
-SIZES: dict[str, Architecture] = {
-    "in-cache": GPT2.replace(n_layers=6, d_model=256, n_heads=4, d_ff=1024, vocab_size=256),
-    "half-depth": GPT2.replace(n_layers=6),
-    "gpt2": GPT2,
-    "gpt2-medium": GPT2_MEDIUM,
-}
 DRAFT = GPT2.replace(name="draft", n_layers=2, d_model=256, n_heads=4, d_ff=1024)
 SHARES = tuple(range(0, 100, 10))  # per cent of heads and neurons that are gone
 BLOCK = 64  # neurons are timed in numbers that kernels can divide among threads

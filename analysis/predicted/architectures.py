@@ -237,6 +237,14 @@ ARCHITECTURES = {
     "gpt2-xl": GPT2_XL,
 }
 
+# Steps of these are timed to tell what a step's time follows.
+SIZES = {
+    "in-cache": GPT2.replace(n_layers=6, d_model=256, n_heads=4, d_ff=1024, vocab_size=256),
+    "half-depth": GPT2.replace(n_layers=6),
+    "gpt2": GPT2,
+    "gpt2-medium": GPT2_MEDIUM,
+}
+
 # Decoders of bytes, small enough to be trained in minutes, so that they have a quality to lose.
 BYTE_DECODER = Architecture(
     "byte decoder", "decoder", n_layers=4, d_model=128, n_heads=8, d_ff=512, vocab_size=256,

@@ -25,17 +25,14 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What a machine can do at best; a launch is what one operator costs without any work."""
+    """What a machine can do at best."""
 
     bandwidth_bytes_per_s: float
     peak_flop_per_s: float
-    launch_seconds: float = 0
 
     def __post_init__(self):
         if not (self.bandwidth_bytes_per_s > 0 and self.peak_flop_per_s > 0):
             raise InputError(f"ceilings must be positive: {self}")
-        if not self.launch_seconds >= 0:
-            raise InputError(f"launch_seconds is {self.launch_seconds}; it must be 0 or more")
 
     @property
     def ridge_point(self) -> float:
@@ -46,14 +43,12 @@ class Ceilings:
         """FLOP/s at an arithmetic intensity in FLOP per byte; numbers or arrays."""
         return np.minimum(self.peak_flop_per_s, np.multiply(intensity, self.bandwidth_bytes_per_s))
 
-    def predicted_time(self, cost: Cost, launches: int = 0):
-        """Seconds of `cost`, computing and moving at once, after or during `launches`, whichever
-        takes longest."""
-        seconds = np.maximum(
+    def predicted_time(self, cost: Cost):
+        """Seconds of `cost`, computing and moving at once: whichever takes longer."""
+        return np.maximum(
             np.divide(cost.flops, self.peak_flop_per_s),
             np.divide(cost.bytes, self.bandwidth_bytes_per_s),
         )
-        return np.maximum(seconds, launches * self.launch_seconds)
 
     def time(self, costs: Mapping[str, Cost]):
         """Seconds of a pass: the sum of its classes. Operators run one after another, so what one
@@ -83,25 +78,6 @@ def compulsory_bytes(arch: Architecture, context: Count = 0, element_bytes: floa
 def ridge_interval(bandwidth: Interval, peak: Interval) -> Interval:
     """Ends of the ridge point, from those of the bandwidth (bytes/s) and of the peak (FLOP/s)."""
     return peak[0] / bandwidth[1], peak[1] / bandwidth[0]
-
-
-def regime(intensity: Interval, ridge: Interval, overhead: Interval = (0, 0)) -> str:
-    """What limits a point: "memory-bound", "compute-bound", "overhead-bound", or "undecided" where
-    the intervals cannot tell.
-
-    `intensity` and `ridge` are in FLOP per byte. `overhead` is the time of its launches over that
-    which the roofline predicts: above 1, neither ceiling is what limits.
-    """
-    for name, (low, high) in (("intensity", intensity), ("ridge", ridge), ("overhead", overhead)):
-        if not 0 <= low <= high:
-            raise InputError(f"{name} interval is {low:g} to {high:g}; it must rise from 0 or more")
-    if overhead[0] > 1:
-        return "overhead-bound"
-    if overhead[1] > 1:
-        return "undecided"
-    if intensity[1] < ridge[0]:
-        return "memory-bound"
-    return "compute-bound" if intensity[0] > ridge[1] else "undecided"
 
 
 Rate = tuple[

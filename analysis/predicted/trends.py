@@ -23,13 +23,15 @@ class Growth:
     """A fitted exponential, value = 10 ** (intercept + slope * (date - origin) / year).
 
     slope, and the bounds of both intervals, are in log10 of the value per year; the intercept is
-    log10 of the value at `origin`. `interval` is from Student's t with n - 2 degrees of freedom,
+    log10 of the value at `origin`; `scatter` is the standard deviation of log10 about the line, with
+    n - 2 degrees of freedom. `interval` is from Student's t with n - 2 degrees of freedom,
     `bootstrap` from resampled points. `slope_without[i]` is the slope with point i left out.
     """
 
     origin: np.datetime64
     slope: float
     intercept: float
+    scatter: float
     n: int
     interval: tuple[float, float]
     bootstrap: tuple[float, float]
@@ -97,21 +99,30 @@ def fit_growth(dates, values) -> Growth:
     x, y = years_since(origin, dates), np.log10(values)
     if np.ptp(x) == 0:
         raise InputError(f"a growth fit needs at least 2 different dates; all are {origin}")
-    slope, freedom = float(_slopes(x, y)), x.size - 2
-    intercept = float(y.mean() - slope * x.mean())
-    residual = y - intercept - slope * x
-    # Not scipy's linregress: it has no standard error for values that are all equal.
-    error = np.sqrt((residual**2).sum() / freedom / ((x - x.mean()) ** 2).sum())
-    reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom) * error)
+    slope, intercept, scatter, reach = (float(each) for each in straight_line(x, y))
     return Growth(
         origin,
         slope,
         intercept,
+        scatter,
         x.size,
         interval=(slope - reach, slope + reach),
         bootstrap=_bootstrap(x, y),
         slope_without=_slopes_without(x, y),
     )
+
+
+def straight_line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Least-squares lines through y (..., n) at x (n,): slope, intercept at 0, scatter (standard
+    deviation about the line, n - 2 degrees of freedom) and to where from the slope its 95 %
+    interval reaches (Student's t), each (...)."""
+    slope, freedom = _slopes(np.broadcast_to(x, y.shape), y), x.size - 2
+    intercept = y.mean(axis=-1) - slope * x.mean()
+    residual = y - intercept[..., None] - slope[..., None] * x
+    # Not scipy's linregress: it has no standard error for values that are all equal.
+    scatter = np.sqrt((residual**2).sum(axis=-1) / freedom)
+    error = scatter / np.sqrt(((x - x.mean()) ** 2).sum())
+    return slope, intercept, scatter, stats.t.ppf(0.5 + CONFIDENCE / 2, freedom) * error
 
 
 def _slopes(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -92,8 +92,8 @@ def test_claims_are_put_to_the_decoder(run):
              for id, claim in load_claims().items() if id in ("int8_quality", "int4_size",
              "structured_pruning", "unstructured_pruning")}  # fmt: skip
     assert found == {
-        "int8_quality": "reproduced", "int4_size": "differs", "structured_pruning": "differs",
-        "unstructured_pruning": "reproduced",
+        "int8_quality": "reproduced", "int4_size": "reproduced", "structured_pruning": "differs",
+        "unstructured_pruning": "undecided",  # 1.01, with an interval across it
     }  # fmt: skip
     run.points = []
     assert ours(load_claims()["int8_quality"], run) is None

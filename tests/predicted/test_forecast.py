@@ -1,11 +1,11 @@
-"""Prediction intervals cover as often as they say, and the break test errs as often as it says."""
+"""Prediction intervals and simulated fits cover the truth as often as they say."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.errors import InputError
-from analysis.predicted.forecast import line_break, predict
+from analysis.predicted.forecast import predict, simulated
+from analysis.predicted.trends import straight_line
 
 DAYS = np.datetime64("2000-01-01") + np.arange(12) * 300
 AFTER = np.datetime64("2010-06-01") + np.arange(8) * 200
@@ -52,47 +52,23 @@ def _fast(dates, values, at):
     return found.low[0], found.high[0]
 
 
-def test_p_values_are_uniform_where_nothing_breaks_and_small_where_it_does():
-    rng = np.random.default_rng(3)
-    days = np.concatenate([DAYS, AFTER])
-    later = np.arange(days.size) >= DAYS.size
-
-    def found(slope_after, step=0.0):
-        values = [scattered(DAYS, 0.2, rng), scattered(AFTER, slope_after, rng, step)]
-        return line_break(days, np.concatenate(values), later)
-
-    same = [found(0.2) for _ in range(400)]
-    for p in ([b.p_slope for b in same], [b.p_line for b in same]):
-        assert stats.kstest(p, "uniform").pvalue > 1e-4
-    slower = [found(-0.4, step=6.6) for _ in range(20)]
-    assert np.median([b.p_slope for b in slower]) < 0.01
-    assert np.median([b.change for b in slower]) == pytest.approx(10**-0.6, rel=0.15)
-    stepped = [found(0.2, step=1.0) for _ in range(20)]
-    assert np.median([b.p_line for b in stepped]) < 1e-3
-    assert np.median([b.p_slope for b in stepped]) > 0.05
+def test_simulated_slopes_are_those_that_a_fit_finds_and_cover_the_truth_as_often_as_they_say():
+    """2000 draws: a coverage of 95 % is off by 1.5 % in less than 1 of 300 tests."""
+    found = simulated(AFTER, 0.2, 0.3, 2000)
+    assert found.shape == (2000, 3)
+    slope, low, high = found.T
+    assert slope.mean() == pytest.approx(0.2, abs=0.01)
+    assert 0.935 <= ((low <= 0.2) & (0.2 <= high)).mean() <= 0.965
+    exact = simulated(AFTER, 0.2, 0.0, 3)
+    assert exact == pytest.approx(np.full((3, 3), 0.2))
 
 
-def test_break_is_the_f_test_of_two_lines():
+def test_a_straight_line_is_the_textbook_regression():
     rng = np.random.default_rng(4)
-    days = np.concatenate([DAYS, AFTER])
-    later = np.arange(days.size) >= DAYS.size
-    values = np.concatenate([scattered(DAYS, 0.2, rng), scattered(AFTER, 0.1, rng)])
-
-    def rest(chosen):
-        x, y = chosen.nonzero()[0], np.log10(values[chosen])
-        years = (days[x] - DAYS[0]).astype(float)
-        return (np.polynomial.Polynomial.fit(years, y, 1, full=True)[1][0][0], x.size)
-
-    (one, n), two = rest(np.ones_like(later)), rest(later)[0] + rest(~later)[0]
-    f = (one - two) / 2 / (two / (n - 4))
-    assert line_break(days, values, later).p_line == pytest.approx(stats.f.sf(f, 2, n - 4))
-
-
-@pytest.mark.parametrize(
-    "n, n_later, told",
-    [(4, 0, "later has fewer"), (4, 1, "later has fewer"), (2, 2, "at least 5 points")],
-)
-def test_too_few_points_are_one_line(n, n_later, told):
-    days = np.datetime64("2000-01-01") + np.arange(n + n_later) * 100
-    with pytest.raises(InputError, match=told):
-        line_break(days, np.arange(1.0, n + n_later + 1), np.arange(n + n_later) >= n)
+    x, y = np.arange(9.0), rng.normal(0, 1, (5, 9))
+    for each, found in zip(y, np.transpose(straight_line(x, y)), strict=True):
+        line = stats.linregress(x, each)
+        rest = each - line.intercept - line.slope * x
+        expected = line.slope, line.intercept, np.sqrt((rest**2).sum() / 7)
+        assert found[:3] == pytest.approx(expected)
+        assert found[3] == pytest.approx(stats.t.ppf(0.975, 7) * line.stderr)

@@ -12,6 +12,7 @@ VERDICTS = {
     "reproduced": ("o", "#007f5f"),
     "corrected": ("D", "#0072b2"),
     "differs": ("X", "#b3401b"),
+    "undecided": ("s", "#8a6d00"),
     "not measured": ("", "#6b6b6b"),
 }
 LEAST, MOST = 0.1, 10.0  # the ends of the axis of claims
@@ -83,34 +84,33 @@ def _label_lengths(ax, points: pd.DataFrame) -> None:
 
 
 def claims(judged: pd.DataFrame) -> Plot:
-    """Draw our number over the paper's for each claim, and how far it may lie from one.
+    """Draw our number over the paper's for each claim, with its interval and what is accepted.
 
     judged: as `claims.verdicts` returns them, here hollow. What lies beyond the axis is drawn at
-    its end.
+    its end; of yes or no, a no is at the lower end.
     """
-    ratio = (judged["ours"].astype(float) / judged["published"]).clip(LEAST, MOST)
-    rows = judged.assign(drawn_ratio=ratio, drawn_low=1 - judged["tolerance"],
-                         drawn_high=1 + judged["tolerance"])  # fmt: skip
-    here = rows["run"] == "here"
+    drawn = judged[["accepted_low", "accepted_high", "ours", "low", "high"]].astype(float)
+    drawn = drawn.div(judged["published"], axis="index").clip(LEAST, MOST).add_prefix("drawn_")
+    rows, here = judged.join(drawn), judged["run"] == "here"
     with styled():
         figure, ax = axes(0.24 * rows["number"].nunique() + 1.6)
         ax.axvline(1, color="black", lw=1)
         for row in rows[~here].itertuples():
-            ax.plot([row.drawn_low, row.drawn_high], [row.number] * 2, color=FAINT, lw=6, zorder=1,
-                    solid_capstyle="butt")  # fmt: skip
+            ax.plot([row.drawn_accepted_low, row.drawn_accepted_high], [row.number] * 2, lw=6,
+                    color=FAINT, zorder=1, solid_capstyle="butt")  # fmt: skip
         for verdict, (marker, colour) in VERDICTS.items():
-            some = rows[(rows["verdict"] == verdict) & ~here]
-            if marker:
-                ax.scatter(some["drawn_ratio"], some["number"], marker=marker, color=colour, s=36,
-                           label=verdict, zorder=3)  # fmt: skip
-                there = rows[(rows["verdict"] == verdict) & here]
-                ax.scatter(there["drawn_ratio"], there["number"], marker=marker, s=36, zorder=4,
-                           facecolor="none", edgecolor=colour)  # fmt: skip
-                continue
-            for y in some["number"]:
-                ax.annotate(verdict, (1, y), (6, 0), textcoords="offset points", va="center",
-                            fontsize=9, color=colour, path_effects=HALO)  # fmt: skip
-        ax.set(xlabel="our number over the paper's (1)", ylabel="claim, by its number")
+            some = (rows["verdict"] == verdict) & (marker != "")
+            for group, fill in ((rows[some & ~here], colour), (rows[some & here], "none")):
+                ax.hlines(group["number"], group["drawn_low"], group["drawn_high"], color=colour,
+                          lw=1)  # fmt: skip
+                ax.scatter(group["drawn_ours"], group["number"], marker=marker or "o", s=36, zorder=3,
+                           facecolor=fill, edgecolor=colour,
+                           label=verdict if fill == colour and len(group) else None)  # fmt: skip
+        for y in rows["number"][(rows["verdict"] == "not measured") & ~here]:
+            ax.annotate("not measured", (1, y), (6, 0), textcoords="offset points", va="center",
+                        fontsize=9, color=VERDICTS["not measured"][1],
+                        path_effects=HALO)  # fmt: skip
+        ax.set(xlabel="our number over the paper's", ylabel="claim, by its number")
         scale(ax, "x", [0.1, 0.2, 0.5, 1, 2, 5, 10])
         ax.set_xlim(LEAST / 1.1, MOST * 1.1)
         ax.set_yticks(rows["number"].unique())
