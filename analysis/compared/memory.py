@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.compared.claims import claim
+from analysis.compared.ratios import matched, ratios
 from analysis.compared.training_memory import breakdown
-from analysis.measured.run import Missing, Run, ratio
+from analysis.measured.run import Run
 from analysis.predicted import activations as kinds
 from analysis.predicted.activations import BIG_DECODER, BIG_ENCODER, Kept, activations
 from analysis.predicted.architectures import ARCHITECTURES, BERT_BASE, BERT_LARGE, GPT2, GPT2_XL
@@ -80,39 +81,30 @@ def kept_by_torch() -> pd.DataFrame:
     return pd.DataFrame(rows, columns="model tokens kept predicted".split())
 
 
-def pairs(rows: pd.DataFrame, plain: pd.Series, by: list[str]) -> list[tuple]:
-    """Those of `rows` that have a `plain` one with the same `by`, each with it; Missing if none."""
-    bases = {tuple(getattr(row, each) for each in by): row for row in rows[plain].itertuples()}
-    names = zip(rows.itertuples(), rows[by].itertuples(index=False, name=None), strict=True)
-    found = [(row, bases[name]) for row, name in names if name in bases]
-    if not found:
-        raise Missing("the run has no plain step to compare others with")
-    return found
-
-
-def timed(row, base) -> dict[str, float]:
-    """The time of a row over that of another, and its interval, by column."""
-    return dict(zip(("time", "time_low", "time_high"), ratio(row, base), strict=True))
-
-
 def curve(run: Run) -> pd.DataFrame:
     """What each way of a training step keeps and takes, against keeping all in float32.
 
     Columns: model, tokens, how (in words), saved, again, predicted_saved, predicted_again (bytes
     kept, and computed again at once), factor and predicted_factor (of their sums), time with its
     interval, and predicted_time (by FLOPs)."""
-    rows, found = run.rows("train", batch=1), []
+    rows = run.rows("train", batch=1)
     rows = rows[rows["how"].isin(HOWS) & rows["model"].isin(ARCHITECTURES)]
-    for row, base in pairs(rows, rows["how"] == "none", ["model", "tokens"]):
-        arch, (words, *way) = ARCHITECTURES[row.model], HOWS[row.how]
-        ours, whole = activations(arch, row.tokens, *way), activations(arch, row.tokens)
-        each = {"model": arch.name, "tokens": row.tokens, "how": words}
-        each |= {"saved": row.saved_bytes, "again": row.again_bytes}
-        each |= {"predicted_saved": ours.kept, "predicted_again": ours.again}
-        each |= {"factor": base.saved_bytes / (row.saved_bytes + row.again_bytes)}
-        each |= {"predicted_factor": whole.bytes / ours.bytes, **timed(row, base)}
-        found.append(each | {"predicted_time": 1 + ours.extra / ours.flops})
-    return pd.DataFrame(found)
+    rows, base = matched(rows, rows[rows["how"] == "none"], ["model", "tokens"])
+    archs, hows = [ARCHITECTURES[name] for name in rows["model"]], rows["how"].map(HOWS)
+    steps = list(zip(archs, rows["tokens"], hows, strict=True))
+    ours = [activations(arch, tokens, kept, policy) for arch, tokens, (_, kept, policy) in steps]
+    whole = [activations(arch, tokens) for arch, tokens, _ in steps]
+    return pd.DataFrame({
+        "model": [arch.name for arch in archs], "tokens": rows["tokens"],
+        "how": [words for words, *_ in hows],
+        "saved": rows["saved_bytes"], "again": rows["again_bytes"],
+        "predicted_saved": [each.kept for each in ours],
+        "predicted_again": [each.again for each in ours],
+        "factor": base["saved_bytes"] / (rows["saved_bytes"] + rows["again_bytes"]),
+        "predicted_factor": [all.bytes / each.bytes for all, each in zip(whole, ours, strict=True)],
+        **ratios(rows, base, "time"),
+        "predicted_time": [1 + each.extra / each.flops for each in ours],
+    })  # fmt: skip
 
 
 @claim("rematerialisation_memory", factor="factor")
@@ -140,14 +132,16 @@ def shards(run: Run) -> pd.DataFrame:
     Columns: stage, processes, predicted and held (bytes, with Adam in float32, on the process that
     holds most), passing (bytes of parameters in passing), and the time of a step over that of
     stage 0, with its interval."""
-    rows, found = run.rows("shard", model="gpt2"), []
+    rows = run.rows("shard", model="gpt2")
     rows = rows[rows["processes"] > 1].dropna(subset=STATE)
-    for row, base in pairs(rows, rows["n"] == 0, ["tokens", "processes"]):
-        predicted = sum(model_state(GPT2, zero=row.n, devices=row.processes).values())
-        each = {"stage": row.n, "processes": row.processes, "predicted": predicted}
-        each |= {"held": sum(getattr(row, part) for part in STATE), "passing": row.passing_bytes}
-        found.append(each | timed(row, base))
-    return pd.DataFrame(found)
+    rows, base = matched(rows, rows[rows["n"] == 0], ["tokens", "processes"])
+    states = [model_state(GPT2, zero=row.n, devices=row.processes) for row in rows.itertuples()]
+    return pd.DataFrame({
+        "stage": rows["n"], "processes": rows["processes"],
+        "predicted": [sum(state.values()) for state in states],
+        "held": rows[STATE].sum(axis="columns"), "passing": rows["passing_bytes"],
+        **ratios(rows, base, "time"),
+    })  # fmt: skip
 
 
 @claim("zero_model_size")
