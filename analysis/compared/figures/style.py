@@ -9,10 +9,11 @@ import seaborn
 from adjustText import adjust_text
 from matplotlib import patheffects
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.compared.page import number
 
-PAPER, FAINT = "#8a8a8a", "#cfcfcf"
+PAPER, FAINT, GREY = "#8a8a8a", "#cfcfcf", "#5a5a5a"
 HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
 
 
@@ -117,6 +118,13 @@ def scale(ax, which: str, values=()) -> None:
         along.set_major_locator(matplotlib.ticker.LogLocator(subs=subs, numticks=7))
         along.set_major_formatter(lambda value, _: plain(value))
     along.set_minor_locator(matplotlib.ticker.NullLocator())
+
+
+def legend(figure: Figure, styles: dict[str, dict]) -> None:
+    """Say above the figure what lines and markers are; styles: what each is called -> its style."""
+    handles = [Line2D([], [], label=label, **style) for label, style in styles.items()]
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
 
 
 def plain(value: float) -> str:
