@@ -7,12 +7,12 @@ import pandas as pd
 
 from analysis.compared.claims import claim
 from analysis.compared.ratios import matched, ratios
-from analysis.compared.training_memory import breakdown
 from analysis.measured.run import Run
 from analysis.predicted import activations as kinds
 from analysis.predicted.activations import BIG_DECODER, BIG_ENCODER, Kept, activations
 from analysis.predicted.architectures import ARCHITECTURES, BERT_BASE, BERT_LARGE, GPT2, GPT2_XL
 from analysis.predicted.footprint import model_state, optimizer_numbers
+from analysis.published.tables import load_table
 
 UNIT = 1.024e9  # bytes: the authors' 5.86 for 1.5e9 parameters of 4 bytes
 LENGTH = 128  # that every budget measures
@@ -33,6 +33,27 @@ HOWS = {
 DEVICES = 400  # on which the authors of ZeRO trained a model 8 times as large
 HELD = ["state_bytes", "saved_bytes"]
 STATE = ["parameters_bytes", "gradients_bytes", "optimizer_bytes"]
+PARTS = ["parameters", "optimizer", "activations"]  # of the authors' table
+
+
+def breakdown(basis: str, data: Path | None = None) -> pd.DataFrame:
+    """Return one row a model, in GB, as printed (`basis` "table") or as drawn ("figure").
+
+    Columns: the three PARTS, their `sum`, the printed `total`, `year` and, for the figure, the
+    `gpu_limit`; the index is the model, in the authors' order. Source: training_memory.csv.
+    """
+    rows = load_table("training_memory", data)
+    rows = rows[rows["basis"] == basis]
+    wide = rows.pivot(index="model", columns="part", values="memory_gb").loc[rows["model"].unique()]
+    years = rows.groupby("model")["year"].first()
+    return wide.assign(sum=wide[PARTS].sum(axis="columns"), year=years).rename_axis(columns=None)
+
+
+@claim("training_memory_over_parameters")
+def activations_over_parameters(data: Path | None = None) -> float:
+    """Return the median over the models of activation memory over parameter memory."""
+    table = breakdown("table", data)
+    return float((table["activations"] / table["parameters"]).median())
 
 
 def row_bytes(model: str, kept: Kept, length: int | None = None) -> dict[str, int]:

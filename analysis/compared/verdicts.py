@@ -14,7 +14,6 @@ from analysis.compared import (  # noqa: F401
     ridges,
     roofs,
     serving,
-    training_memory,
 )
 from analysis.compared.claims import verdict_table, verdicts
 from analysis.compared.page import Table, between, escape, number
