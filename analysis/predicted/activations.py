@@ -42,7 +42,6 @@ their table (77e6, 230e6 and 2e9) to the printed digits."""
 AUTOCAST = Kept("autocast", element_bytes=2, autocast=True)
 """What torch's autocast to bfloat16 keeps on a CPU: what a matmul multiplies, in 16 bits, the
 weights among it, and a cast for each matmul that reads the same tensor; residuals in 32 bits."""
-KEPT = {each.name: each for each in (UNFUSED, FUSED, MIXED, PUBLISHED, AUTOCAST)}
 
 
 def layer_tensors(
@@ -199,15 +198,9 @@ def activations(
 
 # The Transformer (Big) of Vaswani et al. 2017: an encoder, and a decoder that attends to it; each
 # has a table of 37,000 tokens, and positions are computed, as rotary ones are.
-_BIG = dict(n_layers=6, d_model=1024, n_heads=16, d_ff=4096, vocab_size=37000, n_positions=512)
-BIG_ENCODER = Architecture(
-    "Transformer Big encoder", "encoder", **_BIG, activation="relu", positions="rotary"
-)
-BIG_DECODER = Architecture(
-    "Transformer Big decoder",
-    "decoder",
-    **_BIG,
-    activation="relu",
-    positions="rotary",
-    lm_head=True,
-)
+_BIG = dict(
+    n_layers=6, d_model=1024, n_heads=16, d_ff=4096, vocab_size=37000, n_positions=512,
+    activation="relu", positions="rotary",
+)  # fmt: skip
+BIG_ENCODER = Architecture("Transformer Big encoder", "encoder", **_BIG)
+BIG_DECODER = Architecture("Transformer Big decoder", "decoder", **_BIG, lm_head=True)

@@ -1,4 +1,4 @@
-"""The memory of a model's state, in bytes: parameters, gradients, optimizer, and a KV cache.
+"""The memory of a model's state, in bytes: parameters, gradients, optimizer.
 
 Activations are in `analysis.predicted.activations`.
 """
@@ -9,11 +9,6 @@ from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 
 LONGEST = 8192  # a side of a matrix that is longer keeps the diagonal of its factor
-
-
-def kv_cache(arch: Architecture, length: int, element_bytes: float = 4, batch: int = 1) -> float:
-    """Bytes of the keys and values of `batch` sequences of `length` tokens."""
-    return 2 * arch.n_layers * arch.d_kv * length * batch * element_bytes
 
 
 def weight_shapes(arch: Architecture) -> Iterator[tuple[int, int, int]]:

@@ -13,10 +13,8 @@ from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 
 # Bytes over a link for each byte of the message, as nccl-tests counts its bus bandwidth
-# (github.com/NVIDIA/nccl-tests, doc/PERFORMANCE.md): by operation, of n processes. A ring copy is
-# what an all-reduce over a ring sends and receives, without the sums.
+# (github.com/NVIDIA/nccl-tests, doc/PERFORMANCE.md): by operation, of n processes.
 BUS = {"all_reduce": lambda n: 2 * (n - 1) / n, "send_recv": lambda n: 1.0}
-BUS["ring_copy"] = BUS["all_reduce"]
 
 
 def bus_bandwidth(operation: str, message_bytes, seconds, processes: int):
