@@ -29,8 +29,7 @@ def predict(dates, values, at) -> Prediction:
     scatters as the old ones do. Raises InputError as `fit_growth` does.
     """
     growth = fit_growth(dates, values)
-    x, y = years_since(growth.origin, dates), np.log10(np.asarray(values, float))
-    new = years_since(growth.origin, at)
+    x, y, new = growth.x, growth.y, years_since(growth.origin, at)
     spread = np.sqrt(((y - growth.intercept - growth.slope * x) ** 2).sum() / (x.size - 2))
     distance = (new - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()
     reach = stats.t.ppf(0.5 + CONFIDENCE / 2, x.size - 2) * spread
