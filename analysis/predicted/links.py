@@ -38,9 +38,9 @@ def message_time(times: Mapping[int, float], message_bytes: float) -> float:
     return float(np.interp(message_bytes, sizes, [times[size] for size in sizes]))
 
 
-def reduced_bytes(arch: Architecture, rows: int, element_bytes: int = 4) -> int:
-    """Bytes of each message of a layer: the activations of `rows` tokens."""
-    return rows * arch.d_model * element_bytes
+def reduced_bytes(arch: Architecture, rows: int) -> int:
+    """Bytes of each message of a layer: the activations of `rows` tokens in float32."""
+    return 4 * rows * arch.d_model
 
 
 def communication_time(arch: Architecture, rows: int, times: Mapping[int, float]) -> float:

@@ -108,7 +108,6 @@ def stacked(
     panels: str | None = None,
     limit: str | None = None,
     limit_name: str = "",
-    row_height: float = 0.5,
 ) -> Plot:
     """Draw horizontal bars of `value`, one a `label`, stacked by `part`; of several runs the bars
     lie under each other, that of here pale. limit: a column marked with a tick."""
@@ -117,7 +116,7 @@ def stacked(
     runs = list(rows["run"].unique()) if "run" in rows else [""]
     heights = [group[label].nunique() for _, group in groups]
     with styled():
-        figure, grid = axes(row_height * sum(heights) + 0.5 * len(groups) + 1.3, squeeze=False,
+        figure, grid = axes(0.5 * (sum(heights) + len(groups)) + 1.3, squeeze=False,
                             nrows=len(groups), height_ratios=heights, sharex=True)  # fmt: skip
         for ax, (panel, group) in zip(grid[:, 0], groups, strict=True):
             places = {name: -i for i, name in enumerate(group[label].unique())}

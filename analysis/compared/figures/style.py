@@ -155,10 +155,10 @@ def spread(ax, texts: list) -> None:
     )  # fmt: skip
 
 
-def _log_samples(ax, count: int = 50) -> list[np.ndarray]:
-    """Points along each straight line of a log axis, in data units, for labels to avoid."""
+def _log_samples(ax) -> list[np.ndarray]:
+    """50 points along each straight line of a log axis, in data units, for labels to avoid."""
     samples = []
     for line in ax.lines:
         (x0, y0), (x1, y1) = line.get_xydata()
-        samples.append(np.column_stack([np.linspace(x0, x1, count), np.geomspace(y0, y1, count)]))
+        samples.append(np.column_stack([np.linspace(x0, x1), np.geomspace(y0, y1)]))
     return samples
