@@ -50,11 +50,7 @@ def layer_tensors(
     """Bytes of each tensor that one layer keeps; "input" is what the layer before it computed.
     With `cross`, those of attention to an encoder of the same length are added."""
     rows, e, f = batch * length, kept.element_bytes, arch.d_ff
-    wide, inner, qkv = (
-        rows * arch.d_model * e,
-        rows * arch.d_attention * e,
-        2 * arch.d_kv * rows * e,
-    )
+    wide, inner, qkv = (rows * n * e for n in (arch.d_model, arch.d_attention, 2 * arch.d_kv))
     scores = batch * arch.n_heads * length**2
     if kept.outputs_only:
         attention = {"qkv": qkv + inner, "scores": scores * e, "heads": inner, "out": wide}
@@ -171,10 +167,8 @@ def activations(
     """Activations of one training step. A backward pass has twice the forward's matmuls; what is
     computed again stops at the last tensor needed, so that a last projection is spared."""
     how, rows, n = policy_named(policy), batch * length, arch.n_layers
-    layer, outside = (
-        layer_tensors(arch, length, kept, batch),
-        outside_tensors(arch, length, kept, batch),
-    )
+    layer = layer_tensors(arch, length, kept, batch)
+    outside = outside_tensors(arch, length, kept, batch)
     whole, entry = sum(layer.values()), rows * arch.d_model * kept.element_bytes
     bare = replace(COUNTED, pooler=False, lm_head=False)
     count = encoder_pass if arch.kind == "encoder" else prefill

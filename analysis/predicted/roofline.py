@@ -104,9 +104,8 @@ def regime(intensity: Interval, ridge: Interval, overhead: Interval = (0, 0)) ->
     return "compute-bound" if intensity[0] > ridge[1] else "undecided"
 
 
-Rate = tuple[
-    str, str | tuple[str, int], str
-]  # what, of which shape, or model and length; data type
+# What, of which shape, or model and length; data type.
+Rate = tuple[str, str | tuple[str, int], str]
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,7 @@ def projection_bytes(
     """Bytes of these weights at `bits` a number, with `scale_bytes` for each `group` of inputs;
     None: for each row."""
     return sum(
-        times
-        * (outputs * inputs * bits / 8 + outputs * (inputs // (group or inputs)) * scale_bytes)
+        times * outputs * (inputs * bits / 8 + inputs // (group or inputs) * scale_bytes)
         for times, outputs, inputs in projections(arch)
     )
 
