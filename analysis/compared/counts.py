@@ -21,10 +21,10 @@ VALUES = {
 }
 
 
-def one_projection(architecture: Architecture, length, convention: Convention = PUBLISHED) -> Cost:
+def one_projection(architecture: Architecture, length: int) -> Cost:
     """FLOPs and weight bytes of one of the four d x d attention projections of every layer."""
     d = architecture.d_model
-    cost, none = (projection(rows, d, d, True, convention) for rows in (length, 0))
+    cost, none = (projection(rows, d, d, True, PUBLISHED) for rows in (length, 0))
     return Cost(cost.flops, none.bytes_read) * architecture.n_layers
 
 

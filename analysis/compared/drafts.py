@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.compared.serving import faster
+from analysis.compared.ratios import faster
 from analysis.measured.run import Missing, Run, ratio
 from analysis.predicted.serving import draft_speed_up, expected_tokens
 

@@ -10,8 +10,9 @@ import pandas as pd
 
 from analysis.compared.claims import EITHER, Interval, claim
 from analysis.compared.counts import LENGTHS, PAPER_MODELS
+from analysis.compared.ratios import matched, ratios
 from analysis.compared.shown import gathered
-from analysis.measured.run import Missing, Run, ratio
+from analysis.measured.run import Missing, Run
 from analysis.measured.timing import Sample
 from analysis.predicted.architectures import GPT2
 from analysis.predicted.generation import integrate_generation
@@ -91,14 +92,20 @@ def in_order(run: Run) -> Interval | float:
     return 0.0 if any(one.low > other.high for one, other in pairs) else EITHER
 
 
-def together(points: pd.DataFrame) -> SimpleNamespace:
-    """Points of one turn as one: their times are added, repetition by repetition, and their bytes.
-    Missing where their visits differ: a run may come from elsewhere."""
-    samples = list(points["sample"])
-    if len({sample.sizes for sample in samples}) > 1:
-        raise Missing("the run has parts that were not timed in turn")
-    sample = Sample(tuple(np.sum([s.times for s in samples], axis=0)), samples[0].sizes)
-    return SimpleNamespace(turn=points["turn"].iloc[0], sample=sample, bytes=points["bytes"].sum())
+def together(points: pd.DataFrame) -> pd.DataFrame:
+    """Points of each turn as one, a row a turn, named as its first: sample, their times added
+    repetition by repetition, seconds (its median) and bytes (of all). Missing where the visits of
+    a turn differ: a run may come from elsewhere."""
+    rows = []
+    for _, each in points.groupby("turn", sort=False):
+        samples = list(each["sample"])
+        if len({sample.sizes for sample in samples}) > 1:
+            raise Missing("the run has parts that were not timed in turn")
+        times = np.sum([sample.times for sample in samples], axis=0)
+        sample = Sample(tuple(times), samples[0].sizes)
+        row = each.iloc[0].to_dict() | {"sample": sample, "seconds": sample.median}
+        rows.append(row | {"bytes": each["bytes"].sum()})
+    return pd.DataFrame(rows, columns=points.columns)
 
 
 def steps(run: Run) -> pd.DataFrame:
@@ -110,18 +117,14 @@ def steps(run: Run) -> pd.DataFrame:
         partial(run.rows, "step", model="gpt2", how="fused", dtype="float32"),
         partial(run.rows, "breakdown", model="gpt2"),
     )
-    parts = parts[parts["how"].isin(("fused", *PROJECTIONS))]
-    reads = {read.turn: read for read in run.rows("read", model="gpt2").itertuples()}
-    rows = []
-    for turn, points in parts[parts["turn"].isin(reads)].groupby("turn", sort=False):
-        timed, read, first = together(points), reads[turn], points.iloc[0]
-        step = first["what"] == "step"
-        moved = compulsory_bytes(GPT2, int(first["tokens"])) if step else timed.bytes
-        shares = 100 * np.array(ratio(read, timed)) * moved / read.bytes
-        part = "step" if step else "products"
-        rows.append((part, first["tokens"], timed.sample.median, moved, *shares))
-    columns = "part tokens seconds bytes share share_low share_high".split()
-    return pd.DataFrame(rows, columns=columns)
+    parts, reads = parts[parts["how"].isin(("fused", *PROJECTIONS))], run.rows("read", model="gpt2")
+    rows, reads = matched(together(parts[parts["turn"].isin(reads["turn"])]), reads, ["turn"])
+    parts = rows["what"].map({"step": "step", "breakdown": "products"})
+    must = [compulsory_bytes(GPT2, context) for context in rows["tokens"]]
+    moved = rows["bytes"].where(parts == "products", must)
+    shares = ratios(reads, rows, "share")
+    rows = rows.assign(part=parts, bytes=moved)[["part", "tokens", "seconds", "bytes"]]
+    return rows.assign(**{k: 100 * share * moved / reads["bytes"] for k, share in shares.items()})
 
 
 def breakdown(run: Run) -> pd.DataFrame:
@@ -129,22 +132,15 @@ def breakdown(run: Run) -> pd.DataFrame:
     share_percent (of the four classes), and sum_over_whole with its ends: their sum over the passes
     without stamps that were timed in turn with them. Some parts only add up to nothing."""
     unfused = (partial(run.rows, what, how="unfused") for what in ("encode", "step"))
-    wholes = {row.turn: row for row in gathered("passes", *unfused).itertuples()}
-    rows = []
-    for turn, points in run.rows("breakdown").groupby("turn", sort=False):
-        if turn in wholes and set(points["how"]) == set(CLASSES):
-            over, total = ratio(together(points), wholes[turn]), points["seconds"].sum()
-            rows += [
-                (
-                    NAMES.get(p.model, p.model),
-                    p.tokens,
-                    p.how,
-                    p.seconds,
-                    100 * p.seconds / total,
-                    *over,
-                )
-                for p in points.itertuples()
-            ]
-    columns = "model tokens operator_class seconds share_percent "
+    parts, wholes = run.rows("breakdown"), gathered("passes", *unfused)
+    parts, _ = matched(parts, wholes, ["turn"])
+    parts = parts.groupby("turn").filter(lambda turn: set(turn["how"]) == set(CLASSES))
+    sums, wholes = matched(together(parts), wholes, ["turn"])
+    over = sums[["turn"]].assign(**ratios(sums, wholes, "sum_over_whole"))
+    parts = parts.merge(over, on="turn")
+    whole = parts.groupby("turn")["seconds"].transform("sum")
+    shares = 100 * parts["seconds"] / whole
+    parts = parts.assign(model=parts["model"].replace(NAMES), share_percent=shares)
+    columns = "model tokens how seconds share_percent "
     columns += "sum_over_whole sum_over_whole_low sum_over_whole_high"
-    return pd.DataFrame(rows, columns=columns.split())
+    return parts[columns.split()].rename(columns={"how": "operator_class"})

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from analysis.compared import roofs
-from analysis.measured.run import Missing, Run, ratio
+from analysis.compared.ratios import matched, over_time, ratios
+from analysis.measured.run import Missing, Run
 from analysis.predicted.architectures import ARCHITECTURES
 from analysis.predicted.links import bus_bandwidth, communication_time, most_useful, parallel_time
 
@@ -17,12 +18,14 @@ def messages(run: Run) -> pd.DataFrame:
     bus bandwidth in GB/s with its interval, as nccl-tests defines it."""
     rows = run.rows("link")
     rows = rows[rows["how"].isin(OPERATIONS)].sort_values(["how", "bytes"], ignore_index=True)
-    for end, time in (("", "seconds"), ("_low", "high"), ("_high", "low")):
-        each = zip(rows["how"], rows["bytes"], rows[time], rows["processes"], strict=True)
-        rows[f"bandwidth{end}"] = [bus_bandwidth(*message) / 1e9 for message in each]
-    rows["operation"] = rows["how"].map(OPERATIONS)
-    ends = ["seconds", "low", "high", "bandwidth", "bandwidth_low", "bandwidth_high"]
-    return rows[["operation", "processes", "bytes", *ends]]
+
+    def bandwidth(times: pd.Series) -> list[float]:
+        each = zip(rows["how"], rows["bytes"], times, rows["processes"], strict=True)
+        return [bus_bandwidth(*message) / 1e9 for message in each]
+
+    columns = ["operation", "processes", "bytes", "seconds", "low", "high"]
+    found = rows.assign(operation=rows["how"].map(OPERATIONS))[columns]
+    return found.assign(**over_time(bandwidth, rows, "bandwidth"))
 
 
 def drawn(run: Run) -> pd.DataFrame:
@@ -58,19 +61,15 @@ def splits(run: Run) -> pd.DataFrame:
     each projection beyond the prediction)."""
     rows, reduced, found = run.rows("tensor"), all_reduces(run)["seconds"].to_dict(), []
     rows = rows[rows["model"].isin(ARCHITECTURES)]
-    alone = {(row.model, row.tokens): row for row in rows.itertuples() if row.n == 1}
-    for row in rows[rows["n"] > 1].itertuples():
-        if base := alone.get((row.model, row.tokens)):
-            arch, one = ARCHITECTURES[row.model], base.seconds
-            width = 1 if arch.kind == "decoder" else row.tokens  # rows of a step or a pass
-            seconds = parallel_time(arch, width, one, row.n, reduced)
-            each = {"model": arch.name, "tokens": row.tokens, "processes": row.n, "alone": one}
-            each |= {"seconds": row.seconds, "predicted_seconds": seconds}
-            names = ("speedup", "speedup_low", "speedup_high")
-            each |= dict(zip(names, ratio(base, row), strict=True))
-            each["predicted"] = one / seconds
-            each["communication"] = communication_time(arch, width, reduced) / row.seconds
-            each["most_useful"] = most_useful(arch, width, one, *link_of(run))
-            each["bookkeeping"] = (row.seconds - seconds) / (PROJECTIONS * arch.n_layers)
-            found.append(each)
-    return pd.DataFrame(found)
+    rows, alone = matched(rows[rows["n"] > 1], rows[rows["n"] == 1], ["model", "tokens"])
+    for row, one in zip(rows.itertuples(), alone["seconds"], strict=True):
+        arch = ARCHITECTURES[row.model]
+        width = 1 if arch.kind == "decoder" else row.tokens  # rows of a step or a pass
+        seconds = parallel_time(arch, width, one, row.n, reduced)
+        each = {"model": arch.name, "tokens": row.tokens, "processes": row.n, "alone": one}
+        each |= {"seconds": row.seconds, "predicted_seconds": seconds, "predicted": one / seconds}
+        each["communication"] = communication_time(arch, width, reduced) / row.seconds
+        each["most_useful"] = most_useful(arch, width, one, *link_of(run))
+        each["bookkeeping"] = (row.seconds - seconds) / (PROJECTIONS * arch.n_layers)
+        found.append(each)
+    return pd.DataFrame(found).assign(**ratios(alone, rows, "speedup"))

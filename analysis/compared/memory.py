@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.compared.claims import Interval, claim
-from analysis.compared.training_memory import breakdown
-from analysis.measured.run import Missing, Run, ratio
+from analysis.compared.ratios import matched, ratios
+from analysis.measured.run import Missing, Run
 from analysis.predicted import activations as kinds
 from analysis.predicted.activations import BIG_DECODER, BIG_ENCODER, Kept, activations
 from analysis.predicted.architectures import ARCHITECTURES, BERT_BASE, BERT_LARGE, GPT2, GPT2_XL
 from analysis.predicted.footprint import model_state, optimizer_numbers
+from analysis.published.tables import load_table
 
 UNIT = 1.024e9  # bytes: the authors' 5.86 for 1.5e9 parameters of 4 bytes
 LENGTH = 128  # that every budget measures
@@ -30,9 +31,45 @@ HOWS = {
     "autocast": ("autocast, all kept", kinds.AUTOCAST, "none"),
 }
 DEVICES = 400  # on which the authors of ZeRO trained a model 8 times as large
-TIMES = ("time", "time_low", "time_high")
 HELD = ["state_bytes", "saved_bytes"]
 STATE = ["parameters_bytes", "gradients_bytes", "optimizer_bytes"]
+PARTS = ["parameters", "optimizer", "activations"]  # of the authors' table
+
+
+def breakdown(basis: str, data: Path | None = None) -> pd.DataFrame:
+    """Return one row a model, in GB, as printed (`basis` "table") or as drawn ("figure").
+
+    Columns: the three PARTS, their `sum`, the printed `total`, `year` and, for the figure, the
+    `gpu_limit`; the index is the model, in the authors' order. Source: training_memory.csv.
+    """
+    rows = load_table("training_memory", data)
+    rows = rows[rows["basis"] == basis]
+    wide = rows.pivot(index="model", columns="part", values="memory_gb").loc[rows["model"].unique()]
+    years = rows.groupby("model")["year"].first()
+    return wide.assign(sum=wide[PARTS].sum(axis="columns"), year=years).rename_axis(columns=None)
+
+
+@claim("training_memory_over_parameters")
+def activations_over_parameters(data: Path | None = None) -> float:
+    """Return the median over the models of activation memory over parameter memory."""
+    table = breakdown("table", data)
+    return float((table["activations"] / table["parameters"]).median())
+
+
+@claim("training_memory_over_state")
+def activations_over_state(data: Path | None = None) -> float:
+    """Return the median over the models of activation memory over that of parameters and optimizer
+    together."""
+    table = breakdown("table", data)
+    return float((table["activations"] / (table["parameters"] + table["optimizer"])).median())
+
+
+@claim("models_fit_their_accelerators")
+def all_fit(data: Path | None = None) -> float:
+    """Return whether each model's memory in training is at most that of the accelerator that the
+    authors draw for its year: 1 or 0."""
+    bars = breakdown("figure", data)
+    return float((bars["sum"] <= bars["gpu_limit"]).all())
 
 
 def row_bytes(model: str, kept: Kept, length: int | None = None) -> dict[str, int]:
@@ -81,39 +118,30 @@ def kept_by_torch() -> pd.DataFrame:
     return pd.DataFrame(rows, columns="model tokens kept predicted".split())
 
 
-def pairs(rows: pd.DataFrame, plain: pd.Series, by: list[str]) -> list[tuple]:
-    """Those of `rows` that have a `plain` one with the same `by`, each with it; Missing if none."""
-    bases = {tuple(getattr(row, each) for each in by): row for row in rows[plain].itertuples()}
-    names = zip(rows.itertuples(), rows[by].itertuples(index=False, name=None), strict=True)
-    found = [(row, bases[name]) for row, name in names if name in bases]
-    if not found:
-        raise Missing("the run has no plain step to compare others with")
-    return found
-
-
-def timed(row, base) -> dict[str, float]:
-    """The time of a row over that of another, and its interval, by column."""
-    return dict(zip(TIMES, ratio(row, base), strict=True))
-
-
 def curve(run: Run) -> pd.DataFrame:
     """What each way of a training step keeps and takes, against keeping all in float32.
 
     Columns: model, tokens, how (in words), saved, again, predicted_saved, predicted_again (bytes
     kept, and computed again at once), factor and predicted_factor (of their sums), time with its
     interval, and predicted_time (by FLOPs)."""
-    rows, found = run.rows("train", batch=1), []
+    rows = run.rows("train", batch=1)
     rows = rows[rows["how"].isin(HOWS) & rows["model"].isin(ARCHITECTURES)]
-    for row, base in pairs(rows, rows["how"] == "none", ["model", "tokens"]):
-        arch, (words, *way) = ARCHITECTURES[row.model], HOWS[row.how]
-        ours, whole = activations(arch, row.tokens, *way), activations(arch, row.tokens)
-        each = {"model": arch.name, "tokens": row.tokens, "how": words}
-        each |= {"saved": row.saved_bytes, "again": row.again_bytes}
-        each |= {"predicted_saved": ours.kept, "predicted_again": ours.again}
-        each |= {"factor": base.saved_bytes / (row.saved_bytes + row.again_bytes)}
-        each |= {"predicted_factor": whole.bytes / ours.bytes, **timed(row, base)}
-        found.append(each | {"predicted_time": 1 + ours.extra / ours.flops})
-    return pd.DataFrame(found)
+    rows, base = matched(rows, rows[rows["how"] == "none"], ["model", "tokens"])
+    archs, hows = [ARCHITECTURES[name] for name in rows["model"]], rows["how"].map(HOWS)
+    steps = list(zip(archs, rows["tokens"], hows, strict=True))
+    ours = [activations(arch, tokens, kept, policy) for arch, tokens, (_, kept, policy) in steps]
+    whole = [activations(arch, tokens) for arch, tokens, _ in steps]
+    return pd.DataFrame({
+        "model": [arch.name for arch in archs], "tokens": rows["tokens"],
+        "how": [words for words, *_ in hows],
+        "saved": rows["saved_bytes"], "again": rows["again_bytes"],
+        "predicted_saved": [each.kept for each in ours],
+        "predicted_again": [each.again for each in ours],
+        "factor": base["saved_bytes"] / (rows["saved_bytes"] + rows["again_bytes"]),
+        "predicted_factor": [all.bytes / each.bytes for all, each in zip(whole, ours, strict=True)],
+        **ratios(rows, base, "time"),
+        "predicted_time": [1 + each.extra / each.flops for each in ours],
+    })  # fmt: skip
 
 
 @claim("rematerialisation_memory", factor="factor")
@@ -125,7 +153,7 @@ def every_layer(run: Run, factor: str) -> Interval | float | None:
     if HOWS["layers"][0] not in rows.index:
         return None
     row = rows.loc[HOWS["layers"][0]]
-    return row["factor"] if factor == "factor" else tuple(row[[*TIMES]])
+    return row["factor"] if factor == "factor" else tuple(row[["time", "time_low", "time_high"]])
 
 
 @claim("second_order_memory")
@@ -144,14 +172,16 @@ def shards(run: Run) -> pd.DataFrame:
     Columns: stage, processes, predicted and held (bytes, with Adam in float32, on the process that
     holds most), passing (bytes of parameters in passing), and the time of a step over that of
     stage 0, with its interval."""
-    rows, found = run.rows("shard", model="gpt2"), []
+    rows = run.rows("shard", model="gpt2")
     rows = rows[rows["processes"] > 1].dropna(subset=STATE)
-    for row, base in pairs(rows, rows["n"] == 0, ["tokens", "processes"]):
-        predicted = sum(model_state(GPT2, zero=row.n, devices=row.processes).values())
-        each = {"stage": row.n, "processes": row.processes, "predicted": predicted}
-        each |= {"held": sum(getattr(row, part) for part in STATE), "passing": row.passing_bytes}
-        found.append(each | timed(row, base))
-    return pd.DataFrame(found)
+    rows, base = matched(rows, rows[rows["n"] == 0], ["tokens", "processes"])
+    states = [model_state(GPT2, zero=row.n, devices=row.processes) for row in rows.itertuples()]
+    return pd.DataFrame({
+        "stage": rows["n"], "processes": rows["processes"],
+        "predicted": [sum(state.values()) for state in states],
+        "held": rows[STATE].sum(axis="columns"), "passing": rows["passing_bytes"],
+        **ratios(rows, base, "time"),
+    })  # fmt: skip
 
 
 @claim("zero_model_size")

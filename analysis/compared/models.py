@@ -9,7 +9,7 @@ from analysis.compared.claims import claim
 from analysis.compared.growth import facts, trend_points
 from analysis.compared.ridges import ridges
 from analysis.predicted.architectures import GPT2, Architecture
-from analysis.predicted.operations import FUSED, Convention
+from analysis.predicted.operations import FUSED
 from analysis.predicted.serving import batch_to_reach, memory_bytes, token_cost
 from analysis.predicted.variants import Experts, Latent, Window
 from analysis.published.tables import load_table
@@ -108,10 +108,11 @@ def holders() -> pd.DataFrame:
     return rows[rows["memory"] > rows["memory"].cummax().shift(fill_value=0)]
 
 
-def largest_that_fits(memory: float, context: int, convention: Convention = HALF) -> Architecture:
-    """The largest open model whose weights and one sequence's cache fit in `memory` bytes."""
+def largest_that_fits(memory: float, context: int) -> Architecture:
+    """The largest open model whose weights and one sequence's cache, at 16 bits, fit in `memory`
+    bytes."""
     fitting = [arch for arch in architectures().values()
-               if memory_bytes(arch, context, convention) <= memory]  # fmt: skip
+               if memory_bytes(arch, context, HALF) <= memory]  # fmt: skip
     return max(fitting, key=lambda arch: arch.n_parameters)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.compared.claims import Interval, claim
-from analysis.compared.serving import faster
+from analysis.compared.ratios import matched, ratios
 from analysis.errors import InputError
 from analysis.measured.run import Run
 from analysis.predicted.architectures import BYTE_DECODER, GPT2, Architecture
@@ -116,10 +116,9 @@ def steps(run: Run) -> pd.DataFrame:
     predicted (gain, by the bytes of a step)."""
     rows = run.rows("prune", model="gpt2")
     rows = rows[rows["how"].isin(KINDS)]
-    whole = rows[rows["n"] == 0]
-    rows = faster(rows, whole, ["turn"])
-    bytes_ = rows["turn"].map(whole.set_index("turn")["bytes"])
-    return rows.assign(kind=rows["how"].map(KINDS), predicted=bytes_ / rows["bytes"])
+    rows, whole = matched(rows, rows[rows["n"] == 0], ["turn"])
+    rows = rows.assign(**ratios(whole, rows, "gain"))
+    return rows.assign(kind=rows["how"].map(KINDS), predicted=whole["bytes"] / rows["bytes"])
 
 
 def wins_from(rows: pd.DataFrame) -> float:

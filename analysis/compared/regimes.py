@@ -110,7 +110,8 @@ def regimes(run: Run) -> pd.DataFrame:
 
 def of_bytes(run: Run, model: str) -> pd.DataFrame:
     """The rows of `regimes` for the bytes of a model at the paper's lengths, or Missing."""
-    rows = regimes(run).query("model == @model and cause == 'bytes' and tokens in @LENGTHS")
+    rows = regimes(run).query("model == @model and cause == 'bytes'")
+    rows = rows[rows["tokens"].isin(LENGTHS)]
     if rows.empty:
         raise Missing(f"the run has no {model}")
     return rows

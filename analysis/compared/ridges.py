@@ -17,8 +17,9 @@ NVIDIAS = "at 16 bits, since the paper, NVIDIA"
 def ridges(data: Path | None = None, unshipped: bool = False) -> pd.DataFrame:
     """Return the ridge point of each accelerator at each precision that it has, by date.
 
-    Columns: name, vendor, date, stage, bits, memory (bytes), bandwidth (GB/s), value (FLOP/byte), batch: how many
-    sequences must share each weight of `bits` for two FLOPs a weight to reach the ridge point.
+    Columns: name, vendor, date, stage, bits, memory (bytes), bandwidth (GB/s), value (FLOP/byte)
+    and batch: how many sequences must share each weight of `bits` for two FLOPs a weight to reach
+    the ridge point.
     """
     rows, keys = facts("accelerators", data, **CHIPS), ["name", "vendor", "date", "stage"]
     rows = rows[rows["used"] | (unshipped & (rows["status"] == "sourced"))]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.compared.counts import PAPER_MODELS
 from analysis.compared.latency import NAMES, latencies
+from analysis.compared.ratios import over_time
 from analysis.compared.ridges import shipped_machines
 from analysis.compared.shown import both, gathered
 from analysis.errors import InputError
@@ -142,9 +143,8 @@ def points(run: Run) -> pd.DataFrame:
         np.array([float(np.sum(getattr(total, name))) for total in totals])
         for name in ("flops", "bytes")
     )
-    ends = {"rate": "seconds", "rate_low": "high", "rate_high": "low"}
-    of = {rate: flops / rows[seconds] for rate, seconds in ends.items()}
-    return rows[["model", "tokens"]].assign(intensity=flops / moved, **of)
+    found = rows[["model", "tokens"]].assign(intensity=flops / moved)
+    return found.assign(**over_time(lambda times: flops / times, rows, "rate"))
 
 
 def predictions(run: Run) -> pd.DataFrame:

@@ -1,14 +1,14 @@
 """Remedies for decoding in a run: what each was predicted to gain, and what it gained."""
 
-from collections.abc import Sequence
 from math import nan
 
 import numpy as np
 import pandas as pd
 
 from analysis.compared.claims import Interval, claim
+from analysis.compared.ratios import faster, over_time
 from analysis.compared.roofs import ceilings
-from analysis.measured.run import Missing, Run, ratio
+from analysis.measured.run import Missing, Run
 from analysis.predicted.architectures import ARCHITECTURES, GPT2
 from analysis.predicted.operations import FUSED, UNFUSED
 from analysis.predicted.serving import STORED, batch_to_reach, knee, projection_bytes, step_bytes
@@ -24,17 +24,6 @@ NAMES = {
     "int4": "int4, weights only",
 }
 ENDS = ("gain", "gain_low", "gain_high")
-
-
-def faster(rows: pd.DataFrame, base: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
-    """Those of `rows` that `base` has a row for, one of the same `by`, with how many times as fast
-    each is as that one: gain, gain_low, gain_high."""
-    bases = {tuple(getattr(row, name) for name in by): row for row in base.itertuples()}
-    over = [bases.get(tuple(getattr(row, name) for name in by)) for row in rows.itertuples()]
-    rows = rows.loc[np.array([each is not None for each in over], dtype=bool)]
-    over = [each for each in over if each is not None]
-    gains = [ratio(each, row) for each, row in zip(over, rows.itertuples(), strict=True)]
-    return rows.assign(**dict(zip(ENDS, np.reshape(gains, (-1, 3)).T, strict=True)))
 
 
 def formats(run: Run) -> pd.DataFrame:
@@ -89,7 +78,7 @@ def batches(run: Run) -> pd.DataFrame:
     ])  # fmt: skip
     return rows.assign(
         context=[f"{tokens} tokens" for tokens in rows["tokens"]], predicted_seconds=seconds,
-        rate=n / rows["seconds"], rate_low=n / rows["high"], rate_high=n / rows["low"],
+        **over_time(lambda times: n / times, rows, "rate"),
         predicted=n / seconds, **{name: n * rows[name] for name in ENDS},
     )  # fmt: skip
 
@@ -140,9 +129,8 @@ def sizes(run: Run) -> pd.DataFrame:
     "warm": from a cache). Columns besides those of `Run.rows`: rate (bytes/s) with its ends, and
     share (of the read ceiling between the steps)."""
     rows = run.rows("size").sort_values("parameters", kind="stable")
-    ends = {"rate": "seconds", "rate_low": "high", "rate_high": "low"}
-    rates = {name: rows["bytes"] / rows[time] for name, time in ends.items()}
-    return rows.assign(**rates, share=rates["rate"] / _rate(run.row("read", how="size")))
+    rows = rows.assign(**over_time(lambda times: rows["bytes"] / times, rows, "rate"))
+    return rows.assign(share=rows["rate"] / _rate(run.row("read", how="size")))
 
 
 @claim("smaller_models_decode_faster")

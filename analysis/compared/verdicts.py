@@ -17,7 +17,6 @@ from analysis.compared import (  # noqa: F401
     roofs,
     serving,
     trades,
-    training_memory,
     trials,
 )
 from analysis.compared.claims import verdict_table, verdicts

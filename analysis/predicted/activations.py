@@ -42,7 +42,6 @@ their table (77e6, 230e6 and 2e9) to the printed digits."""
 AUTOCAST = Kept("autocast", element_bytes=2, autocast=True)
 """What torch's autocast to bfloat16 keeps on a CPU: what a matmul multiplies, in 16 bits, the
 weights among it, and a cast for each matmul that reads the same tensor; residuals in 32 bits."""
-KEPT = {each.name: each for each in (UNFUSED, FUSED, MIXED, PUBLISHED, AUTOCAST)}
 
 
 def layer_tensors(
@@ -51,11 +50,7 @@ def layer_tensors(
     """Bytes of each tensor that one layer keeps; "input" is what the layer before it computed.
     With `cross`, those of attention to an encoder of the same length are added."""
     rows, e, f = batch * length, kept.element_bytes, arch.d_ff
-    wide, inner, qkv = (
-        rows * arch.d_model * e,
-        rows * arch.d_attention * e,
-        2 * arch.d_kv * rows * e,
-    )
+    wide, inner, qkv = (rows * n * e for n in (arch.d_model, arch.d_attention, 2 * arch.d_kv))
     scores = batch * arch.n_heads * length**2
     if kept.outputs_only:
         attention = {"qkv": qkv + inner, "scores": scores * e, "heads": inner, "out": wide}
@@ -172,10 +167,8 @@ def activations(
     """Activations of one training step. A backward pass has twice the forward's matmuls; what is
     computed again stops at the last tensor needed, so that a last projection is spared."""
     how, rows, n = policy_named(policy), batch * length, arch.n_layers
-    layer, outside = (
-        layer_tensors(arch, length, kept, batch),
-        outside_tensors(arch, length, kept, batch),
-    )
+    layer = layer_tensors(arch, length, kept, batch)
+    outside = outside_tensors(arch, length, kept, batch)
     whole, entry = sum(layer.values()), rows * arch.d_model * kept.element_bytes
     bare = replace(COUNTED, pooler=False, lm_head=False)
     count = encoder_pass if arch.kind == "encoder" else prefill
@@ -199,15 +192,9 @@ def activations(
 
 # The Transformer (Big) of Vaswani et al. 2017: an encoder, and a decoder that attends to it; each
 # has a table of 37,000 tokens, and positions are computed, as rotary ones are.
-_BIG = dict(n_layers=6, d_model=1024, n_heads=16, d_ff=4096, vocab_size=37000, n_positions=512)
-BIG_ENCODER = Architecture(
-    "Transformer Big encoder", "encoder", **_BIG, activation="relu", positions="rotary"
-)
-BIG_DECODER = Architecture(
-    "Transformer Big decoder",
-    "decoder",
-    **_BIG,
-    activation="relu",
-    positions="rotary",
-    lm_head=True,
-)
+_BIG = dict(
+    n_layers=6, d_model=1024, n_heads=16, d_ff=4096, vocab_size=37000, n_positions=512,
+    activation="relu", positions="rotary",
+)  # fmt: skip
+BIG_ENCODER = Architecture("Transformer Big encoder", "encoder", **_BIG)
+BIG_DECODER = Architecture("Transformer Big decoder", "decoder", **_BIG, lm_head=True)

@@ -87,16 +87,14 @@ class Architecture:
             if self.d_model % self.n_heads:
                 raise InputError(f"n_heads={self.n_heads} does not divide d_model={self.d_model}")
             object.__setattr__(self, "head_dim", self.d_model // self.n_heads)
-        for part, of, most in (
-            ("window.layers", self.window and self.window.layers, self.n_layers),
-            ("experts.dense_layers", self.experts and self.experts.dense_layers, self.n_layers),
-            (
-                "experts.active",
-                self.experts and self.experts.active,
-                self.experts and self.experts.n,
-            ),
-        ):
-            if of and of > most:
+        parts = []
+        if self.window:
+            parts.append(("window.layers", self.window.layers, self.n_layers))
+        if self.experts:
+            parts.append(("experts.dense_layers", self.experts.dense_layers, self.n_layers))
+            parts.append(("experts.active", self.experts.active, self.experts.n))
+        for part, of, most in parts:
+            if of > most:
                 raise InputError(f"{part} is {of}; there are only {most}")
 
     @property

@@ -1,4 +1,4 @@
-"""The memory of a model's state, in bytes: parameters, gradients, optimizer, and a KV cache.
+"""The memory of a model's state, in bytes: parameters, gradients, optimizer.
 
 Activations are in `analysis.predicted.activations`.
 """
@@ -7,21 +7,14 @@ from collections.abc import Iterator
 
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
+from analysis.predicted.serving import layer_matrices
 
 LONGEST = 8192  # a side of a matrix that is longer keeps the diagonal of its factor
 
 
-def kv_cache(arch: Architecture, length: int, element_bytes: float = 4, batch: int = 1) -> float:
-    """Bytes of the keys and values of `batch` sequences of `length` tokens."""
-    return 2 * arch.n_layers * arch.d_kv * length * batch * element_bytes
-
-
 def weight_shapes(arch: Architecture) -> Iterator[tuple[int, int, int]]:
     """(how many, rows, columns) of each kind of matrix; biases and norms are one column."""
-    d, heads = arch.d_model, arch.d_attention + 2 * arch.d_kv
-    inner = (2 if arch.gated_ffn else 1) * arch.d_ff
-    matrices = [(arch.n_layers, *shape) for shape in ((heads, d), (d, arch.d_attention))]
-    matrices += [(arch.n_layers, inner, d), (arch.n_layers, d, arch.d_ff)]
+    d, matrices = arch.d_model, layer_matrices(arch)
     tables = [arch.vocab_size, arch.token_types, arch.n_positions * (arch.positions == "learned")]
     tables += [arch.vocab_size * (arch.lm_head and not arch.tied_embeddings), d * arch.pooler]
     matrices += [(1, rows, d) for rows in tables if rows]

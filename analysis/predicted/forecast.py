@@ -28,8 +28,7 @@ def predict(dates, values, at) -> Prediction:
     scatters as the old ones do. Raises InputError as `fit_growth` does.
     """
     growth = fit_growth(dates, values)
-    x = years_since(growth.origin, dates)
-    new = years_since(growth.origin, at)
+    x, new = growth.x, years_since(growth.origin, at)
     distance = (new - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()
     reach = stats.t.ppf(0.5 + CONFIDENCE / 2, x.size - 2) * growth.scatter
     reach = reach * np.sqrt(1 + 1 / x.size + distance)

@@ -13,10 +13,8 @@ from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 
 # Bytes over a link for each byte of the message, as nccl-tests counts its bus bandwidth
-# (github.com/NVIDIA/nccl-tests, doc/PERFORMANCE.md): by operation, of n processes. A ring copy is
-# what an all-reduce over a ring sends and receives, without the sums.
+# (github.com/NVIDIA/nccl-tests, doc/PERFORMANCE.md): by operation, of n processes.
 BUS = {"all_reduce": lambda n: 2 * (n - 1) / n, "send_recv": lambda n: 1.0}
-BUS["ring_copy"] = BUS["all_reduce"]
 
 
 def bus_bandwidth(operation: str, message_bytes, seconds, processes: int):
@@ -40,9 +38,9 @@ def message_time(times: Mapping[int, float], message_bytes: float) -> float:
     return float(np.interp(message_bytes, sizes, [times[size] for size in sizes]))
 
 
-def reduced_bytes(arch: Architecture, rows: int, element_bytes: int = 4) -> int:
-    """Bytes of each message of a layer: the activations of `rows` tokens."""
-    return rows * arch.d_model * element_bytes
+def reduced_bytes(arch: Architecture, rows: int) -> int:
+    """Bytes of each message of a layer: the activations of `rows` tokens in float32."""
+    return 4 * rows * arch.d_model
 
 
 def communication_time(arch: Architecture, rows: int, times: Mapping[int, float]) -> float:

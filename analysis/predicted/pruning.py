@@ -1,7 +1,7 @@
 """What pruning leaves: smaller matrices, or the same with zeros in them."""
 
 from analysis.predicted.architectures import Architecture
-from analysis.predicted.serving import projections
+from analysis.predicted.serving import layer_matrices
 
 INDEX = 4  # bytes of a column's number, or of where a row starts
 
@@ -20,13 +20,13 @@ def pruned(arch: Architecture, share: float, block: int = 1) -> Architecture:
 
 def layer_weights(arch: Architecture) -> tuple[int, int]:
     """(weights, rows) of all matrices in layers: what is pruned."""
-    shapes = projections(arch)[:4]  # without the LM head
+    shapes = layer_matrices(arch)
     return sum(n * a * b for n, a, b in shapes), sum(n * a for n, a, _ in shapes)
 
 
-def sparse_bytes(arch: Architecture, share: float, element_bytes: int = 4) -> int:
-    """Bytes of the layers' matrices in compressed sparse rows: each weight that is left, its column
-    and where each row starts."""
+def sparse_bytes(arch: Architecture, share: float) -> int:
+    """Bytes of the layers' matrices in compressed sparse rows: each float32 weight that is left,
+    its column and where each row starts."""
     weights, rows = layer_weights(arch)
     left = weights - round(share * weights)
-    return left * (element_bytes + INDEX) + (rows + 4 * arch.n_layers) * INDEX
+    return left * (4 + INDEX) + (rows + 4 * arch.n_layers) * INDEX

@@ -80,9 +80,8 @@ def ridge_interval(bandwidth: Interval, peak: Interval) -> Interval:
     return peak[0] / bandwidth[1], peak[1] / bandwidth[0]
 
 
-Rate = tuple[
-    str, str | tuple[str, int], str
-]  # what, of which shape, or model and length; data type
+# What, of which shape, or model and length; data type.
+Rate = tuple[str, str | tuple[str, int], str]
 
 
 @dataclass(frozen=True)

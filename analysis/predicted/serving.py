@@ -59,17 +59,21 @@ def memory_bytes(arch: Architecture, context: int, convention: Convention, batch
     return arch.n_parameters * convention.weight_bytes + cache
 
 
-def projections(arch: Architecture) -> list[tuple[int, int, int]]:
-    """Every weight matrix that a token is multiplied by: (how many, outputs, inputs), for a plain
-    feed-forward network; the LM head included."""
-    d, layers = arch.d_model, arch.n_layers
-    found = [
+def layer_matrices(arch: Architecture) -> list[tuple[int, int, int]]:
+    """Each kind of weight matrix in layers, (how many, outputs, inputs), for plain attention and a
+    single feed-forward network; matrices with one input are one."""
+    d, layers, inner = arch.d_model, arch.n_layers, (2 if arch.gated_ffn else 1) * arch.d_ff
+    return [
         (layers, arch.d_attention + 2 * arch.d_kv, d),
         (layers, d, arch.d_attention),
-        (layers, arch.d_ff, d),
+        (layers, inner, d),
         (layers, d, arch.d_ff),
     ]
-    return found + [(1, arch.vocab_size, d)] * arch.lm_head
+
+
+def projections(arch: Architecture) -> list[tuple[int, int, int]]:
+    """Every weight matrix that a token is multiplied by: `layer_matrices` and the LM head."""
+    return layer_matrices(arch) + [(1, arch.vocab_size, arch.d_model)] * arch.lm_head
 
 
 def projection_bytes(
@@ -78,15 +82,14 @@ def projection_bytes(
     """Bytes of these weights at `bits` a number, with `scale_bytes` for each `group` of inputs;
     None: for each row."""
     return sum(
-        times
-        * (outputs * inputs * bits / 8 + outputs * (inputs // (group or inputs)) * scale_bytes)
+        times * outputs * (inputs * bits / 8 + inputs // (group or inputs) * scale_bytes)
         for times, outputs, inputs in projections(arch)
     )
 
 
-def step_bytes(arch: Architecture, context: int, weights: float, batch: int = 1, kv_bytes=4):
-    """Bytes that a step reads at least: `weights` bytes of projections, and the caches."""
-    return weights + batch * arch.cached(context) * kv_bytes
+def step_bytes(arch: Architecture, context: int, weights: float, batch: int = 1):
+    """Bytes that a step reads at least: `weights` bytes of projections, and caches in float32."""
+    return weights + 4 * batch * arch.cached(context)
 
 
 def knee(batches: Sequence[int], seconds: Sequence[float]) -> float:

@@ -211,12 +211,11 @@ def _finished(costs):
     shape = np.shape(costs["total"].bytes)
     if not shape:
         return costs
-    return {
-        name: Cost(
-            *(np.broadcast_to(n, shape) for n in (cost.flops, cost.bytes_read, cost.bytes_written))
-        )
-        for name, cost in costs.items()
-    }
+    found = {}
+    for name, cost in costs.items():
+        parts = (cost.flops, cost.bytes_read, cost.bytes_written)
+        found[name] = Cost(*(np.broadcast_to(part, shape) for part in parts))
+    return found
 
 
 def _divided(count: Count, by: int) -> Count:

@@ -6,6 +6,7 @@ log10 of the value; the printed rates are that line read over 2 and over 20 year
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
@@ -23,19 +24,33 @@ class Growth:
     """A fitted exponential, value = 10 ** (intercept + slope * (date - origin) / year).
 
     slope, and the bounds of both intervals, are in log10 of the value per year; the intercept is
-    log10 of the value at `origin`; `scatter` is the standard deviation of log10 about the line, with
-    n - 2 degrees of freedom. `interval` is from Student's t with n - 2 degrees of freedom,
-    `bootstrap` from resampled points. `slope_without[i]` is the slope with point i left out.
+    log10 of the value at `origin`; `scatter` is the standard deviation of log10 about the line.
+    `interval` is from Student's t with n - 2 degrees of freedom. `x` and `y`, shape (n,), are the
+    points: years since `origin`, and log10 of the value.
     """
 
     origin: np.datetime64
     slope: float
     intercept: float
     scatter: float
-    n: int
     interval: tuple[float, float]
-    bootstrap: tuple[float, float]
-    slope_without: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """How many points there are."""
+        return self.x.size
+
+    @cached_property
+    def bootstrap(self) -> tuple[float, float]:
+        """The 95 % interval of the slope over resampled points."""
+        return _bootstrap(self.x, self.y)
+
+    @cached_property
+    def slope_without(self) -> np.ndarray:
+        """The slope with each point left out in turn, shape (n,)."""
+        return _slopes_without(self.x, self.y)
 
     def over(self, years: float) -> float:
         """Return the factor of growth over `years`."""
@@ -100,16 +115,7 @@ def fit_growth(dates, values) -> Growth:
     if np.ptp(x) == 0:
         raise InputError(f"a growth fit needs at least 2 different dates; all are {origin}")
     slope, intercept, scatter, reach = (float(each) for each in straight_line(x, y))
-    return Growth(
-        origin,
-        slope,
-        intercept,
-        scatter,
-        x.size,
-        interval=(slope - reach, slope + reach),
-        bootstrap=_bootstrap(x, y),
-        slope_without=_slopes_without(x, y),
-    )
+    return Growth(origin, slope, intercept, scatter, (slope - reach, slope + reach), x, y)
 
 
 def straight_line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -78,7 +78,8 @@ class Claim:
         value = self.value
         match self.rule:
             case "last digit":
-                halves = [half_unit(*each) for each in zip(self._texts(), self._digits())]
+                pairs = zip(self._texts(), self._digits(), strict=True)
+                halves = [half_unit(*each) for each in pairs]
                 ends = [(n - half, n + half) for n, half in zip(self.numbers, halves, strict=True)]
                 if len(ends) == 1:
                     return ends[0]

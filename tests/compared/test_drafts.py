@@ -45,7 +45,8 @@ def test_drafts_by_hand(made):
 
 @pytest.mark.parametrize("counts", [(5, 4, 1), (0, 0, 1), (1, 2, 0)])
 def test_counts_that_cannot_be_are_left_out(made, counts):
-    assert drafts.drafts(made(*drafted(1, 0.9, *counts))).empty
+    with pytest.raises(Missing):
+        drafts.drafts(made(*drafted(1, 0.9, *counts)))
 
 
 def test_a_run_of_another_report_without_counts_is_left_out(made, reference):

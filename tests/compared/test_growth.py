@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.compared import growth
-from analysis.compared.training_memory import activations_over_parameters, breakdown
 from analysis.predicted.trends import fit_growth
-from analysis.published.tables import load_table
 
 # Slopes of the lines drawn in the authors' vector figures (github.com/amirgholami/
 # ai_and_memory_wall, imgs/pdfs, commit a1f1d67), rounded: factor per 2 years, per 20 years, points.
@@ -88,23 +86,3 @@ def test_spreads_of_points_on_a_line_are_nil_and_one_off_it_is_seen():
     assert (off["value_low"] < off["value"]).all() and (off["value"] < off["value_high"]).all()
     low, high = off.loc["Student's t, 95 %", ["value_low", "value_high"]]
     assert low * high == pytest.approx(off["value"].iloc[0] ** 2)  # symmetric in the logarithm
-
-
-def test_totals_that_are_not_the_sum_of_their_parts():
-    printed = breakdown("table")
-    off = printed["total"] - printed["sum"]
-    assert off[off.abs() > 0.005].round(2).to_dict() == {"AlexNet": 0.54, "GPT-2": 0.10}
-    drawn = breakdown("figure")
-    assert (drawn["total"] - drawn["sum"]).abs().max() < 0.005
-
-
-def test_a_breakdown_keeps_the_authors_order_and_years():
-    order = load_table("training_memory")["model"].unique()
-    assert list(breakdown("table").index) == list(breakdown("figure").index) == list(order)
-    assert breakdown("table")["year"][["AlexNet", "GPT-2"]].tolist() == [2012, 2019]
-
-
-def test_activations_over_parameters_by_hand():
-    """Of 0.71/0.23, 4.64/0.54, 5.14/0.22, 6.04/0.07, 7.34/0.31, 11.78/1.02, 14.38/1.32 and
-    8.63/5.86 the middle two are 14.38/1.32 and 11.78/1.02."""
-    assert activations_over_parameters() == pytest.approx((14.38 / 1.32 + 11.78 / 1.02) / 2)

@@ -12,6 +12,7 @@ from analysis.measured.schema import Point
 from analysis.predicted.activations import AUTOCAST, FUSED, activations
 from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2
 from analysis.published.claims import load_claims
+from analysis.published.tables import load_table
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "book" / "golden.json").read_text("utf-8"))
 CLAIMS = ("rematerialisation_memory", "rematerialisation_compute", "second_order_memory")
@@ -161,3 +162,23 @@ def test_zero_by_its_authors_formula():
     assert memory.zero_by_arithmetic() == pytest.approx(16 / (2 + 14 / 400))
     factors = [memory.zero_by_arithmetic(stage=stage) for stage in range(4)]
     assert factors == pytest.approx([1, 16 / (4 + 12 / 400), 16 / (2 + 14 / 400), 400])
+
+
+def test_totals_that_are_not_the_sum_of_their_parts():
+    printed = memory.breakdown("table")
+    off = printed["total"] - printed["sum"]
+    assert off[off.abs() > 0.005].round(2).to_dict() == {"AlexNet": 0.54, "GPT-2": 0.10}
+    drawn = memory.breakdown("figure")
+    assert (drawn["total"] - drawn["sum"]).abs().max() < 0.005
+
+
+def test_a_breakdown_keeps_the_authors_order_and_years():
+    order, table = load_table("training_memory")["model"].unique(), memory.breakdown("table")
+    assert list(table.index) == list(memory.breakdown("figure").index) == list(order)
+    assert table["year"][["AlexNet", "GPT-2"]].tolist() == [2012, 2019]
+
+
+def test_activations_over_parameters_by_hand():
+    """Of 0.71/0.23, 4.64/0.54, 5.14/0.22, 6.04/0.07, 7.34/0.31, 11.78/1.02, 14.38/1.32 and
+    8.63/5.86 the middle two are 14.38/1.32 and 11.78/1.02."""
+    assert memory.activations_over_parameters() == pytest.approx((14.38 / 1.32 + 11.78 / 1.02) / 2)

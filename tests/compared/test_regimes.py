@@ -38,8 +38,9 @@ def timed(layer: float = 0.0, byte: float = BYTES, flop: float = FLOPS) -> list[
             costs = decoder_step(arch, tokens, FUSED, batch)
             moved = compulsory_bytes(arch) + batch * arch.cached(tokens) * 4
         seconds = layer * arch.n_layers + byte * moved + flop * matmul_flops(costs)
-        made.append(Point(what=what, model=model, tokens=tokens, batch=batch, how=how, n=n,
-                          seconds=[[seconds] * 3], details={"parameters": arch.n_parameters}))  # fmt: skip
+        named = {"what": what, "model": model, "tokens": tokens, "batch": batch, "how": how}
+        size = {"parameters": arch.n_parameters}
+        made.append(Point(**named, n=n, seconds=[[seconds] * 3], details=size))
     return made
 
 

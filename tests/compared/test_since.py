@@ -226,8 +226,8 @@ def test_no_verdict_on_a_trend_is_one_that_shuffled_or_trendless_data_would_get(
                     before = getattr(growth, name)
                     patch.setattr(growth, name, lambda *a, b=before, c=change: c(b(*a)))
             before = ridges.choices
-            patch.setattr(ridges, "choices", lambda *a, c=change: {
-                name: c(rows) for name, rows in before(*a).items()})  # fmt: skip
+            patch.setattr(ridges, "choices", lambda *a, b=before, c=change: {
+                name: c(rows) for name, rows in b(*a).items()})  # fmt: skip
             words[world] = judge(claim, ours(claim, None)).word
     if set(words.values()) != {"not measured"}:
         assert "reproduced" not in (words["shuffled"], words["flat"]), words

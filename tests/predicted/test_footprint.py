@@ -4,7 +4,6 @@ from analysis.errors import InputError
 from analysis.predicted.architectures import ARCHITECTURES, BERT_BASE, GPT2, GPT2_XL
 from analysis.predicted.footprint import (
     OPTIMIZERS,
-    kv_cache,
     model_state,
     optimizer_numbers,
     weight_shapes,
@@ -64,11 +63,6 @@ def test_the_table_of_zero():
     for stage, printed in enumerate((120, 31.4, 16.6, 1.88)):
         each = sum(model_state(arch, "adam", 2, stage, 64).values()) / arch.n_parameters
         assert 7.5 * each == pytest.approx(printed, rel=5e-3)
-
-
-def test_a_kv_cache():
-    assert kv_cache(GPT2, 1024) == 2 * 12 * 768 * 1024 * 4
-    assert kv_cache(GPT2.replace(n_kv_heads=4), 1024, 2, batch=3) == kv_cache(GPT2, 1024) / 2
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ def test_bus_bandwidth_by_the_definition_of_nccl_tests():
     assert links.bus_bandwidth("all_reduce", 8e9, 2.0, 2) == 4e9
     assert links.bus_bandwidth("all_reduce", 8e9, 2.0, 8) == pytest.approx(7e9)
     assert links.bus_bandwidth("send_recv", 8e9, 2.0, 2) == 4e9
-    assert links.bus_bandwidth("ring_copy", 8e9, 2.0, 8) == pytest.approx(7e9)
     found = links.bus_bandwidth("all_reduce", 8, np.array([1.0, 2.0]), 4)
     assert found == pytest.approx([12, 6])
 

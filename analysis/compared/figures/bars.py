@@ -6,9 +6,18 @@ Where rows have a column `run`, the reference is filled, and here under it hollo
 import textwrap
 
 import pandas as pd
-from matplotlib.lines import Line2D
 
-from analysis.compared.figures.style import FAINT, HALO, PAPER, axes, data_of, looks, scale
+from analysis.compared.figures.style import (
+    FAINT,
+    GREY,
+    HALO,
+    PAPER,
+    axes,
+    data_of,
+    legend,
+    looks,
+    scale,
+)
 from analysis.compared.page import Plot, styled, times
 
 
@@ -66,7 +75,15 @@ def intervals(
             if log:
                 scale(ax, "x")
         grid[-1, 0].set_xlabel(xlabel)
-        _legend_of_rows(figure, rows, predicted, base)
+        styles, dot = {}, {"marker": "o", "ls": "none"}
+        if "run" in rows and rows["run"].nunique() > 1:
+            styles["reference"] = {"color": GREY, **dot}
+            styles["here"] = {"color": GREY, "mfc": "white", **dot}
+        if predicted:
+            styles["allowed by bytes"] = {"color": "black", "mfc": "none", "ms": 8, **dot}
+        if base:
+            styles["the paper's points alone"] = {"color": FAINT, "lw": 8}
+        legend(figure, styles)
     return Plot(figure, data_of(rows))
 
 
@@ -82,20 +99,6 @@ def _row_of_intervals(ax, rows, y, value, colours, base, hollow, written) -> Non
                     fontsize=8.5, path_effects=HALO)  # fmt: skip
 
 
-def _legend_of_rows(figure, rows, predicted, base) -> None:
-    handles, grey = [], {"color": "#5a5a5a", "ls": "none", "marker": "o"}
-    if "run" in rows and rows["run"].nunique() > 1:
-        handles += [Line2D([], [], label="reference", **grey),
-                    Line2D([], [], label="here", mfc="white", **grey)]  # fmt: skip
-    if predicted:
-        handles.append(Line2D([], [], label="allowed by bytes", mfc="none", ms=8, color="black",
-                              marker="o", ls="none"))  # fmt: skip
-    if base:
-        handles.append(Line2D([], [], label="the paper's points alone", color=FAINT, lw=8))
-    if handles:
-        figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
-
-
 def stacked(
     rows: pd.DataFrame,
     label: str,
@@ -105,7 +108,6 @@ def stacked(
     panels: str | None = None,
     limit: str | None = None,
     limit_name: str = "",
-    row_height: float = 0.5,
 ) -> Plot:
     """Draw horizontal bars of `value`, one a `label`, stacked by `part`; of several runs the bars
     lie under each other, that of here pale. limit: a column marked with a tick."""
@@ -114,7 +116,7 @@ def stacked(
     runs = list(rows["run"].unique()) if "run" in rows else [""]
     heights = [group[label].nunique() for _, group in groups]
     with styled():
-        figure, grid = axes(row_height * sum(heights) + 0.5 * len(groups) + 1.3, squeeze=False,
+        figure, grid = axes(0.5 * (sum(heights) + len(groups)) + 1.3, squeeze=False,
                             nrows=len(groups), height_ratios=heights, sharex=True)  # fmt: skip
         for ax, (panel, group) in zip(grid[:, 0], groups, strict=True):
             places = {name: -i for i, name in enumerate(group[label].unique())}
@@ -136,12 +138,11 @@ def stacked(
             ax.grid(axis="y", visible=False)
             ax.set_title(panel, loc="left")
         ax.set_xlabel(xlabel)
-        handles = [Line2D([], [], color=look.colour, lw=8, label=look.label)
-                   for look in known.values()]  # fmt: skip
+        styles = {look.label: {"color": look.colour, "lw": 8} for look in known.values()}
         if limit:
-            handles.append(Line2D([], [], color="black", marker="|", ms=12, mew=2.4, ls="none",
-                                  label=limit_name))  # fmt: skip
+            tick = {"marker": "|", "ms": 12, "mew": 2.4, "ls": "none"}
+            styles[limit_name] = {"color": "black", **tick}
         if "here" in runs and len(runs) > 1:
-            handles.append(Line2D([], [], color="#c5c5c5", lw=8, label="pale: here"))
-        figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
+            styles["pale: here"] = {"color": "#c5c5c5", "lw": 8}
+        legend(figure, styles)
     return Plot(figure, data_of(rows))

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 import pandas as pd
 import seaborn
 from matplotlib.dates import AutoDateLocator
-from matplotlib.lines import Line2D
 
-from analysis.compared.figures.style import HALO, Look, axes, data_of, looks, scale
+from analysis.compared.figures.style import GREY, HALO, Look, axes, data_of, legend, looks, scale
 from analysis.compared.page import Plot, styled
 
 STRONG = {"lw": 1.8, "ms": 5, "zorder": 3}
@@ -79,9 +78,19 @@ def lines(
             if "y" not in log:
                 ax.set_ylim(min(0, ax.get_ylim()[0]))
         ax.set_xlabel(xlabel)
-        kinds = {"paper": None if paper is None else printed_as}
-        kinds["predicted"] = foretold if predicted else None
-        _legend(figure, known, rows, kinds, markers)
+        styles = {
+            look.label: {"color": look.colour, "ls": look.dash, "ms": 5,
+                         "marker": look.marker if markers else ""}
+            for look in known.values()
+        }  # fmt: skip
+        if runs and "here" in set(rows["run"]):
+            plain = {"color": GREY, "marker": "o" if markers else ""}
+            styles |= {"reference": plain | STRONG, "here": plain | THIN}
+        if paper is not None:
+            styles["paper"] = {"color": GREY, **printed_as}
+        if predicted:
+            styles["predicted"] = {"color": GREY, **foretold}
+        legend(figure, styles)
     printed = [] if paper is None else [paper.assign(run="paper")]
     return Plot(figure, data_of(pd.concat([rows, *printed], ignore_index=True)))
 
@@ -108,26 +117,6 @@ def _line(ax, rows, x: str, y: str, look: Look, how: dict, markers: bool, band: 
         ax.errorbar(rows[x], rows[y], yerr=errors, elinewidth=1, **style)
     else:
         ax.plot(rows[x], rows[y], **style)
-
-
-def _legend(
-    figure, known: dict[str, Look], rows, kinds: dict[str, dict | None], markers: bool
-) -> None:
-    """What colours and markers, and what strong, thin, dashed and dotted lines are."""
-    handles = [
-        Line2D([], [], color=look.colour, ls=look.dash, marker=look.marker if markers else "",
-               ms=5, label=look.label)
-        for look in known.values()
-    ]  # fmt: skip
-    grey = {"color": "#5a5a5a", "marker": "o" if markers else ""}
-    runs = set(rows["run"]) if "run" in rows else set()
-    if "here" in runs:
-        handles.append(Line2D([], [], label="reference", **grey, **STRONG))
-        handles.append(Line2D([], [], label="here", **grey, **THIN))
-    for kind, style in kinds.items():
-        if style:
-            handles.append(Line2D([], [], color="#5a5a5a", label=kind, **style))
-    figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
 
 
 def scatter(
@@ -174,14 +163,11 @@ def scatter(
             scale(ax, axis)
         if pd.api.types.is_datetime64_dtype(rows[x]):
             ax.xaxis.set_major_locator(AutoDateLocator(maxticks=7))
-        if known:
-            drawn = set(rows[by])
-            handles = [
-                Line2D([], [], color=look.colour, label=look.label,
-                       **({"marker": "o", "ls": "none"} if name in drawn else
-                          {"ls": "-" if steps else "--"}))
-                for name, look in known.items()
-            ]  # fmt: skip
-            figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
+        point, line = {"marker": "o", "ls": "none"}, {"ls": "-" if steps else "--"}
+        drawn = set(rows[by])
+        legend(figure, {
+            look.label: {"color": look.colour, **(point if name in drawn else line)}
+            for name, look in known.items()
+        })  # fmt: skip
     more = [frame for frame in (lines, stars) if frame is not None]
     return Plot(figure, data_of(pd.concat([rows, *more], ignore_index=True)))

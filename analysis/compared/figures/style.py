@@ -9,10 +9,11 @@ import seaborn
 from adjustText import adjust_text
 from matplotlib import patheffects
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.compared.page import number
 
-PAPER, FAINT = "#8a8a8a", "#cfcfcf"
+PAPER, FAINT, GREY = "#8a8a8a", "#cfcfcf", "#5a5a5a"
 HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
 
 
@@ -119,6 +120,13 @@ def scale(ax, which: str, values=()) -> None:
     along.set_minor_locator(matplotlib.ticker.NullLocator())
 
 
+def legend(figure: Figure, styles: dict[str, dict]) -> None:
+    """Say above the figure what lines and markers are; styles: what each is called -> its style."""
+    handles = [Line2D([], [], label=label, **style) for label, style in styles.items()]
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
+
+
 def plain(value: float) -> str:
     """A number of an axis: plain up to a million, then a power of ten."""
     if 1e-4 <= abs(value) < 1e6:
@@ -147,10 +155,10 @@ def spread(ax, texts: list) -> None:
     )  # fmt: skip
 
 
-def _log_samples(ax, count: int = 50) -> list[np.ndarray]:
-    """Points along each straight line of a log axis, in data units, for labels to avoid."""
+def _log_samples(ax) -> list[np.ndarray]:
+    """50 points along each straight line of a log axis, in data units, for labels to avoid."""
     samples = []
     for line in ax.lines:
         (x0, y0), (x1, y1) = line.get_xydata()
-        samples.append(np.column_stack([np.linspace(x0, x1, count), np.geomspace(y0, y1, count)]))
+        samples.append(np.column_stack([np.linspace(x0, x1), np.geomspace(y0, y1)]))
     return samples

@@ -103,9 +103,9 @@ def claims(judged: pd.DataFrame) -> Plot:
             for group, fill in ((rows[some & ~here], colour), (rows[some & here], "none")):
                 ax.hlines(group["number"], group["drawn_low"], group["drawn_high"], color=colour,
                           lw=1)  # fmt: skip
-                ax.scatter(group["drawn_ours"], group["number"], marker=marker or "o", s=36, zorder=3,
-                           facecolor=fill, edgecolor=colour,
-                           label=verdict if fill == colour and len(group) else None)  # fmt: skip
+                named = verdict if fill == colour and len(group) else None
+                ax.scatter(group["drawn_ours"], group["number"], s=36, marker=marker or "o",
+                           zorder=3, facecolor=fill, edgecolor=colour, label=named)  # fmt: skip
         for y in rows["number"][(rows["verdict"] == "not measured") & ~here]:
             ax.annotate("not measured", (1, y), (6, 0), textcoords="offset points", va="center",
                         fontsize=9, color=VERDICTS["not measured"][1],
