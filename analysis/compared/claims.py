@@ -28,7 +28,7 @@ BADGES = {
 }
 VERDICTS = tuple(BADGES)
 Interval = tuple[float, float, float]  # our number, and the ends of its 95 % interval
-EITHER: Interval = (math.nan, 0.0, 1.0)  # of yes or no
+EITHER: Interval = (0.5, 0.0, 1.0)  # of yes (1) or no (0)
 COMPUTED: dict[str, Callable[..., Interval | float | None]] = {}
 
 

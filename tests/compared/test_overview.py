@@ -74,7 +74,7 @@ def test_the_figure_draws_every_verdict(judged, with_here):
         plot = figures.claims(rows)
         ax = plot.figure.axes[0]
         scatters = [each for each in ax.collections if isinstance(each, PathCollection)]
-        dots = sum(np.isfinite(each.get_offsets()[:, 0]).sum() for each in scatters)
+        dots = sum(np.isfinite(np.ma.filled(s.get_offsets(), np.nan)[:, 0]).sum() for s in scatters)
         assert dots == rows["ours"].notna().sum() and len(ax.texts) == silent
         pd.testing.assert_frame_equal(plot.data[rows.columns], rows)
 
