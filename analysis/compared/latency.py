@@ -1,6 +1,7 @@
 """What a run says of BERT and GPT-2: how long they take, how fast decoding reads, and where the
 time goes."""
 
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from analysis.compared.claims import EITHER, Interval, claim
 from analysis.compared.counts import LENGTHS, PAPER_MODELS
 from analysis.compared.ratios import matched, ratios
 from analysis.compared.shown import gathered
-from analysis.measured.run import Missing, Run
+from analysis.measured.run import Missing, Run, ratio
 from analysis.measured.timing import Sample
 from analysis.predicted.architectures import GPT2
 from analysis.predicted.generation import integrate_generation
@@ -55,6 +56,24 @@ def relative(run: Run) -> pd.DataFrame:
     return rows.assign(value=value, **{k: v.mask(itself, value) for k, v in ends.items()})
 
 
+def in_turn(run: Run) -> pd.DataFrame:
+    """GPT-2's generations over BERT-Base's passes where both were timed in turn, pair by pair:
+    tokens (of the generation), over (tokens of the pass), value, value_low, value_high."""
+    rows, found = run.rows("pair"), []
+    for _, points in rows.groupby("turn"):
+        by = dict(list(points.groupby("model")))
+        if set(by) != {"bert-base", "gpt2"} or by["gpt2"]["tokens"].min() > 1:
+            continue
+        contexts = by["gpt2"]["tokens"]
+        for over in by["bert-base"].itertuples():
+            each = np.array([ratio(step, over) for step in by["gpt2"].itertuples()])
+            for tokens in (n for n in LENGTHS if n <= contexts.max()):
+                value = integrate_generation(contexts, each[:, 0], each[:, 1:], tokens)
+                found.append((tokens, over.tokens, *value))
+    columns = ["tokens", "over", "value", "value_low", "value_high"]
+    return pd.DataFrame(found, columns=columns).drop_duplicates(["tokens", "over"])
+
+
 def printed() -> pd.DataFrame:
     """The paper's latencies over BERT-Base's at the shortest length: model, tokens, value."""
     table = load_table("counts_by_length").rename(columns={"sequence_length": "tokens"})
@@ -62,8 +81,13 @@ def printed() -> pd.DataFrame:
 
 
 def gpt2_over_bert(run: Run, tokens: int) -> Interval:
-    """How many times as long GPT-2 generates `tokens` as BERT-Base encodes them; Missing without
-    either. They are not timed in turn, so that the ends lie furthest apart."""
+    """How many times as long GPT-2 generates `tokens` as BERT-Base encodes them: pair by pair
+    where they were timed in turn, else between the ends that lie furthest apart. Missing without
+    either."""
+    with suppress(Missing):
+        pairs = in_turn(run).query("tokens == @tokens and over == @tokens")
+        if len(pairs):
+            return tuple(pairs.iloc[0][["value", "value_low", "value_high"]])
     decoder, encoder = (_of(run, model, tokens) for model in ("GPT-2", "BERT-Base"))
     ends = decoder.low / encoder.high, decoder.high / encoder.low
     return decoder.seconds / encoder.seconds, *ends

@@ -115,6 +115,7 @@ def all_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], li
     made of; last what takes longest."""
     from analysis.measured.ceilings import SHORT, ceiling_tasks
     from analysis.measured.formats import weights_task
+    from analysis.measured.pairs import pair_tasks
     from analysis.measured.profile import profile_tasks
     from analysis.measured.pruned import zeros_task
     from analysis.measured.quality import quality_tasks
@@ -125,7 +126,8 @@ def all_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], li
     how = device, budget, threads
     main, short, long = ceiling_tasks(*how)
     early, late = [], []
-    for task in profile_tasks(*how):
+    pairs, *longer = pair_tasks(*how)
+    for task in [pairs, *profile_tasks(*how), *longer]:
         waits = task.key.tokens > SHORT or task.key.what == "generation"
         (late if waits else early).append(task)
     trained, lengthy = (training_tasks(*how, n) for n in LENGTHS)

@@ -39,6 +39,7 @@ WHATS = {
     "other": What("what is no product in a pass or step", has=("bytes",)),
     "encode": What("an encoder pass", how="attention"),
     "step": What("a decoder step", how="attention"),
+    "pair": What("a pass or step timed in turn with others", how="turn"),
     "read": What("the read ceiling between others", how="of what", has=("bytes",)),
     "breakdown": What("the part of one operator class", how="class", has=("bytes",)),
     "generation": What("tokens from nothing, one by one", how="loop, or by sampled steps"),
