@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,18 +51,10 @@ mystnb:
 Plot()
 ```
 """
-FAULTS = {  # the page that is written into a site of one page, and what the output must say
-    "a cell raises": (
-        {"index": CHAPTER + "\n```{code-cell}\nraise OSError('planted')\n```\n"},
-        ["index.md", "OSError", "planted"],
-    ),
-    "a reference leads nowhere": (
-        {"index": INDEX + "\nSee {py:func}`nowhere`.\n"},
-        ["index.md", "nowhere"],
-    ),
-    "a page is not in the contents": ({"forgotten": "# Forgotten\n"}, ["forgotten.md", "toctree"]),
-}
-LACKING = {  # page -> its text, and what the output must say of it
+RAISES = CHAPTER + "\n```{code-cell}\nraise OSError('planted')\n```\n"
+FAULTS = {  # page -> its text, and what the output must say of it
+    "reference": ("# R\n\nSee {py:func}`nowhere`.\n", "nowhere"),
+    "forgotten": ("# Forgotten\n", "toctree"),
     "alt": (CHAPTER.replace("alt: Nothing", "width: 9px"), "without alternative text"),
     "caption": (CHAPTER.replace("    caption: Nothing.\n", ""), "no caption"),
     "download": (CHAPTER.replace(', "text/csv": "a,b"', ""), "no SVG and CSV to download"),
@@ -81,7 +72,7 @@ os.execv(sys.argv[1], sys.argv[1:])"""
 @pytest.fixture(scope="module")
 def book(site):
     """Return a site that was built once without fault, and without a network where it can be."""
-    made = site(index=INDEX, chapter=CHAPTER, gone="# Gone\n")
+    made = site(index=INDEX, chapter=CHAPTER, kept=CHAPTER.replace("nothing", "kept"), gone="# G\n")
     code, output = made.build(*(cut_network() or ()))
     assert code == 0, output
     return made
@@ -91,88 +82,89 @@ def executions(book) -> int:
     return len((book.root / "executed").read_text())
 
 
-def test_nothing_changed_executes_nothing(book):
-    before = executions(book)
-    code, output = book.build()
-    assert (code, executions(book)) == (0, before), output
-
-
-def test_changed_prose_executes_nothing_and_keeps_the_downloads(book):
-    before = executions(book)
-    html = book.root / "_build" / "html"
-    shutil.rmtree(html / "_downloads")
-    book.write(chapter=CHAPTER + "\nMore.\n")
-    code, output = book.build()
-    assert (code, executions(book)) == (0, before), output
-    assert (html / "_downloads/figures/fig-nothing.csv").read_text() == "a,b"
-
-
-def test_a_page_that_was_removed_is_removed_from_the_book(book):
-    html, toc = book.root / "_build" / "html", book.root / "_toc.yml"
-    assert (html / "gone.html").exists() and (html / "_sources" / "gone.md").exists()
-    (book.root / "gone.md").unlink()
-    toc.write_text(toc.read_text("utf-8").replace("- file: gone\n", ""), "utf-8")
-    code, output = book.build()
-    assert code == 0, output
-    assert not list(html.rglob("gone.*")) and (html / "chapter.html").exists()
-
-
-def test_a_change_that_chapters_can_reach_executes_them_again(book, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
-    digest = importlib.import_module("report").reached_digest
-    before, digests = executions(book), {digest(book.root)}
-    for i, file in enumerate(("analysis/errors.py", "requirements.lock", "data/more.csv"), 2):
-        with open(book.root / file, "a") as changed:
-            changed.write("# changed\n")
-        digests.add(digest(book.root))
-        assert len(digests) == i, file
-    code, output = book.build()
-    assert (code, executions(book)) == (0, before + 1), output
-
-
-@pytest.fixture(scope="module")
-def builds_with_faults(site):
-    """Return what two builds in a row said of each fault, planted alone."""
-
-    def build_twice(fault):
-        made = site(index=INDEX)
-        made.write(**FAULTS[fault][0])
-        return made.build(), made.build()
-
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(FAULTS, pool.map(build_twice, FAULTS), strict=True))
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_fails_the_build_until_it_is_mended(builds_with_faults, fault):
-    for code, output in builds_with_faults[fault]:
-        assert code != 0, output
-        assert all(said in output for said in FAULTS[fault][1]), output
-
-
-@pytest.fixture(scope="module")
-def output_of_lacking(site):
-    """Return what a build says of pages that each lack something."""
-    pages = {
-        name: text.replace("fig-nothing", f"fig-{name}") for name, (text, _) in LACKING.items()
-    }
-    code, output = site(index=INDEX, **pages).build()
-    assert code != 0, output
-    return output.splitlines()
-
-
-@pytest.mark.parametrize("page", LACKING)
-def test_what_a_page_lacks_is_said_with_its_place(output_of_lacking, page):
-    said = [line for line in output_of_lacking if f"{page}.md:" in line]
-    assert any(LACKING[page][1] in line for line in said), output_of_lacking
-
-
 def test_a_whole_page_lacks_nothing(book):
     html = (book.root / "_build/html/chapter.html").read_text("utf-8")
     for part in ("fig-nothing.csv", "Cite this figure", "_sources/chapter.ipynb"):
         assert part in html
     # No address is known and no commit: none is invented.
     assert "suggest edit" not in html.lower() and "Last updated" not in html
+
+
+def test_execution_needs_no_network(book):
+    if cut_network() is None:  # the book was built under it
+        stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        stop("this machine does not let unshare make a network namespace")
+    assert executions(book)
+
+
+@pytest.fixture(scope="module")
+def edited(book):
+    """Return the site after a build with the prose of a page changed, one page as it was and one
+    gone, and how often chapters were executed before."""
+    before = executions(book)
+    html, toc = book.root / "_build" / "html", book.root / "_toc.yml"
+    assert (html / "gone.html").exists() and (html / "_sources" / "gone.md").exists()
+    shutil.rmtree(html / "_downloads")
+    book.write(chapter=CHAPTER + "\nMore.\n")
+    (book.root / "gone.md").unlink()
+    toc.write_text(toc.read_text("utf-8").replace("- file: gone\n", ""), "utf-8")
+    code, output = book.build()
+    assert code == 0, output
+    return book, before
+
+
+def test_changed_prose_executes_nothing_and_keeps_the_downloads(edited):
+    book, before = edited
+    html = book.root / "_build" / "html"
+    assert executions(book) == before and "More." in (html / "chapter.html").read_text("utf-8")
+    for name in ("fig-nothing", "fig-kept"):
+        assert (html / f"_downloads/figures/{name}.csv").read_text() == "a,b"
+
+
+def test_a_page_that_was_removed_is_removed_from_the_book(edited):
+    html = edited[0].root / "_build" / "html"
+    assert not list(html.rglob("gone.*")) and (html / "chapter.html").exists()
+
+
+def test_a_change_that_chapters_can_reach_executes_them_again(edited, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    digest = importlib.import_module("report").reached_digest
+    book, before = edited
+    digests = {digest(book.root)}
+    for i, file in enumerate(("analysis/errors.py", "requirements.lock", "data/more.csv"), 2):
+        with open(book.root / file, "a") as changed:
+            changed.write("# changed\n")
+        digests.add(digest(book.root))
+        assert len(digests) == i, file
+    code, output = book.build()
+    assert (code, executions(book)) == (0, before + 2), output
+
+
+def test_a_cell_that_raises_fails_every_build(site):
+    made = site(index=RAISES)
+    for _ in range(2):
+        code, output = made.build()
+        assert code != 0, output
+        assert all(said in output for said in ("index.md", "OSError", "planted")), output
+
+
+@pytest.fixture(scope="module")
+def outputs(site):
+    """Return what two builds in a row say of pages that each have a fault."""
+    pages = {name: text.replace("fig-nothing", f"fig-{name}") for name, (text, _) in FAULTS.items()}
+    forgotten = pages.pop("forgotten")
+    made = site(index=INDEX, **pages)
+    made.write(forgotten=forgotten)
+    builds = [made.build() for _ in range(2)]
+    assert all(code != 0 for code, _ in builds), builds
+    return [output for _, output in builds]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_said_with_its_place_until_it_is_mended(outputs, fault):
+    """As a warning or an error, any of which fails the build."""
+    said = rf"/{fault}\.md:.*\b(WARNING|ERROR): .*{re.escape(FAULTS[fault][1])}"
+    assert all(re.search(said, output) for output in outputs), outputs
 
 
 @pytest.fixture(scope="module")
@@ -222,10 +214,3 @@ def cut_network() -> list[str] | None:
         ):
             return command
     return None
-
-
-def test_execution_needs_no_network(book):
-    if cut_network() is None:  # the book was built under it
-        stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        stop("this machine does not let unshare make a network namespace")
-    assert executions(book)

@@ -1,11 +1,10 @@
 """The reference run, and every figure as the cells of its page draw it."""
 
-import ast
 import os
 from pathlib import Path
 
-import jupytext
 import pytest
+from drawing import figures
 
 from analysis.compared import shown
 from analysis.measured.run import Run, find_run, load_run
@@ -17,22 +16,6 @@ os.environ["RUN"] = "intel-xeon-2-cores"  # here: no test depends on what was me
 @pytest.fixture(scope="session")
 def reference() -> Run:
     return load_run(find_run(shown.REFERENCE))
-
-
-def figures(page: Path) -> dict[str, object]:
-    """What the last line of each cell with a figure gives, by the name of the figure."""
-    space, found = {}, {}
-    for cell in jupytext.read(page, fmt="md:myst").cells:
-        if cell.cell_type != "code":
-            continue
-        *before, last = ast.parse(cell.source).body
-        exec(compile(ast.Module(before, []), page.name, "exec"), space)
-        if name := cell.metadata.get("mystnb", {}).get("figure", {}).get("name"):
-            code = compile(ast.Expression(last.value), page.name, "eval")
-            found[name] = eval(code, space)
-        else:
-            exec(compile(ast.Module([last], []), page.name, "exec"), space)
-    return found
 
 
 @pytest.fixture(scope="session")

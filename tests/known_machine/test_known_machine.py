@@ -5,51 +5,39 @@ Each check can be asked of a machine that is as it should be, and must fail wher
 in the one function that it looks at.
 """
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
+from arithmetic import (
+    BANDWIDTH,
+    BESIDE,
+    DIGITS,
+    PEAK,
+    RIDGE,
+    changed,
+    doubled,
+    encoder,
+    generation,
+    near,
+    step,
+)
+from drawing import figures
+from machine import PLAN, Known, measured
 
 from analysis.compared import latency, roofs, serving, shown, verdicts
 from analysis.compared.claims import judge
 from analysis.compared.counts import LENGTHS
-from analysis.measured import formats, parts, products, profile, timing
+from analysis.measured import formats, profile
 from analysis.measured import serving as measured_serving
-from analysis.measured.ceilings import KERNELS, bandwidth_task, cache_task
 from analysis.measured.driver import all_tasks
 from analysis.measured.run import Run, load_run, save_run
 from analysis.measured.timing import Key, Task
-from analysis.predicted.architectures import GPT2
 from analysis.predicted.roofline import Ceilings
 from analysis.published.claims import load_claims
 
-HERE = Path(__file__).parent
-NOTEBOOKS = HERE.parents[1] / "notebooks"
-
-
-def loaded(path: Path):
-    """A module that lies beside tests."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-machine = loaded(HERE / "machine.py")
-pages = loaded(HERE.parent / "compared" / "conftest.py")
-Known, PLAN, measured = machine.Known, machine.PLAN, machine.measured
-
-BANDWIDTH, PEAK = 2.3e10, 3.7e11  # bytes/s, FLOP/s
-RIDGE = PEAK / BANDWIDTH
-CACHE = 2**25  # bytes, of the machine that has one
-# How near is near. DIGITS: a run keeps six digits of a time, and a ratio is of two. BESIDE: what a
-# pass moves besides what is counted: ids, biases and the means of norms; besides what the report
-# predicts for a step, also the cache's new row and the logits that a token is chosen by. With
-# weights of few bits that is as much, which is six times the share of a step six times as fast.
-DIGITS, BESIDE = 1e-5, 0.01
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 # Fewer points than a full run, as others say the same: one context of each remedy, and 64 tokens
 # generated one by one.
 FEWER = (
@@ -60,54 +48,6 @@ FEWER = (
 # Scores look at numbers, of which there are none; training is predicted by its FLOPs alone, pruning
 # by the same steps as smaller models. BERT-Large without fused attention says what BERT-Base does.
 LEFT_OUT = ("quality", "speculative", "train", "prune")
-BERT = {"BERT-Base": (12, 768), "BERT-Large": (24, 1024)}  # layers, width
-VOCABULARY = 50257
-
-
-# Arithmetic: each operator takes its FLOPs over the peak or its bytes over the bandwidth.
-
-
-def seconds(flops: float, numbers: float) -> float:
-    return max(flops / PEAK, 4 * numbers / BANDWIDTH)
-
-
-def product(m: int, k: int, n: int, heads: int = 1) -> float:
-    return seconds(2 * heads * m * k * n, heads * (m * k + k * n + m * n))
-
-
-def layer(queries: int, keys: int, d: int, fused=True, batch=1, kv_heads: int | None = None):
-    """Seconds of a layer in which `queries` tokens of each sequence see `keys`."""
-    rows, heads = batch * queries, d // 64
-    kv = 64 * (kv_heads or heads)
-    if fused:
-        made = product(rows, d, d + 2 * kv)
-        attention = seconds(4 * rows * keys * d, 2 * rows * d + 2 * batch * keys * kv)
-    else:
-        made, scores = 3 * product(rows, d, d), heads * queries * keys
-        attention = product(queries, 64, keys, heads) + product(queries, keys, 64, heads)
-        attention += seconds(0, 4 * scores)  # scaled, and their softmax
-    multiplied = product(rows, d, d) + product(rows, d, 4 * d) + product(rows, 4 * d, d)
-    # Two norms of a row in and out, two sums of two rows, and GELU of one four times as long.
-    return made + attention + multiplied + seconds(0, (2 * 2 + 2 * 3 + 2 * 4) * rows * d)
-
-
-def encoder(model: str, tokens: int, fused=True) -> float:
-    layers, d = BERT[model]
-    joined = seconds(0, 2 * tokens * d) * (not fused)  # the heads' outputs, side by side
-    # Two look-ups in and out, two sums, a norm; and the pooler, of one token.
-    outside = seconds(0, (2 * 2 + 2 * 3 + 2) * tokens * d) + product(1, d, d)
-    return layers * (layer(tokens, tokens, d, fused) + joined) + outside
-
-
-def step(context: int, batch: int = 1, kv_heads: int | None = None) -> float:
-    inside = 12 * layer(1, context, 768, batch=batch, kv_heads=kv_heads)
-    cached = seconds(0, 2 * 12 * 2 * 64 * (kv_heads or 12) * batch)  # read and written
-    chosen = seconds(0, batch * VOCABULARY)  # tokens, by their logits
-    return inside + cached + product(batch, 768, VOCABULARY) + chosen
-
-
-def generation(tokens: int) -> float:
-    return sum(map(step, range(1, tokens + 1)))
 
 
 # Runs
@@ -134,11 +74,6 @@ def run(tmp_path_factory) -> Run:
             patch.setattr(module, name, fewer)
         save_run(measured(Known(BANDWIDTH, PEAK), made()), path)
     return load_run(path)
-
-
-def near(what: str, ours, expected, within: float) -> None:
-    off = abs(ours / expected - 1)
-    assert off <= within, f"{what}: {ours:.6g} is {off:.2%} off {expected:.6g}"
 
 
 # Checks of a run
@@ -242,7 +177,7 @@ def check_figures(run: Run) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shown, "found", lambda: ({"reference": shown.reference(), "here": run}, ""))
         chapters = (NOTEBOOKS / f"{name}.md" for name in ("05_this_machine", "06_profiling"))
-        drawn = {name: plot for each in chapters for name, plot in pages.figures(each).items()}
+        drawn = {name: plot for each in chapters for name, plot in figures(each).items()}
     rows = drawn["fig-latency"].data.query("run == 'here'")
     assert len(rows) == 3 * len(LENGTHS)
     for row in rows.itertuples():
@@ -295,64 +230,6 @@ def test_nothing_was_left_out_but_what_says_why(run):
     assert all(len(each.reason.split()) > 3 for each in run.not_measured)
 
 
-# Checks of small parts, which are measured by each check
-
-
-def check_cuda_clock() -> None:
-    """Events say milliseconds; the stamps inside a pass do too."""
-    task = profile.Point(
-        profile.Networks("cpu", 128), Key("encode", "bert-base", 128, how="unfused")
-    )
-    run = measured(
-        Known(BANDWIDTH, PEAK),
-        lambda: [bandwidth_task(KERNELS[-2], "cpu", PLAN, 2**28, True), task.task(PLAN, 1)],
-        events=True,
-    )
-    rate = run.row("bandwidth", how="sum")
-    near("bandwidth by events", rate["bytes"] / rate["seconds"], BANDWIDTH, DIGITS)
-    near("pass by events", run.row("encode")["seconds"], encoder("BERT-Base", 128, False), BESIDE)
-    for row in latency.breakdown(run).itertuples():
-        near("sum of classes by events", row.sum_over_whole, 1, 2 * DIGITS)
-
-
-def check_eviction() -> None:
-    """With a cache, what is no product in a step comes from memory all the same; only what a layer
-    has just written does not. In a step of 512 that is less than a twentieth: some 20 rows and the
-    scores of 12 heads, against 512 rows of keys and of values."""
-    known = Known(BANDWIDTH, PEAK, CACHE)
-    run = measured(known, lambda: [parts.rest_task("gpt2", GPT2, 512, "cpu", PLAN, 1)])
-    row = run.row("other")
-    near("bytes/s of what is no product", row["bytes"] / row["seconds"], BANDWIDTH, 0.05)
-
-
-def check_cold_weights() -> None:
-    """With a cache, each product reads another copy of its weights, and so from memory: once the
-    first, of which the others were made, is read to warm up."""
-    known, shape = Known(BANDWIDTH, PEAK, CACHE), (1, 768, 768)
-    budget = replace(PLAN, warm_seconds=1e-9)
-    run = measured(known, lambda: [products.own_task(GPT2, shape, "float32", "cpu", budget, 1e-3)])
-    row = run.row("matmul")
-    near("bytes/s of weights", row["bytes"] / row["seconds"], BANDWIDTH, BESIDE)
-
-
-PARTS = [check_cuda_clock, check_eviction, check_cold_weights]
-
-
-@pytest.mark.parametrize("check", PARTS, ids=lambda check: check.__name__)
-def test_the_known_machine_comes_out_of_its_parts(check):
-    check()
-
-
-def test_a_cache_and_a_launch_are_seen():
-    known = Known(BANDWIDTH, PEAK, CACHE, launch=1e-4)
-    run = measured(
-        known, lambda: [cache_task("cpu", PLAN), machine.ceilings.launch_task("cpu", PLAN)]
-    )
-    assert run.row("cache")["bytes"] == CACHE // 2
-    for what in ("cache", "launch"):
-        near(what, run.row(what)["seconds"], 1e-4, DIGITS)
-
-
 # Other machines, other verdicts
 
 
@@ -374,15 +251,6 @@ def test_another_ridge_point_gives_other_verdicts(ridge, decoding, encoding):
 
 
 # Planted faults
-
-
-def changed(owner, name: str, change: Callable) -> Callable:
-    """Plants `change(of what is there)` in the place of an attribute."""
-    return lambda patch: patch.setattr(owner, name, change(getattr(owner, name)))
-
-
-def doubled(true):
-    return lambda *args: 2 * true(*args)
 
 
 FAULTS = {
@@ -421,25 +289,6 @@ FAULTS = {
         check_intensities, "intensity at",
     ),
 }  # fmt: skip
-PART_FAULTS = {
-    "CUDA milliseconds read as seconds": (
-        changed(timing.Clock, "_time_with_events", lambda true: lambda *args: 1000 * true(*args)),
-        check_cuda_clock, "bandwidth by events",
-    ),
-    "CUDA milliseconds read as seconds inside a pass": (
-        changed(profile, "split", lambda true: lambda *args: {
-            name: 1000 * value for name, value in true(*args).items()}),
-        check_cuda_clock, "sum of classes by events",
-    ),
-    "the eviction between passes left out": (
-        changed(torch.Tensor, "sum", lambda true: lambda tensor: tensor),
-        check_eviction, "no product",
-    ),
-    "one copy of the weights": (
-        changed(products, "weight_copies", lambda true: lambda size, device: 1),
-        check_cold_weights, "bytes/s of weights",
-    ),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -448,11 +297,3 @@ def test_a_planted_fault_is_seen(run, monkeypatch, fault):
     plant(monkeypatch)
     with pytest.raises(AssertionError, match=seen):
         check(run)
-
-
-@pytest.mark.parametrize("fault", PART_FAULTS)
-def test_a_fault_planted_in_measuring_is_seen(monkeypatch, fault):
-    plant, check, seen = PART_FAULTS[fault]
-    plant(monkeypatch)
-    with pytest.raises(AssertionError, match=seen):
-        check()

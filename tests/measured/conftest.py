@@ -5,12 +5,38 @@ import torch
 
 from analysis.measured.run import Run, find_run, load_run
 from analysis.measured.schema import Machine
+from analysis.measured.timing import Clock
 
 MACHINE = Machine(
     device="cpu", device_name="Some CPU @ 2 GHz", cpu="Some CPU @ 2 GHz", cores=2, threads=2,
     caches={"L3": 2**25}, memory_bytes=2**34, gpu_memory_bytes=None, os="Linux", python="3.11.7",
     torch="2.6", numpy="2.0", blas="mkl", fast_paths=["AVX2"],
 )  # fmt: skip
+
+
+class FakeClock(Clock):
+    """Time passes only when work is done."""
+
+    def __init__(self):
+        super().__init__("cpu")
+        self.time_now, self.calls = 0.0, 0
+
+    def now(self):
+        return self.time_now
+
+    def work(self, *seconds):
+        """Work that takes each of `seconds` in turn, the last for ever."""
+
+        def call():
+            self.time_now += seconds[min(self.calls, len(seconds) - 1)]
+            self.calls += 1
+
+        return call
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
 
 
 @pytest.fixture(autouse=True)

@@ -5,63 +5,19 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from analysis.errors import InputError
-from analysis.measured import links, machine, parallel
-from analysis.measured import run as runs
+from analysis.measured import links
 from analysis.measured.launch import launch
-from analysis.measured.run import Run, load_run, local_path, save_run
+from analysis.measured.run import load_run, save_run
 from analysis.measured.timing import BUDGETS, Key
-from analysis.predicted.architectures import BERT_BASE, GPT2
 
-# The program with messages and models that take no time; what is planted happens in one process.
-PROGRAM = textwrap.dedent(
-    """
-    import os, sys, time
-    import torch
-    from analysis.measured import links, messages, parallel
-    from analysis.predicted.architectures import BERT_BASE, GPT2
-
-    tiny = {"n_layers": 2, "d_model": 16, "n_heads": 2, "d_ff": 32, "vocab_size": 50}
-    links.SIZES = links.BRIEF_SIZES = (8, 4096)
-    messages.SECONDS = 0.01
-    links.ARCHITECTURES = {"bert-base": BERT_BASE.replace(**tiny), "gpt2": GPT2.replace(**tiny)}
-    planted, rank = sys.argv.pop(1), os.environ.get("RANK")
-    # What splits a model takes seconds to import.
-    links.SPLIT = () if planted == "no split" else (("bert-base", 8), ("gpt2", 8))
-    if planted == "no split":
-        links.sharded.stages = lambda *_: "none is wanted"
-    measured, split = links.send_recv, links.split
-
-    def compared_split(model, length, processes, device):
-        found = split(model, length, processes, device)
-        if processes > 1:
-            mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (processes,))
-            with torch.no_grad():
-                layers, x = parallel.stack(links.ARCHITECTURES[model], length, mesh)
-                whole, same = parallel.stack(links.ARCHITECTURES[model], length)
-                assert (x == same).all() and torch.allclose(layers(x), whole(x), atol=1e-5)
-        return found
-
-    links.split = compared_split
-
-    def after_all_reduce(*of):
-        if rank == "1":
-            {"lost": lambda: os.kill(os.getpid(), 9), "hangs": lambda: time.sleep(600),
-             "nothing": lambda: None, "no split": lambda: None}[planted]()
-        return measured(*of)
-
-    after_all_reduce.__name__ = "send_recv"
-    links.send_recv = after_all_reduce
-    links.main()
-    """
-)
-
+PROGRAM = Path(__file__).with_name("tiny_links.py")
 MESSAGES = [Key("link", how=how, n=n) for how in ("all_reduce", "send_recv") for n in (8, 4096)]
 REDUCED = MESSAGES[:2]
 SPLIT = [Key("tensor", model, 8, n=n) for model in ("bert-base", "gpt2") for n in (1, 2)]
@@ -71,7 +27,7 @@ HANGS = "import sys, time; open(sys.argv[sys.argv.index('--out') + 1], 'w'); tim
 
 
 def program(planted="nothing"):
-    return sys.executable, "-c", PROGRAM, planted
+    return sys.executable, str(PROGRAM), planted
 
 
 def keys(run):
@@ -200,10 +156,8 @@ TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 
 def torchrun(tmp_path, planted, *options):
     """A started torchrun of the program, with two processes on this machine or one of two."""
-    script = tmp_path / "program.py"
-    script.write_text(PROGRAM)
     return subprocess.Popen(
-        [*TORCHRUN, *options, str(script), planted, "--out", str(tmp_path / "run.json"),
+        [*TORCHRUN, *options, str(PROGRAM), planted, "--out", str(tmp_path / "run.json"),
          "--timeout", "5", "--device", "cpu"],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -255,48 +209,6 @@ def test_a_port_in_use_ends_the_job_of_a_cluster(tmp_path):
     assert "RendezvousConnectionError" in done.stderr.splitlines()[-1]
 
 
-@pytest.fixture
-def gpus(monkeypatch):
-    """A machine that seems to have that many GPUs, and this the second of two processes on it."""
-
-    def pretend(count):
-        there = ["cpu", "cuda"] if count else ["cpu"]
-        monkeypatch.setattr(machine, "available_devices", lambda: there)
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-        monkeypatch.setenv("LOCAL_RANK", "1")
-        monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-
-    return pretend
-
-
-@pytest.mark.parametrize(
-    ("count", "asked", "where"),
-    [(2, "auto", "cuda:1"), (2, "cuda", "cuda:1"), (2, "cpu", "cpu"), (1, "auto", "cpu"),
-     (0, "auto", "cpu")],
-)  # fmt: skip
-def test_each_process_has_a_gpu_of_its_own_or_all_use_the_cpu(count, asked, where, gpus):
-    gpus(count)
-    assert links.place(asked) == torch.device(where)
-
-
-@pytest.mark.parametrize(("count", "says"), [(1, "2 processes .* 1 GPUs"), (0, "is not there")])
-def test_too_few_gpus_are_one_line(count, says, gpus):
-    gpus(count)
-    with pytest.raises(InputError, match=says) as caught:
-        links.place("cuda")
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("arch", [BERT_BASE, GPT2])
-def test_a_split_model_is_all_where_it_should_be(arch):
-    """ "meta" stands in for a GPU: torch keeps shapes there and computes nothing."""
-    layers, x = parallel.stack(arch.replace(n_layers=1), 8, device="meta")
-    caches = [layer.cache for layer in layers if layer.decodes]
-    assert {t.device.type for t in (x, *layers.parameters(), *caches)} == {"meta"}
-    with torch.inference_mode():
-        assert layers(x).device.type == "meta"
-
-
 @pytest.mark.skipif(
     torch.cuda.device_count() < 2, reason="needs 2 GPUs: NCCL gives each process its own"
 )
@@ -306,27 +218,3 @@ def test_two_gpus_measure_everything(tmp_path):
     run = load_run(out)
     row = run.row("link", how="all_reduce", n=4096)
     assert run.finished and (row.backend, row.device) == ("nccl", "cuda")
-
-
-def test_links_are_kept_in_the_run_that_the_book_shows(tmp_path, monkeypatch):
-    for module in (runs, links):
-        monkeypatch.setattr(module, "LOCAL", tmp_path)
-    here = machine.describe("cpu", torch.get_num_threads())
-    save_run(Run.new(here, "quick"), local_path(here, "quick"))
-    assert links.own_file("quick", 2, "cpu") == local_path(here, "quick")
-    assert links.own_file("full", 2, "cpu") == tmp_path / "links.json"  # nothing shows it yet
-
-
-def test_a_run_of_another_machine_is_not_mixed(tmp_path):
-    out = tmp_path / "run.json"
-    device = torch.device("cpu")
-    run = links.open_run(out, device)
-    run.machine.device_name = "another"
-    links.save_run(run, out)
-    with pytest.raises(InputError, match="another machine or device: another"):
-        links.open_run(out, device)
-    run.machine.device_name = machine.describe("cpu", 1).device_name
-    run.method_version = "2"
-    links.save_run(run, out)
-    with pytest.raises(InputError, match="measured by another method"):
-        links.open_run(out, device)

@@ -11,33 +11,12 @@ from analysis.measured.driver import AIM
 from analysis.measured.timing import (
     BUDGETS,
     MOST,
-    Clock,
     Key,
     Sample,
     budget_named,
     measure,
     measure_in_turn,
 )
-
-
-class FakeClock(Clock):
-    """Time passes only when work is done."""
-
-    def __init__(self):
-        super().__init__("cpu")
-        self.time_now, self.calls = 0.0, 0
-
-    def now(self):
-        return self.time_now
-
-    def work(self, *seconds):
-        """Work that takes each of `seconds` in turn, the last for ever."""
-
-        def call():
-            self.time_now += seconds[min(self.calls, len(seconds) - 1)]
-            self.calls += 1
-
-        return call
 
 
 def test_a_sample_has_a_best_a_median_and_an_interval():
@@ -85,40 +64,34 @@ def test_a_sample_refuses_what_is_not_a_time(times):
         Sample(times)
 
 
-def test_the_warm_up_is_not_in_the_sample():
-    clock = FakeClock()
+def test_the_warm_up_is_not_in_the_sample(clock):
     sample = measure(clock.work(5.0, 1.0), "cpu", 3.0, 2.0, least=1, clock=clock)
     assert sample.times == (1.0, 1.0, 1.0)
 
 
-def test_at_least_so_many_repetitions_however_long_they_take():
-    clock = FakeClock()
+def test_at_least_so_many_repetitions_however_long_they_take(clock):
     sample = measure(clock.work(100.0), "cpu", 1.0, 1.0, least=5, clock=clock)
     assert sample.n == 5 and clock.calls == 6
 
 
-def test_no_warm_up_when_none_is_wanted():
-    clock = FakeClock()
+def test_no_warm_up_when_none_is_wanted(clock):
     assert measure(clock.work(7.0, 1.0), "cpu", 1.0, 0, least=1, clock=clock).times == (7.0,)
 
 
-def test_of_many_repetitions_a_spread_is_kept():
-    clock = FakeClock()
+def test_of_many_repetitions_a_spread_is_kept(clock):
     sample = measure(clock.work(*(float(i) for i in range(1, 900))), "cpu", 3e5, 1.0, clock=clock)
     assert sample.n <= MOST
     assert sample.times[0] == 2.0 and sample.times[-1] > 700
 
 
-def test_work_shorter_than_a_clock_can_tell_is_repeated_within_a_repetition():
-    clock = FakeClock()
+def test_work_shorter_than_a_clock_can_tell_is_repeated_within_a_repetition(clock):
     sample = measure(clock.work(1e-6), "cpu", 1e-3, 1e-5, clock=clock)
     assert sample.median == pytest.approx(1e-6)
     assert clock.calls > 100 * sample.n - 100
 
 
-def test_the_garbage_collector_is_off_meanwhile_and_on_again():
-    clock, seen = FakeClock(), []
-    tick = clock.work(1.0)
+def test_the_garbage_collector_is_off_meanwhile_and_on_again(clock):
+    seen, tick = [], clock.work(1.0)
 
     def work():
         seen.append(gc.isenabled())
@@ -131,9 +104,8 @@ def test_the_garbage_collector_is_off_meanwhile_and_on_again():
     assert gc.isenabled()
 
 
-def test_two_works_in_turn_see_the_same_machine():
-    clock, order = FakeClock(), []
-    tick = clock.work(1.0)
+def test_two_works_in_turn_see_the_same_machine(clock):
+    order, tick = [], clock.work(1.0)
     works = [lambda name=name: (order.append(name), tick(), gc.isenabled()) for name in "ab"]
     first, second = measure_in_turn(works, clock, 5.0, least=2)
     assert "".join(order) == "ababab" and len(first) == len(second) == 3

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from analysis.measured.networks import Decoder
-from analysis.measured.timing import BUDGETS, Clock, Key, Measurement, Sample
+from analysis.measured.timing import BUDGETS, Key, Measurement, Sample
 from analysis.measured.works import Works, advance, guess, in_turn, measure_each
 from analysis.predicted.architectures import GPT2
 from analysis.predicted.operations import FUSED, Cost
@@ -14,30 +14,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 A, B, C, D = (Key("matmul", how=name) for name in "abcd")
 
 
-class FakeClock(Clock):
-    """Time passes only when work is done."""
-
-    def __init__(self):
-        super().__init__("cpu")
-        self.time_now, self.calls = 0.0, 0
-
-    def now(self):
-        return self.time_now
-
-    def work(self, *seconds):
-        """Work that takes each of `seconds` in turn, the last for ever."""
-
-        def call():
-            self.time_now += seconds[min(self.calls, len(seconds) - 1)]
-            self.calls += 1
-
-        return call
-
-
 @pytest.fixture
-def works():
+def works(clock):
     found = Works("cpu")
-    found.clock = FakeClock()
+    found.clock = clock
     return found
 
 
@@ -55,13 +35,13 @@ def test_all_are_called_in_turn_and_each_has_its_times(works):
     assert found.beside[C].sample.times == (0.25, 0.25) and found.beside[D].details == {"x": 1}
 
 
-def test_a_task_shares_seconds_and_says_what_it_lacks():
+def test_a_task_shares_seconds_and_says_what_it_lacks(clock):
     budget, measured = BUDGETS["quick"], Measurement(Sample((9.0,)), in_turn=False)
 
     def prepare(works):
-        works.clock = FakeClock()
+        works.clock = clock
         for key in (A, B):
-            works.add(key, works.clock.work(1.0), Cost(1))
+            works.add(key, clock.work(1.0), Cost(1))
         works.missing[C] = "no kernel"
         return {D: measured}
 
@@ -101,9 +81,8 @@ def test_a_step_costs_what_is_predicted_and_chooses_the_next_token(works):
     assert token.flatten().equal(expected)
 
 
-def test_equal_works_take_turns():
-    clock, order = FakeClock(), []
-    tick = clock.work(1.0)
+def test_equal_works_take_turns(clock):
+    order, tick = [], clock.work(1.0)
     works = [lambda name=name: (order.append(name), tick()) for name in "abc"]
     measure_each(works, "cpu", 4.0, 1.0, clock=clock)
     assert "".join(order).startswith("abcabc")

@@ -29,6 +29,12 @@ LATER = {
 }  # fmt: skip
 
 
+def of_family(name, **changes):
+    """Its class and a configuration; a class takes seconds to import, so not before it is asked."""
+    config = getattr(transformers, f"{name}Config")(**changes)
+    return getattr(transformers, f"{name}ForCausalLM"), config
+
+
 def n_parameters(model_class, config):
     with torch.device("meta"):
         model = model_class(config)
@@ -70,29 +76,20 @@ def test_parameter_counts_are_those_of_hugging_face(arch):
 
 
 @pytest.mark.parametrize(
-    "model_class, config",
+    "family, changes",
     [
+        ("Llama", {"num_key_value_heads": 8, "attention_bias": True, "mlp_bias": True}),
+        ("Qwen2", {}),
         (
-            transformers.LlamaForCausalLM,
-            transformers.LlamaConfig(
-                num_hidden_layers=2, num_key_value_heads=8, attention_bias=True, mlp_bias=True
-            ),
+            "Qwen3",
+            {"hidden_size": 2560, "num_key_value_heads": 8, "attention_bias": True,
+             "tie_word_embeddings": True},
         ),
-        (transformers.Qwen2ForCausalLM, transformers.Qwen2Config(num_hidden_layers=2)),
-        (
-            transformers.Qwen3ForCausalLM,
-            transformers.Qwen3Config(
-                num_hidden_layers=2, hidden_size=2560, num_key_value_heads=8, attention_bias=True,
-                tie_word_embeddings=True,
-            ),
-        ),
-        (
-            transformers.MistralForCausalLM,
-            transformers.MistralConfig(num_hidden_layers=2, sliding_window=None),
-        ),
+        ("Mistral", {"sliding_window": None}),
     ],
 )  # fmt: skip
-def test_later_families_are_read_with_their_parameter_counts(model_class, config):
+def test_later_families_are_read_with_their_parameter_counts(family, changes):
+    model_class, config = of_family(family, num_hidden_layers=2, **changes)
     mapping = config.to_diff_dict() | {"sliding_window": None}
     assert from_config(mapping).n_parameters == n_parameters(model_class, config)
     assert from_config(config.to_dict() | mapping).kind == "decoder"
@@ -215,23 +212,22 @@ def test_experts_and_latent_attention_give_the_published_parameter_counts(arch, 
 
 
 @pytest.mark.parametrize(
-    "model_class, config, parts",
+    "family, changes, parts",
     [
         (
-            transformers.DeepseekV3ForCausalLM,
-            transformers.DeepseekV3Config(num_hidden_layers=4, first_k_dense_replace=1),
+            "DeepseekV3",
+            {"num_hidden_layers": 4, "first_k_dense_replace": 1},
             {"latent": Latent(512, 1536, 64), "experts": Experts(256, 8, 2048, 1, 1)},
         ),
         (
-            transformers.MixtralForCausalLM,
-            transformers.MixtralConfig(num_hidden_layers=2),
+            "Mixtral",
+            {"num_hidden_layers": 2},
             {"n_kv_heads": 8, "experts": Experts(8, 2, 14336)},
         ),
     ],
 )
-def test_experts_and_latent_attention_have_the_parameters_of_hugging_face(
-    model_class, config, parts
-):
+def test_experts_and_latent_attention_have_the_parameters_of_hugging_face(family, changes, parts):
+    model_class, config = of_family(family, **changes)
     arch = Architecture(
         "small", "decoder", config.num_hidden_layers, config.hidden_size,
         config.num_attention_heads, config.intermediate_size, config.vocab_size,

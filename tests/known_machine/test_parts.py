@@ -1,0 +1,100 @@
+"""Small parts of measuring on a known machine: clocks, caches and cold weights.
+
+Each check measures anew, and must fail where a fault is planted in the one function that it looks
+at.
+"""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from arithmetic import BANDWIDTH, BESIDE, CACHE, DIGITS, PEAK, changed, encoder, near
+from machine import PLAN, Known, measured
+
+from analysis.compared import latency
+from analysis.measured import parts, products, profile, timing
+from analysis.measured.ceilings import KERNELS, bandwidth_task, cache_task, launch_task
+from analysis.measured.timing import Key
+from analysis.predicted.architectures import GPT2
+
+
+def check_cuda_clock() -> None:
+    """Events say milliseconds; the stamps inside a pass do too."""
+    task = profile.Point(
+        profile.Networks("cpu", 128), Key("encode", "bert-base", 128, how="unfused")
+    )
+    run = measured(
+        Known(BANDWIDTH, PEAK),
+        lambda: [bandwidth_task(KERNELS[-2], "cpu", PLAN, 2**28, True), task.task(PLAN, 1)],
+        events=True,
+    )
+    rate = run.row("bandwidth", how="sum")
+    near("bandwidth by events", rate["bytes"] / rate["seconds"], BANDWIDTH, DIGITS)
+    near("pass by events", run.row("encode")["seconds"], encoder("BERT-Base", 128, False), BESIDE)
+    for row in latency.breakdown(run).itertuples():
+        near("sum of classes by events", row.sum_over_whole, 1, 2 * DIGITS)
+
+
+def check_eviction() -> None:
+    """With a cache, what is no product in a step comes from memory all the same; only what a layer
+    has just written does not. In a step of 512 that is less than a twentieth: some 20 rows and the
+    scores of 12 heads, against 512 rows of keys and of values."""
+    known = Known(BANDWIDTH, PEAK, CACHE)
+    run = measured(known, lambda: [parts.rest_task("gpt2", GPT2, 512, "cpu", PLAN, 1)])
+    row = run.row("other")
+    near("bytes/s of what is no product", row["bytes"] / row["seconds"], BANDWIDTH, 0.05)
+
+
+def check_cold_weights() -> None:
+    """With a cache, each product reads another copy of its weights, and so from memory: once the
+    first, of which the others were made, is read to warm up."""
+    known, shape = Known(BANDWIDTH, PEAK, CACHE), (1, 768, 768)
+    budget = replace(PLAN, warm_seconds=1e-9)
+    run = measured(known, lambda: [products.own_task(GPT2, shape, "float32", "cpu", budget, 1e-3)])
+    row = run.row("matmul")
+    near("bytes/s of weights", row["bytes"] / row["seconds"], BANDWIDTH, BESIDE)
+
+
+PARTS = [check_cuda_clock, check_eviction, check_cold_weights]
+
+
+@pytest.mark.parametrize("check", PARTS, ids=lambda check: check.__name__)
+def test_the_known_machine_comes_out_of_its_parts(check):
+    check()
+
+
+def test_a_cache_and_a_launch_are_seen():
+    known = Known(BANDWIDTH, PEAK, CACHE, launch=1e-4)
+    run = measured(known, lambda: [cache_task("cpu", PLAN), launch_task("cpu", PLAN)])
+    assert run.row("cache")["bytes"] == CACHE // 2
+    for what in ("cache", "launch"):
+        near(what, run.row(what)["seconds"], 1e-4, DIGITS)
+
+
+PART_FAULTS = {
+    "CUDA milliseconds read as seconds": (
+        changed(timing.Clock, "_time_with_events", lambda true: lambda *args: 1000 * true(*args)),
+        check_cuda_clock, "bandwidth by events",
+    ),
+    "CUDA milliseconds read as seconds inside a pass": (
+        changed(profile, "split", lambda true: lambda *args: {
+            name: 1000 * value for name, value in true(*args).items()}),
+        check_cuda_clock, "sum of classes by events",
+    ),
+    "the eviction between passes left out": (
+        changed(torch.Tensor, "sum", lambda true: lambda tensor: tensor),
+        check_eviction, "no product",
+    ),
+    "one copy of the weights": (
+        changed(products, "weight_copies", lambda true: lambda size, device: 1),
+        check_cold_weights, "bytes/s of weights",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", PART_FAULTS)
+def test_a_fault_planted_in_measuring_is_seen(monkeypatch, fault):
+    plant, check, seen = PART_FAULTS[fault]
+    plant(monkeypatch)
+    with pytest.raises(AssertionError, match=seen):
+        check()
