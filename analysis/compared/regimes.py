@@ -1,9 +1,10 @@
 """What limits a model in a run, by what its time does when one cause changes and the others not.
 
-The time of each point is taken as the sum of what its layers cost to launch, its bytes to move and
-its FLOPs to compute. Sequences in a batch change a step's FLOPs and hardly its bytes, the context
-and shared heads the bytes of its cache alone, the depth its launches; passes change FLOPs by their
-length and bytes by unfused attention. Non-negative least squares tell the three costs apart.
+The time of each point is taken as the sum of what its operators cost to launch, its bytes to move
+and its FLOPs to compute. Sequences in a batch change a step's FLOPs and hardly its bytes, the
+context and shared heads the bytes of its cache alone, the depth its launches; passes change FLOPs
+by their length, and bytes and launches by unfused attention. Non-negative least squares tell the
+three costs apart.
 """
 
 from functools import partial
@@ -21,7 +22,8 @@ from analysis.predicted.operations import FUSED, UNFUSED
 from analysis.predicted.roofline import compulsory_bytes
 from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_flops
 
-CAUSES = {"layers": "overhead-bound", "bytes": "memory-bound", "flops": "compute-bound"}
+CAUSES = {"launches": "overhead-bound", "bytes": "memory-bound", "flops": "compute-bound"}
+OPERATORS = {"fused": 11, "unfused": 17}  # of a layer of `measured.networks`, by its attention
 DRAWS, SEED = 1000, 0
 KNOWN = ARCHITECTURES | SIZES
 
@@ -30,12 +32,13 @@ def passes(run: Run) -> pd.DataFrame:
     """Encoder passes: model, tokens, plain (whether attention is fused), seconds and, of each of
     CAUSES, how much there is; bytes are those of the convention."""
     rows = run.rows("encode", dtype="float32", batch=1)
-    rows = rows[rows["model"].isin(KNOWN)]
+    rows = rows[rows["model"].isin(KNOWN) & rows["how"].isin(OPERATORS)]
     found = []
     for row in rows.itertuples():
         arch, convention = KNOWN[row.model], FUSED if row.how == "fused" else UNFUSED
         costs = encoder_pass(arch, row.tokens, convention)
-        found.append((arch.n_layers, costs["total"].bytes, matmul_flops(costs)))
+        launches = OPERATORS[row.how] * arch.n_layers
+        found.append((launches, costs["total"].bytes, matmul_flops(costs)))
     return _work(rows, found, rows["how"] == "fused")
 
 
@@ -55,7 +58,8 @@ def steps(run: Run) -> pd.DataFrame:
         if row.what == "heads":
             arch = arch.replace(n_kv_heads=row.n)
         flops = matmul_flops(decoder_step(arch, row.tokens, FUSED, row.batch))
-        found.append((arch.n_layers, step_bytes(arch, row.tokens, row.batch), flops))
+        launches = OPERATORS["fused"] * arch.n_layers
+        found.append((launches, step_bytes(arch, row.tokens, row.batch), flops))
     return _work(rows, found, rows["what"] == "step")
 
 

@@ -16,19 +16,23 @@ from analysis.predicted.operations import FUSED
 from analysis.predicted.transformer import decoder_step, encoder_pass
 
 # Lengths of passes, and contexts of steps that a generation as long is integrated from.
-TURNS = (
-    ((128, 256, 512), (1, 64, 128, 256, 512)),
-    ((128, 1024, 2048, 4096), (1, 512, 1024, 2048, 3072, 4096)),
-)
-BRIEF = (((128,), (1, 64, 128)),)
+TURNS = {
+    "short": ((128, 256, 512), (1, 64, 128, 256, 512)),
+    "long": ((128, 1024, 2048, 4096), (1, 512, 1024, 2048, 3072, 4096)),
+}
+BRIEF = {"short": ((128,), (1, 64, 128))}
 
 
 def pair_task(
-    passes: tuple[int, ...], contexts: tuple[int, ...], device: str, budget: Budget, threads: int
+    turn: str,
+    passes: tuple[int, ...],
+    contexts: tuple[int, ...],
+    device: str,
+    budget: Budget,
+    threads: int,
 ) -> Task:
     """One turn: a pass over each of `passes` tokens, and a step at each of `contexts`."""
     longest = max(contexts)
-    turn = f"to {longest}"
     encoded = {Key("pair", "bert-base", n, how=turn): n for n in passes}
     decoded = {Key("pair", "gpt2", n, how=turn): n for n in contexts}
     costs = {key: encoder_pass(BERT_BASE, n, FUSED)["total"] for key, n in encoded.items()}
@@ -51,4 +55,5 @@ def pair_task(
 
 
 def pair_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
-    return [pair_task(*turn, device, budget, threads) for turn in budget.of(TURNS, BRIEF)]
+    turns = budget.of(TURNS, BRIEF).items()
+    return [pair_task(turn, *of, device, budget, threads) for turn, of in turns]

@@ -43,9 +43,9 @@ PLAN = (  # the most valuable first
     ("bert-large", "unfused", SHORT + LONG),
 )
 BRIEF = (
-    ("bert-base", "fused", (128, 512)),
+    ("bert-base", "fused", SHORT),
     ("gpt2", "fused", SHORT_STEPS),
-    ("bert-base", "unfused", (128,)),
+    ("bert-base", "unfused", (128, 512)),
     ("gpt2", "unfused", (128,)),
 )
 BROKEN_DOWN = ("bert-base", "gpt2")

@@ -53,7 +53,7 @@ def test_a_turn_without_the_first_context_gives_no_generation(run):
 @pytest.mark.parametrize("budget", ["smoke", "full"])
 def test_every_pass_of_a_turn_has_a_generation_as_long(budget):
     """Else a claim at that length would have no pair."""
-    for passes, contexts in BUDGETS[budget].of(pairs.TURNS, pairs.BRIEF):
+    for passes, contexts in BUDGETS[budget].of(pairs.TURNS, pairs.BRIEF).values():
         assert min(contexts) == 1 and max(passes) <= max(contexts)
         assert set(passes) >= {128}  # over which the paper prints its latencies
     tasks = pairs.pair_tasks("cpu", BUDGETS[budget], 2)
@@ -65,7 +65,7 @@ def test_every_pass_of_a_turn_has_a_generation_as_long(budget):
 
 def test_a_turn_is_measured_as_it_is_asked(run):
     """The real networks, for the blink of an eye."""
-    task = pairs.pair_task((8,), (1, 8), "cpu", BUDGETS["smoke"], 1)
+    task = pairs.pair_task("short", (8,), (1, 8), "cpu", BUDGETS["smoke"], 1)
     run.add(task.key, task.run(1e-6))
     rows = run.rows("pair")
     assert rows["turn"].nunique() == 1 and rows["turn"].iloc[0]
