@@ -1,6 +1,8 @@
 """Which runs a page shows: the reference always, here where there is one that can be compared."""
 
 import json
+import math
+from itertools import combinations
 
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from analysis.compared import shown
 from analysis.errors import InputError
 from analysis.measured.run import ARCHIVE, Missing, save_run
+from analysis.measured.timing import Sample
 
 OTHER = "intel-xeon-2-cores"
 
@@ -88,3 +91,28 @@ def test_a_run_that_lacks_the_points_has_no_rows(reference):
     pd.testing.assert_frame_equal(shown.of_reference(rows), of(reference, "launch"))
     with pytest.raises(Missing, match="no run has what of needs"):
         shown.both(of, {"here": empty}, "launch")
+
+
+def test_visits_of_one_machine_agree_within_their_intervals():
+    """As if each visit of an archived run were a run of its own, which borrows the drift of its
+    kind: of all pairs of visits to a point, 95 % overlap."""
+    for run in shown.all_archived()[0].values():
+        drifts, overlap = run.drifts, []
+        for point in run.points:
+            visits = [Sample(tuple(v), (len(v),), drifts[point.what]) for v in point.seconds]
+            for one, other in combinations([each.interval for each in visits], 2):
+                overlap.append(one[0] <= other[1] and other[0] <= one[1])
+        assert len(overlap) > 300 and sum(overlap) / len(overlap) >= 0.95
+
+
+def test_here_of_single_visits_takes_the_references_drift(asked, tmp_path):
+    reference = shown.reference()
+    points = [p.model_copy(update={"seconds": p.seconds[:1]}) for p in reference.points]
+    once = reference.model_copy(update={"points": points})
+    save_run(once, tmp_path / "once.json")
+    runs, fault = asked(RUN=tmp_path / "once.json")
+    here = runs["here"]
+    assert here.drifts == {} and set(here.borrowed) == {p.what for p in here.points} and not fault
+    point = next(p for p in here.points if p.what == "step")
+    low, high = point.sample.interval
+    assert high / low >= math.exp(2 * 1.96 * reference.drifts["step"]) * (1 - 1e-9)
