@@ -25,8 +25,8 @@ ROWS = {
     "claims": 42,
     "like_with_like": 15,
     "accelerators": 336,
-    "memory_generations": 93,
-    "interconnects": 141,
+    "memory_generations": 111,
+    "interconnects": 142,
     "models": 339,
     "architectures": 37,
     "byte_losses": 120,  # 3 seeds, 2 data types, 20 means of 10 steps
