@@ -27,7 +27,7 @@ ROWS = {
     "accelerators": 336,
     "memory_generations": 111,
     "interconnects": 142,
-    "models": 339,
+    "models": 355,
     "architectures": 37,
     "byte_losses": 120,  # 3 seeds, 2 data types, 20 means of 10 steps
     "byte_trials": 200,  # 4 ways, 3 rates with one seed and one with 2 more, 10 scores
