@@ -24,6 +24,7 @@ ROWS = {
     "operator_breakdown": 90,  # 2 models, 3 lengths, 5 classes, 3 quantities
     "claims": 42,
     "like_with_like": 15,
+    "other_trends": 8,
     "accelerators": 559,
     "memory_generations": 111,
     "interconnects": 142,
@@ -64,7 +65,8 @@ def test_table_fits_its_description(name):
     fields = described()[name]["schema"]["fields"]
     assert list(table.columns) == [field["name"] for field in fields]
     assert len(table) == ROWS[name]
-    assert not table.isna().any().any()
+    optional = [field["name"] for field in fields if not field["constraints"].get("required")]
+    assert not table.drop(columns=optional).isna().any().any()
     assert all(field["description"] for field in fields)
 
 
