@@ -25,7 +25,7 @@ ROWS = {
     "claims": 42,
     "like_with_like": 15,
     "other_trends": 8,
-    "accelerators": 559,
+    "accelerators": 560,
     "memory_generations": 111,
     "interconnects": 142,
     "models": 355,
