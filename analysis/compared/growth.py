@@ -138,14 +138,14 @@ def like_with_like(data: Path | None = None) -> dict[tuple[str, str], pd.DataFra
 def facts(table: str, data: Path | None = None, **where) -> pd.DataFrame:
     """Return the rows of a table of facts by date, with a column `used`: whether a fit may.
 
-    It may where a source is verified and what it tells of is not merely announced. where: column
+    It may where a source is verified and what it tells of has shipped. where: column
     -> the values, or the one, that are allowed.
     """
     rows = load_table(table, data)
     for column, allowed in where.items():
         rows = rows[rows[column].isin([allowed] if isinstance(allowed, str) else allowed)]
     stage = rows["stage"] if "stage" in rows else pd.Series("shipped", rows.index)
-    used = (rows["status"] == "sourced") & (stage != "announced")
+    used = (rows["status"] == "sourced") & (stage == "shipped")
     return rows.assign(used=used).sort_values("date", kind="stable", ignore_index=True)
 
 

@@ -9,7 +9,13 @@ from analysis.compared.claims import Interval, claim
 from analysis.compared.growth import CHIPS, facts, fit, rate, since, trend_points
 
 MATRIX_UNITS = pd.Timestamp("2017-06-01")  # the first of them is the V100
-PEAKS = {32: "peak_fp32", 16: "peak_16bit_dense", 8: "peak_8bit_dense", 4: "peak_4bit_dense"}
+GIB = 2**30  # bytes, which cards and their makers print as GB
+PEAKS = {  # bits -> the rates of such numbers, of which the highest counts
+    32: ("peak_fp32",),
+    16: ("peak_16bit_dense",),
+    8: ("peak_8bit_dense", "peak_int8_dense"),
+    4: ("peak_4bit_dense", "peak_int4_dense"),
+}
 SINCE = "at 16 bits, since the paper"
 NVIDIAS = "at 16 bits, since the paper, NVIDIA"
 
@@ -24,12 +30,11 @@ def ridges(data: Path | None = None, unshipped: bool = False) -> pd.DataFrame:
     rows, keys = facts("accelerators", data, **CHIPS), ["name", "vendor", "date", "stage"]
     rows = rows[rows["used"] | (unshipped & (rows["status"] == "sourced"))]
     wide = rows.pivot(index=keys, columns="quantity", values="value").reset_index()
-    wide["memory"], wide["bandwidth"] = wide["memory_capacity"] * 1e9, wide["memory_bandwidth"]
-    found = [
-        wide.assign(bits=bits, value=wide[peak] / wide["memory_bandwidth"])
-        for bits, peak in PEAKS.items()
-        if peak in wide
-    ]
+    wide["memory"], wide["bandwidth"] = wide["memory_capacity"] * GIB, wide["memory_bandwidth"]
+    found = []
+    for bits, peaks in PEAKS.items():
+        peak = wide.reindex(columns=peaks).max(axis="columns")
+        found.append(wide.assign(bits=bits, value=peak / wide["memory_bandwidth"]))
     rows = pd.concat(found).assign(batch=lambda all: all["value"] * all["bits"] / 8 / 2)
     rows = rows[[*keys, "bits", "memory", "bandwidth", "value", "batch"]].dropna()
     return rows.sort_values(["date", "name", "bits"], ignore_index=True).rename_axis(columns=None)
@@ -89,7 +94,7 @@ def half_over_single(data: Path | None = None) -> pd.Series:
     rows = facts("accelerators", data, **CHIPS).query("used")
     wide = rows.pivot(index=["date", "name"], columns="quantity", values="value").reset_index()
     found = wide[wide["date"] >= MATRIX_UNITS].set_index("name")
-    return (found[PEAKS[16]] / found[PEAKS[32]]).dropna()
+    return (found[PEAKS[16][0]] / found[PEAKS[32][0]]).dropna()
 
 
 @claim("half_precision_compute")
@@ -105,7 +110,7 @@ def half_precision(data: Path | None = None) -> Interval:
 def over_processors(data: Path | None = None, years: int = 2) -> float | None:
     """Return the FP32 peak of accelerators over that of a server's processor: of each processor
     that shipped over the median accelerator of the `years` before it, their median."""
-    rows = facts("accelerators", data, quantity=PEAKS[32]).query("used")
+    rows = facts("accelerators", data, quantity=PEAKS[32][0]).query("used")
     kinds, ratios = dict(list(rows.groupby("kind"))), []
     for row in kinds["processor"].itertuples():
         chips = kinds["accelerator"]

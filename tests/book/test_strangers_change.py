@@ -18,7 +18,7 @@ CHIP = "Stranger X9"
 FACTS = {
     "peak_16bit_dense": (2_600_000, "GFLOP/s"),
     "memory_bandwidth": (8_100, "GB/s"),
-    "memory_capacity": (277, "GB"),
+    "memory_capacity": (277, "GiB"),
 }
 STATEMENT = "The newest accelerator has 3.5 times the memory of an H100."
 FUNCTION = '''

@@ -100,13 +100,13 @@ def test_what_is_not_reproduced(judged):
         "transformer_training_compute_two_years": "differs",  # 755.04: not 750 in two digits
         "peak_flops_to_2026": "undecided",  # chips of one year are too unlike
         "dram_bandwidth_to_2026": "undecided",
-        "interconnect_to_2026": "not measured",  # two generations are too few
+        "interconnect_to_2026": "not measured",  # one generation is too few
         "accelerator_memory_to_2026": "undecided",
         "transformer_parameters_to_2026": "differs",
         "transformer_training_compute_to_2026": "undecided",
-        "compute_outgrows_memory_to_2026": "differs",  # not at one precision
+        "compute_outgrows_memory_to_2026": "undecided",
         "second_order_tuning": "undecided",  # less than momentum, more than AdamW
-        "half_precision_compute": "undecided",  # 14.8 in the median, from 8 to 16
+        "half_precision_compute": "undecided",  # 8.02 in the median, up to 14.8
     }
 
 
