@@ -65,7 +65,7 @@ check-binder:  ## build Binder's environment from nothing and run the launched n
 	PYTHON=$(PYTHON) binder/check
 
 test: book .venv/all  ## build the book and run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check-book: book .venv/all  ## read the built book in headless Chromium
 	$(BIN)/python -m pytest -rs tests/book/check_book.py tests/book/test_pages.py

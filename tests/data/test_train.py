@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from click.testing import CliRunner
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from analysis.errors import InputError
@@ -130,8 +131,8 @@ def test_of_several_rates_the_best_for_the_first_seed_is_used_again(library, mon
     windows = held_out(library)[:, :, :33]
     monkeypatch.setattr(byte_model, "held_out", lambda: windows)
     monkeypatch.setattr(script, "BYTE_DECODER", TINY)
-    monkeypatch.setattr(script, "TRIAL_STEPS", 30)
-    monkeypatch.setattr(script, "EVERY", 15)
+    for name, few in {"TRIAL_STEPS": 30, "EVERY": 15, "SEEDS": 2}.items():
+        monkeypatch.setattr(script, name, few)
     rows = script.trials(script.training_text(library))
     for way, (_, rates) in script.WAYS.items():
         ours = [row for row in rows if row[0] == way]
@@ -184,10 +185,15 @@ def test_what_is_trained_has_a_name(tmp_path, library, monkeypatch):
 @pytest.mark.parametrize("arguments", [("gpt3",), ("--out", "nowhere"), ("--steps", "3")])
 def test_a_mistake_is_exit_2_and_changes_nothing(arguments):
     before = sorted(MODELS.iterdir())
-    command = [sys.executable, str(MODELS / "train.py"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
+    done = CliRunner().invoke(script.main, arguments)
+    assert done.exit_code == 2 and done.stdout == ""
     assert "rror: " in done.stderr.splitlines()[-1] and sorted(MODELS.iterdir()) == before
+
+
+def test_the_script_runs_by_itself():
+    command = [sys.executable, str(MODELS / "train.py"), "gpt3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stderr.startswith("error: no model 'gpt3'")
 
 
 def test_without_its_optimizer_the_trials_say_what_to_install(monkeypatch):
