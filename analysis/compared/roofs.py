@@ -31,6 +31,7 @@ READS = ("sum", "product")  # the bandwidth kernels that write nothing
 PAPER_MACHINE = "Xeon Gold 6242"
 CEILINGS = {
     "bandwidth": ("memory: {how}", "GB/s"),
+    "read": ("memory: sum, between decoder steps", "GB/s"),
     "cache": ("last-level cache: sum", "GB/s"),
     "matmul": ("products of matrices, {dtype}", "GFLOP/s"),
 }
@@ -73,7 +74,8 @@ def ridge(run: Run) -> tuple[float, float]:
 def ceiling_rows(run: Run) -> pd.DataFrame:
     """All that bounds a machine: ceiling, unit, rate (the best of its kernel, or of all shapes in
     its data type), rate_low (the low end of its interval) and rate_high (the best again)."""
-    rows = rates(gathered("ceilings", *(partial(run.rows, what) for what in CEILINGS)))
+    kinds = [partial(run.rows, what) for what in CEILINGS if what != "read"]
+    rows = rates(gathered("ceilings", *kinds, partial(run.rows, "read", model="gpt2")))
     named = [CEILINGS[row.what][0].format(**row._asdict()) for row in rows.itertuples()]
     rows = rows.assign(ceiling=named, unit=[CEILINGS[what][1] for what in rows["what"]])
     rows = rows.loc[rows.groupby("ceiling", sort=False)["best"].idxmax()]
