@@ -66,7 +66,7 @@ def pinned(build: Path) -> dict:
 
 if __name__ == "__main__":
     build = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "_build"
-    lines = []
+    lines = [f' "pin": {json.loads(PINNED.read_text("utf-8"))["pin"] + 1}']
     for part, found in pinned(build).items():
         rows = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in found.items())
         lines.append(f' "{part}": {{\n{rows}\n }}')

@@ -73,6 +73,7 @@ def test_table_fits_its_description(name):
 def test_package_is_valid_and_describes_every_file():
     package = json.loads((DATA / "datapackage.json").read_text(encoding="utf-8"))
     assert list(Package.metadata_validate(package)) == []
+    assert all(each["sources"] for each in package["resources"])  # the page of citations has them
     assert set(ROWS) == set(described())
     paths = {table["path"] for table in described().values()}
     assert paths == {str(file.relative_to(DATA)) for file in DATA.rglob("*.csv")}
