@@ -8,13 +8,26 @@ import pandas as pd
 from scipy.stats import t
 
 from analysis.compared.claims import EITHER, Interval, claim
+from analysis.published.claims import NO_LOSS
 from analysis.published.tables import load_table
+
+TYPES = ["float32", "autocast", "float8"]
 
 
 def losses(data: Path | None = None) -> pd.DataFrame:
     """The loss of the first steps: way (a data type), seed, step, bits_per_byte."""
     rows = load_table("byte_losses", data).rename(columns={"dtype": "way"})
-    return rows.sort_values("way", ascending=False, kind="stable", ignore_index=True)
+    return rows.sort_values("way", key=lambda way: way.map(TYPES.index), kind="stable",
+                            ignore_index=True)  # fmt: skip
+
+
+@claim("training_below_half_precision")
+def eight_bits_lose(data: Path | None = None) -> Interval | float:
+    """Whether training with products in 8 bits ends its first steps with more than `NO_LOSS` more
+    bits per byte than in float32, by the interval of pairs of seeds."""
+    rows = losses(data)
+    _, low, high = np.array(difference(rows, "float8", "float32")) / last(rows, "float32").mean()
+    return 1.0 if low > NO_LOSS else 0.0 if high < NO_LOSS else EITHER
 
 
 def trials(data: Path | None = None) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from analysis.compared import (  # noqa: F401
     ridges,
     roofs,
     serving,
+    speeds,
     trades,
     trials,
 )

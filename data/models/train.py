@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
+from torch.overrides import TorchFunctionMode
 from tqdm import tqdm
 
 from analysis.errors import InputError
@@ -91,19 +92,46 @@ def second_order(parameters: list[Tensor], rate: float) -> Optimizer:
     return AdaHessian(parameters, rate, betas=(0.9, 0.95))
 
 
+class Rounded(torch.autograd.Function):
+    """A tensor with the numbers of a data type, and a gradient with those of another; unscaled."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, dtype: torch.dtype | None, of_gradient: torch.dtype | None):
+        ctx.of_gradient = of_gradient
+        return x.to(dtype).to(x.dtype) if dtype else x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        of = ctx.of_gradient
+        return gradient.to(of).to(gradient.dtype) if of else gradient, None, None
+
+
+class EightBits(TorchFunctionMode):
+    """Projections as units for 8 bits would compute them: of weights and inputs in E4M3, with
+    gradients of their outputs in E5M2, as such units have, and sums in float32."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is not F.linear:
+            return func(*args, **(kwargs or {}))
+        x, weight, bias = args
+        x, weight = (Rounded.apply(each, torch.float8_e4m3fn, None) for each in (x, weight))
+        return Rounded.apply(F.linear(x, weight, bias), None, torch.float8_e5m2)
+
+
 @dataclass(frozen=True)
 class Way:
     """How a decoder is trained: by an optimizer that is made of parameters and a rate, and that is
-    of second order if it asks gradients for theirs; with matmuls in bfloat16 under `autocast`, and
-    activations computed again by a `policy`."""
+    of second order if it asks gradients for theirs; with matmuls in bfloat16 under `autocast`, or
+    whatever else is `within` a context, and activations computed again by a `policy`."""
 
     optimizer: Callable[[list[Tensor], float], Optimizer] = adamw
     second_order: bool = False
-    autocast: bool = False
+    within: Callable = nullcontext
     policy: str = "none"
 
 
-TYPES = {"float32": Way(), "autocast": Way(autocast=True)}
+autocast = partial(torch.autocast, "cpu", torch.bfloat16)
+TYPES = {"float32": Way(), "autocast": Way(within=autocast), "float8": Way(within=EightBits)}
 ADAM_RATES, OTHER_RATES = (3e-4, 1e-3, 3e-3), (0.03, 0.1, 0.3)
 WAYS: dict[str, tuple[Way, tuple[float, ...]]] = {  # and the rates that are tried
     "momentum": (Way(partial(torch.optim.SGD, momentum=0.9)), OTHER_RATES),
@@ -142,7 +170,7 @@ def train(
     for step in range(stop or steps):
         starts = torch.randint(len(text.numbers) - len(offsets), (batch, 1), generator=draw)
         windows = text.numbers[starts + offsets].long()
-        with attention(), torch.autocast("cpu", torch.bfloat16, enabled=way.autocast):
+        with attention(), way.within():
             logits = LOGITS(network, windows[:, :-1])
         loss = F.cross_entropy(logits.float().flatten(0, 1), windows[:, 1:].flatten())
         gradients = torch.autograd.grad(loss, parameters, create_graph=way.second_order)

@@ -20,6 +20,8 @@ spec.loader.exec_module(golden)
 
 NUMBER = re.compile(r"\d(?:[\d,]*\d)?(?:\.\d+)?(?:e[+-]\d+)?")
 BEFORE = json.loads(golden.PINNED.read_text("utf-8"))
+
+
 def changes() -> dict[tuple[str, str], list[str]]:
     """(part, name) -> what of it is said no more: numbers, or "all"."""
     found: dict[tuple[str, str], list[str]] = {}

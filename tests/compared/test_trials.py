@@ -3,6 +3,7 @@
 import pytest
 
 from analysis.compared import trials
+from analysis.compared.claims import EITHER
 from analysis.published.tables import load_table
 
 WAYS = ("momentum", "adam", "rematerialised", "second-order")
@@ -90,3 +91,16 @@ def test_chapter_9_says_what_the_tables_show():
             trials.met_at(found, "second-order", "adam")) == (350, 450)  # fmt: skip
     _, low, high = trials.difference(losses, "autocast", "float32")
     assert low < 0 < high
+
+
+@pytest.mark.parametrize(
+    ("more", "scatter", "ours"), [(0.9, 0.1, 1.0), (0.0, 0.0, 0.0), (0.1, 0.5, EITHER)]
+)
+def test_eight_bits_are_judged_by_the_interval_of_pairs(tmp_path, more, scatter, ours):
+    (tmp_path / "models").mkdir()
+    table = ["seed,dtype,step,bits_per_byte"]
+    for seed in range(3):
+        table += [f"{seed},float32,10,3.0", f"{seed},autocast,10,3.0"]
+        table.append(f"{seed},float8,10,{3.0 + more + scatter * (seed - 1)}")
+    (tmp_path / "models" / "byte_losses.csv").write_text("\n".join(table) + "\n")
+    assert trials.eight_bits_lose(tmp_path) == ours

@@ -84,7 +84,7 @@ def test_training_learns_and_repeats_itself(library):
     for one, other in zip(tensors(network).values(), tensors(again).values(), strict=True):
         assert torch.equal(one, other) and not one.requires_grad
     assert trained(text, seed=1)[1] != seen
-    half = trained(text, way=script.Way(autocast=True))[1]
+    half = trained(text, way=script.Way(within=script.autocast))[1]
     assert half != seen and np.allclose(half, seen, atol=0.2)
     assert trained(text, stop=3)[1] == seen[:3]
 
@@ -171,11 +171,11 @@ def test_what_is_trained_has_a_name(tmp_path, library, monkeypatch):
     made_here = {path.stem for path in tmp_path.glob("*.safetensors")}
     assert made_here == {"byte-decoder", "byte-draft", *byte_model.TUNED}
     lines = (tmp_path / "byte_losses.csv").read_text().splitlines()
-    assert lines[0] == "seed,dtype,step,bits_per_byte" and len(lines) == 1 + 2 * 2 * 2
+    assert lines[0] == "seed,dtype,step,bits_per_byte" and len(lines) == 1 + 2 * 3 * 2
     lines = (tmp_path / "byte_trials.csv").read_text().splitlines()
     assert lines[0] == "way,rate,seed,step,bits_per_byte" and len(lines) == 1 + 4 * (3 + 1) * 2
     assert seen.count("byte-decoder") == 4
-    assert len(seen) == 4 + 2 + 3 * 2 + 4 * 4 + 4 * (3 + 1) * 4
+    assert len(seen) == 4 + 2 + 3 * 2 + 6 * 4 + 4 * (3 + 1) * 4
     pruned = read(tmp_path / "byte-tuned-unstructured-80.safetensors")[1]
     share = (pruned["layers.1.down.weight"] == 0).float().mean()
     assert share == pytest.approx(0.8, abs=0.01) and pruned["words"].all()
@@ -200,3 +200,15 @@ def test_without_its_optimizer_the_trials_say_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
     with pytest.raises(InputError, match="pip install"):
         script.second_order([], 0.1)
+
+
+def test_products_of_eight_bits_have_their_numbers_and_gradients():
+    """1.1 is between 1 and 1.125 in E4M3, and 0.3 between 0.25 and 0.3125 in E5M2."""
+    x = torch.full((1, 2), 1.1, requires_grad=True)
+    weight = torch.full((1, 2), 1.0, requires_grad=True)
+    with script.EightBits():
+        y = torch.nn.functional.linear(x, weight, torch.zeros(1))
+        plain = x + 1
+    assert y.item() == 2.25 and plain[0, 0].item() == pytest.approx(2.1)
+    (gradient,) = torch.autograd.grad(y * 0.3, weight)
+    assert gradient[0, 0].item() == pytest.approx(0.3125 * 1.125)

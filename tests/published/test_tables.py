@@ -22,15 +22,17 @@ ROWS = {
     "training_memory": 72,  # 8 models: 4 parts in the table, 5 in the figure
     "counts_by_length": 72,  # 3 models, 4 quantities, 6 lengths
     "operator_breakdown": 90,  # 2 models, 3 lengths, 5 classes, 3 quantities
-    "claims": 51,
+    "claims": 56,
+    "speeds": 811,
+    "speed_formats": 10,
     "like_with_like": 15,
     "other_trends": 8,
-    "accelerators": 560,
+    "accelerators": 567,
     "memory_generations": 111,
     "interconnects": 142,
     "models": 355,
-    "architectures": 37,
-    "byte_losses": 120,  # 3 seeds, 2 data types, 20 means of 10 steps
+    "architectures": 38,
+    "byte_losses": 180,  # 3 seeds, 3 data types, 20 means of 10 steps
     "byte_trials": 200,  # 4 ways, 3 rates with one seed and one with 2 more, 10 scores
 }
 
@@ -275,7 +277,7 @@ def test_fault_of_the_file(copy, content, expected):
 
 @pytest.mark.parametrize("name", ["", "points", "../figure_points", "published/figure_points"])
 def test_unknown_table(name):
-    with pytest.raises(InputError, match="figure_points, model_sizes, .*byte_trials$"):
+    with pytest.raises(InputError, match="figure_points, model_sizes, .*speed_formats$"):
         load_table(name)
 
 

@@ -11,7 +11,18 @@ import pandas as pd
 import seaborn
 from matplotlib.dates import AutoDateLocator
 
-from analysis.compared.figures.style import GREY, HALO, Look, axes, data_of, legend, looks, scale
+from analysis.compared.figures.style import (
+    GREY,
+    HALO,
+    Look,
+    axes,
+    data_of,
+    label_points,
+    legend,
+    looks,
+    scale,
+    spread,
+)
 from analysis.compared.page import Plot, styled
 
 STRONG = {"lw": 1.8, "ms": 5, "zorder": 3}
@@ -130,12 +141,14 @@ def scatter(
     lines: pd.DataFrame | None = None,
     steps: bool = False,
     stars: pd.DataFrame | None = None,
+    label: str | None = None,
     log: str = "xy",
     height: float = 5.0,
 ) -> Plot:
     """Draw points coloured by `by`: a name, or a number such as a year.
 
-    hollow: a column of truths, whose points are not filled. lines: rows of x, y and `by` to join,
+    label: a column of names to write beside points, "" for none. hollow: a column of truths, whose
+    points are not filled. lines: rows of x, y and `by` to join,
     dashed, or as `steps`. stars: rows of x, y and `name`, which stand out and are named.
     """
     numeric = pd.api.types.is_numeric_dtype(rows[by])
@@ -161,6 +174,8 @@ def scatter(
         ax.set(xlabel=xlabel, ylabel=ylabel)
         for axis in log:
             scale(ax, axis)
+        if label:
+            spread(ax, label_points(ax, rows, x, y, label, GREY))
         if pd.api.types.is_datetime64_dtype(rows[x]):
             ax.xaxis.set_major_locator(AutoDateLocator(maxticks=7))
         point, line = {"marker": "o", "ls": "none"}, {"ls": "-" if steps else "--"}

@@ -34,7 +34,7 @@ def growth(
         for series, rows in points.groupby("series", sort=False):
             colour = LOOKS[series].colour
             ax.scatter(rows["date"], rows[y], s=16, color=colour, zorder=4)
-            texts += label_points(ax, rows, y, colour)
+            texts += label_points(ax, rows, "date", y, "label", colour)
         for series, fitted in growths.items():
             look = looks([series])[series]
             rows = points[points["series"] == series] if series in set(points["series"]) else points

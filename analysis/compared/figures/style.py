@@ -134,12 +134,12 @@ def plain(value: float) -> str:
     return f"$10^{{{round(np.log10(value))}}}$"
 
 
-def label_points(ax, rows: pd.DataFrame, y: str, colour: str) -> list:
-    """Write each point's name without the product in brackets, which the CSV keeps."""
+def label_points(ax, rows: pd.DataFrame, x: str, y: str, label: str, colour: str) -> list:
+    """Write each point's name without what is in brackets, which the CSV keeps."""
     return [
-        ax.text(date, value, label.split(" (")[0], fontsize=8.5, color=colour, path_effects=HALO)
-        for date, value, label in zip(rows["date"], rows[y], rows["label"], strict=True)
-        if label
+        ax.text(at, value, name.split(" (")[0], fontsize=8.5, color=colour, path_effects=HALO)
+        for at, value, name in zip(rows[x], rows[y], rows[label], strict=True)
+        if name
     ]
 
 

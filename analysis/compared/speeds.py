@@ -1,0 +1,218 @@
+"""Speeds of language models that others measured, beside what bytes and FLOPs allow.
+
+Of each device a data sheet gives the bandwidth and the fastest dense 16-bit peak. A generated token
+must read every weight but the table of embeddings, of which a row is read, and the cache of what
+was generated before it; a prompt must be multiplied by every weight but the LM head's, which is
+asked for one token, and by the tokens before.
+"""
+
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from analysis.compared.claims import Interval, claim
+from analysis.compared.models import architectures
+from analysis.errors import InputError
+from analysis.predicted.architectures import Architecture
+from analysis.predicted.operations import FUSED
+from analysis.predicted.transformer import decoder_step, matmul_flops
+from analysis.published.tables import load_table
+
+GIB = 2**30
+CAUSES = ("bandwidth", "peak")
+PEAKS = ("peak_16bit_dense", "peak_16bit_sums_dense")  # both programs may sum in 16 bits
+CACHE_BYTES = 2  # of a cached number, which both programs keep in 16 bits
+FAST = 1500  # GB/s; cards with stacked memory (HBM) lie above, all others below
+SHORT = 512
+ONE = {"devices": 1, "model": "Llama 3 8B", "tokens": SHORT}  # that every device was asked for
+
+
+def weight_bits(data: Path | None = None) -> dict[tuple[str, str], float]:
+    """Bits a weight of each (model, format): as the format says, or as the size of its file."""
+    known, bits = architectures(data), {}
+    for row in load_table("speed_formats", data).itertuples():
+        bits[row.model, row.format] = (
+            row.bits if row.bits > 0 else 8 * GIB * row.file_gib / known[row.model].n_parameters
+        )
+    return bits
+
+
+def token_bytes(arch: Architecture, bits: float, tokens: int) -> float:
+    """Bytes that a token must read, in the mean of `tokens` that are generated from nothing."""
+    weights = arch.n_parameters - arch.vocab_size * arch.d_model
+    return weights * bits / 8 + CACHE_BYTES * arch.cached((tokens - 1) / 2)
+
+
+@cache
+def all_flops(arch: Architecture, tokens: int) -> float:
+    """FLOPs of matmuls over `tokens`, each of which sees those before it."""
+    contexts = np.arange(1, tokens + 1)
+    return float(np.sum(matmul_flops(decoder_step(arch, contexts, FUSED))))
+
+
+def speeds(data: Path | None = None) -> pd.DataFrame:
+    """Every published speed with its bound: the columns of speeds.csv, and bits (a weight), bytes
+    and flops (of a token), bandwidth (GB/s) and peak (TFLOP/s, dense, 16 bits) of a device, memory
+    (how fast a token's bytes are read) and compute (how fast its FLOPs are done, both tokens/s),
+    bound (the lesser), limit (which) and share (of the bound).
+
+    Layers that are split over devices are read one device after another, but a prompt's pieces
+    follow each other through them; tensors that are split are read by all devices at once.
+    """
+    known, bits = architectures(data), weight_bits(data)
+    chips = load_table("accelerators", data).pivot_table(
+        index="name", columns="quantity", values="value"
+    )
+    rows, found = load_table("speeds", data), []
+    for line, row in enumerate(rows.itertuples(), 2):
+        for column, value, there in (
+            ("device", row.device, chips.index),
+            ("format", (row.model, row.format), bits),
+        ):
+            if value not in there:
+                raise InputError(f"published/speeds.csv, line {line}, column {column}: no {value}")
+        chip, arch = chips.loc[row.device], known[row.model]
+        at_once = row.devices if row.split == "tensors" or row.phase == "prompt" else 1
+        at_once = min(at_once, row.devices)  # half of a card with two dies
+        if row.phase == "generate":
+            moved = token_bytes(arch, bits[row.model, row.format], row.tokens)
+            flops = all_flops(arch, row.tokens) / row.tokens
+        else:
+            arch = arch.replace(lm_head=False, tied_embeddings=False)
+            weights = arch.n_parameters - arch.vocab_size * arch.d_model
+            moved = weights * bits[row.model, row.format] / 8 / row.tokens
+            flops = all_flops(arch, row.tokens) / row.tokens
+        bandwidth, peak = chip["memory_bandwidth"], chip[list(PEAKS)].max() / 1e3
+        memory, compute = at_once * bandwidth * 1e9 / moved, at_once * peak * 1e12 / flops
+        found.append((bits[row.model, row.format], moved, flops, bandwidth, peak, memory, compute))
+    columns = ["bits", "bytes", "flops", "bandwidth", "peak", "memory", "compute"]
+    rows = rows.join(pd.DataFrame(found, columns=columns))
+    bound = rows[["memory", "compute"]].min(axis="columns")
+    limit = rows[["memory", "compute"]].idxmin(axis="columns")
+    return rows.assign(bound=bound, limit=limit, share=rows["tokens_per_s"] / bound)
+
+
+def alone(rows: pd.DataFrame, phase: str, format: str) -> pd.DataFrame:
+    """The speeds of a single device each that all devices have (`ONE`), fastest memory last."""
+    asked = ONE | {"phase": phase, "format": format}
+    kept = np.logical_and.reduce([rows[column] == value for column, value in asked.items()])
+    return rows[kept].sort_values("bandwidth", kind="stable", ignore_index=True)
+
+
+def elasticity(rows: pd.DataFrame) -> pd.DataFrame:
+    """By how many per cent the speed rises with one per cent of `bandwidth`, the `peak` held, and
+    the other way round: least squares on logarithms. A row each: on, value, value_low and
+    value_high (95 %, Student's t), n, and least and most with any one device left out. Raises
+    InputError with too few."""
+    if len(rows) < 5:
+        raise InputError(f"an elasticity on two causes needs 5 devices; there are {len(rows)}")
+    causes = np.log(rows[list(CAUSES)].to_numpy(float))
+    x = np.column_stack([np.ones(len(rows)), causes])
+    y = np.log(rows["tokens_per_s"].to_numpy(float))
+
+    def slopes(kept: np.ndarray) -> np.ndarray:
+        return np.linalg.lstsq(x[kept], y[kept], rcond=None)[0]
+
+    best, freedom = slopes(np.ones(len(rows), bool)), len(rows) - 3
+    scatter = ((y - x @ best) ** 2).sum() / freedom
+    reach = t.ppf(0.975, freedom) * np.sqrt(scatter * np.diag(np.linalg.inv(x.T @ x)))
+    without = np.array([slopes(kept) for kept in ~np.eye(len(rows), dtype=bool)])
+    columns = {"value": best, "value_low": best - reach, "value_high": best + reach}
+    columns |= {"least": without.min(axis=0), "most": without.max(axis=0)}
+    found = pd.DataFrame({name: each[1:] for name, each in columns.items()})
+    return found.assign(on=list(CAUSES), n=len(rows))
+
+
+def elasticities(data: Path | None = None) -> pd.DataFrame:
+    """`elasticity` in each phase and format, over which devices (`over`): all, those without
+    stacked memory, and those of each maker that has enough."""
+    rows, found = speeds(data), []
+    makers = load_table("accelerators", data).drop_duplicates("name").set_index("name")["vendor"]
+    for phase, format in product(("generate", "prompt"), ("F16", "Q4_K_M")):
+        some = alone(rows, phase, format)
+        over = {"all": some, "below 1.5 TB/s": some[some["bandwidth"] < FAST]}
+        over |= dict(list(some.groupby(some["device"].map(makers))))
+        found += [elasticity(each).assign(phase=phase, format=format, over=name)
+                  for name, each in over.items() if len(each) >= 5]  # fmt: skip
+    return pd.concat(found, ignore_index=True)
+
+
+def contexts(data: Path | None = None, long: int = 8192) -> pd.DataFrame:
+    """What a longer text costs: speed of generating `long` tokens over that of `SHORT`, by device,
+    devices, model and format: value (measured) and predicted (by the bytes)."""
+    rows = speeds(data).query("phase == 'generate' and program == 'llama.cpp'")
+    keys = ["device", "devices", "model", "format", "bandwidth"]
+    wide = rows.pivot(index=keys, columns="tokens", values=["tokens_per_s", "bytes"])
+    found = pd.DataFrame({
+        "value": wide["tokens_per_s"][long] / wide["tokens_per_s"][SHORT],
+        "predicted": wide["bytes"][SHORT] / wide["bytes"][long],
+    })  # fmt: skip
+    return found.dropna().reset_index()
+
+
+def gains(data: Path | None = None) -> pd.DataFrame:
+    """What Q4_K_M gains over F16 by device and phase: device, bandwidth, phase, value (measured),
+    predicted (by the bytes of a token; of a prompt 1) and over (one over the other)."""
+    rows = speeds(data)
+    some = pd.concat([alone(rows, phase, format) for phase in ("generate", "prompt")
+                      for format in ("F16", "Q4_K_M")])  # fmt: skip
+    keys = ["device", "bandwidth", "phase"]
+    wide = some.pivot(index=keys, columns="format", values=["tokens_per_s", "bytes"]).dropna()
+    bytes_ = wide["bytes"]["F16"] / wide["bytes"]["Q4_K_M"]
+    found = pd.DataFrame({"value": wide["tokens_per_s"]["Q4_K_M"] / wide["tokens_per_s"]["F16"]})
+    prompt = found.index.get_level_values("phase") == "prompt"
+    found["predicted"] = bytes_.where(~prompt, 1.0)
+    return found.assign(over=found["value"] / found["predicted"]).reset_index()
+
+
+def several(data: Path | None = None) -> pd.DataFrame:
+    """Speed on several devices among which layers are split, over one device's: device, devices,
+    model, format, phase, tokens, value."""
+    rows = speeds(data).query("split != 'tensors' and program == 'llama.cpp'")
+    keys = ["device", "model", "format", "phase", "tokens"]
+    single = rows[rows["devices"] == 1].set_index(keys)["tokens_per_s"].rename("one")
+    many = rows[rows["devices"] > 1].join(single, on=keys).dropna(subset="one")
+    return many.assign(value=many["tokens_per_s"] / many["one"])[[*keys, "devices", "value"]]
+
+
+def reached(data: Path | None = None) -> pd.DataFrame:
+    """The shares of the bound that others reached, by phase and side of `FAST`: n, low, middle and
+    high (the tenth, half and nine tenths of devices), for predictions to be quoted with."""
+    rows = speeds(data)
+    rows = rows[(rows["devices"] == 1) & (rows["program"] == "llama.cpp")]
+    side = np.where(rows["bandwidth"] < FAST, "below 1.5 TB/s", "above")
+    shares = rows.groupby(["phase", side])["share"]
+    found = shares.quantile([0.1, 0.5, 0.9]).unstack().set_axis(["low", "middle", "high"], axis=1)
+    return found.assign(n=shares.size()).rename_axis(["phase", "memory"]).reset_index()
+
+
+@claim("generating_follows_bandwidth", phase="generate", on="bandwidth")
+@claim("prompts_follow_peak", phase="prompt", on="peak")
+def follows(data: Path | None, phase: str, on: str) -> Interval:
+    """The elasticity of single devices' speed in Q4_K_M, which all have."""
+    found = elasticity(alone(speeds(data), phase, "Q4_K_M")).set_index("on")
+    return tuple(found.loc[on, ["value", "value_low", "value_high"]])
+
+
+@claim("four_bits_on_others_machines")
+def four_bits(data: Path | None = None) -> Interval:
+    """Of Q4_K_M over F16, the gain in generating over what the bytes promise: the mean of its
+    logarithms over devices, with its interval by Student's t."""
+    return _mean_ratio(gains(data).query("phase == 'generate'")["over"])
+
+
+@claim("second_device_brings_no_faster_token")
+def second_device(data: Path | None = None) -> Interval:
+    """Speed of generating on two devices among which layers are split, over one's."""
+    rows = several(data).query("phase == 'generate' and devices == 2")
+    return _mean_ratio(rows.groupby("device")["value"].apply(lambda v: np.exp(np.log(v).mean())))
+
+
+def _mean_ratio(values: pd.Series) -> Interval:
+    logs = np.log(values.to_numpy(float))
+    reach = t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
+    return tuple(float(np.exp(logs.mean() + side * reach)) for side in (0, -1, 1))
