@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from analysis.errors import InputError
-from analysis.measured.linear import Linear
 from analysis.measured.networks import Decoder
-from analysis.measured.quantised import Packed, bfloat16, quantised, with_projections
+from analysis.measured.quantised import bfloat16, quantised, with_projections
 from analysis.measured.timing import Budget, Key, Task
 from analysis.measured.works import DRAWN, READ_BYTES, Works, in_turn
 from analysis.predicted.architectures import GPT2
@@ -52,7 +51,7 @@ def weights_task(device: str, budget: Budget, threads: int) -> Task:
                 continue
             made[name] = network, float((ours - expected).norm() / expected.norm())
         for name, (network, off) in made.items():
-            size = sum(weight_bytes(each) for each in network.linears())
+            size = sum(each.nbytes for each in network.linears())
             for key in keys[name]:
                 works.step(key, network, GPT2, parameters=GPT2.n_parameters, weight_bytes=size,
                            error=off)  # fmt: skip
@@ -70,11 +69,6 @@ def weights_task(device: str, budget: Budget, threads: int) -> Task:
     before = len(formats) * DRAWN * GPT2.n_parameters
     first = keys["float32"][0]
     return in_turn(first, prepare, costs, memory, device, budget, threads, before)
-
-
-def weight_bytes(linear: Linear) -> int:
-    """Bytes of a projection's weight as it is stored, scales included."""
-    return linear.nbytes if isinstance(linear, Packed) else linear.weight.nbytes
 
 
 @torch.inference_mode()

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from analysis.errors import InputError
 from analysis.measured.linear import Linear
-from analysis.measured.networks import Decoder, Network
+from analysis.measured.networks import PROJECTIONS, Decoder, Network
 
 GROUPS = (32, 64, 128, 256)  # of inputs that share a scale in the 4-bit kernel
 ROWS = 64  # the 4-bit kernel works on blocks of so many outputs
@@ -194,7 +194,7 @@ def with_projections(network: Network, change: Callable[[Linear], Linear]) -> Ne
     for layer in network.layers:
         if not layer.fused:
             raise InputError("only networks with fused attention are quantised")
-        for name in ("qkv", "out", "up", "down"):
+        for name in PROJECTIONS:
             setattr(layer, name, change(getattr(layer, name)))
     for name, each in list(vars(network).items()):
         if isinstance(each, Linear):
