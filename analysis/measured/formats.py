@@ -2,7 +2,6 @@
 "weights", a step; "products", its projections alone, one after another; "attention", its attention
 alone; and the read ceiling between them."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 
 from analysis.errors import InputError
 from analysis.measured.networks import Decoder
-from analysis.measured.quantised import bfloat16, quantised, with_projections
+from analysis.measured.quantised import FORMATS, with_projections
 from analysis.measured.timing import Budget, Key, Task
 from analysis.measured.works import DRAWN, READ_BYTES, Works, in_turn
 from analysis.predicted.architectures import GPT2
@@ -18,16 +17,7 @@ from analysis.predicted.operations import FUSED, Cost
 from analysis.predicted.transformer import decoder_step
 
 CONTEXTS = (128, 512)
-GROUP = 64  # inputs that share a scale in int4
 ERRORS = 16  # tokens whose logits are compared
-FORMATS: dict[str, Callable[[Decoder], Decoder]] = {
-    "float32": lambda network: network,
-    "bfloat16": lambda network: with_projections(network, bfloat16),
-    "int8": lambda network: quantised(network, 8),
-    "int8-planes": lambda network: quantised(network, 8, how="planes"),
-    "int8-dynamic": lambda network: quantised(network, 8, how="dynamic"),
-    "int4": lambda network: quantised(network, 4, GROUP),
-}
 BRIEF = ("float32", "int8", "int8-planes", "int4")
 
 
@@ -44,7 +34,7 @@ def weights_task(device: str, budget: Budget, threads: int) -> Task:
         made = {}
         for name in formats:  # before any step writes elsewhere into the cache
             try:
-                network = FORMATS[name](whole)
+                network = with_projections(whole, FORMATS[name])
                 ours = torch.stack([network.step(each, longest) for each in tokens])
             except (InputError, RuntimeError, AttributeError) as error:  # no kernel for it here
                 works.missing |= dict.fromkeys(keys[name], str(error))

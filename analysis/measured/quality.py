@@ -24,9 +24,8 @@ from analysis.measured.byte_model import (
     load,
     score,
 )  # fmt: skip
-from analysis.measured.linear import Linear
 from analysis.measured.networks import Decoder, tensors
-from analysis.measured.quantised import quantise, quantised, with_projections
+from analysis.measured.quantised import FORMATS, dequantised, with_projections
 from analysis.measured.schema import SCORES
 from analysis.measured.timing import Budget, Key, Task
 from analysis.measured.works import Works, guess, in_turn
@@ -46,18 +45,6 @@ def stored(network: Decoder) -> int:
     return int(sum(each.nbytes for each in (*beside, *network.linears())))
 
 
-def rounded(network: Decoder, bits: int, group: int | None) -> Decoder:
-    """Weights as integers, everything else in float32."""
-
-    def change(linear: Linear) -> Linear:
-        found = quantise(linear.weight, bits, group)
-        new = Linear(found.dequantised(), linear.bias, linear.operator_class)
-        new.nbytes = found.nbytes
-        return new
-
-    return with_projections(network, change)
-
-
 def remedies(device: str) -> dict[Key, Callable[[], Decoder]]:
     """How to make each; the decoder itself comes first."""
 
@@ -69,9 +56,11 @@ def remedies(device: str) -> dict[Key, Callable[[], Decoder]]:
         found[dtype, 0] = plain(dtype=getattr(torch, dtype))
     for how, group in (("int row", None), ("int group", GROUP)):
         for n in BITS:
-            found[how, n] = plain(change=partial(rounded, bits=n, group=group))
+            rounded = partial(dequantised, bits=n, group=group)
+            found[how, n] = plain(change=partial(with_projections, change=rounded))
     # Weights of 8 bits, a scale for each row, and activations of 8, one for each product.
-    found["int activations", 8] = plain(change=partial(quantised, bits=8, how="dynamic"))
+    activations = partial(with_projections, change=FORMATS["int8-dynamic"])
+    found["int activations", 8] = plain(change=activations)
     for share in SHARES:
         found["structured", share] = plain(change=partial(pruned.smaller, share=share / 100))
         found["unstructured", share] = plain(change=partial(pruned.with_zeros, share=share / 100))
