@@ -253,6 +253,11 @@ class Decoder(Network):
         return self.head(self.norm(x)).view(batch, rows, -1)
 
 
+def memory(tensor: Tensor) -> int:
+    """Identity of the memory that a tensor views; unlike an address it exists on "meta" too."""
+    return tensor.untyped_storage()._cdata
+
+
 def tensors(network: Network) -> dict[str, Tensor]:
     """Every tensor that training changes, once, by its name in a checkpoint."""
     tables = {"": {name: getattr(network, name, None) for name in ("words", "positions", "types")}}

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from analysis.measured.networks import memory
 from analysis.predicted.operations import UNFUSED, Cost
 from analysis.predicted.transformer import CLASSES
 
@@ -65,7 +66,7 @@ def trace(function: Callable, *args, **kwargs) -> TracedCounts:
     linears = network.linears() if hasattr(network, "linears") else []
     counter = _Counter(
         {
-            _memory(tensor): linear.operator_class
+            memory(tensor): linear.operator_class
             for linear in linears
             for tensor in (linear.weight, linear.bias)
             if tensor is not None
@@ -110,7 +111,7 @@ class _Counter(TorchDispatchMode):
         name = "other"
         if operator in MATMULS:
             flops = 2 * inputs[-1].shape[-2] * outputs[0].numel()  # a bias is in the 2k
-            known = (self.weights.get(_memory(each)) for each in inputs)
+            known = (self.weights.get(memory(each)) for each in inputs)
             name = next(filter(None, known), "act_to_act")
         else:
             sizes = [each.numel() for each in inputs + outputs]
@@ -125,11 +126,6 @@ class _Counter(TorchDispatchMode):
 
 def _tensors(tree) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
-
-
-def _memory(tensor: Tensor) -> int:
-    """Identity of the memory that a tensor views; unlike an address it exists on "meta" too."""
-    return tensor.untyped_storage()._cdata
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
-from analysis.measured.networks import Decoder, Encoder, tensors
+from analysis.measured.networks import Decoder, Encoder, memory, tensors
 from analysis.measured.products import probe
 from analysis.measured.timing import Budget, Clock, Key, Measurement, Sample, Task
 from analysis.measured.works import GUESS, Works, guess, in_turn
@@ -96,11 +96,11 @@ class Training:
     def saved_bytes(self, how: str = "none") -> int:
         """Bytes of the memory that autograd keeps until the backward pass, or for `SECOND` until
         the second: each storage once; no parameter, and no causal mask, which stays."""
-        own, kept = {_memory(each) for each in self.constants}, {}
+        own, kept = {memory(each) for each in self.constants}, {}
 
         def pack(tensor: Tensor) -> Tensor:
-            if _memory(tensor) not in own:
-                kept[_memory(tensor)] = tensor.untyped_storage()  # held, so that it is not reused
+            if memory(tensor) not in own:
+                kept[memory(tensor)] = tensor.untyped_storage()  # held, so that it is not reused
             return tensor.detach()
 
         with saved_tensors_hooks(pack, lambda tensor: tensor):
@@ -253,7 +253,3 @@ def _through(layers: list, x: Tensor, *others) -> Tensor:
     for layer in layers:
         x = layer(x, *others)
     return x
-
-
-def _memory(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
