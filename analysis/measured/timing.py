@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 import numpy as np
@@ -144,29 +144,25 @@ def measure(
     seconds: float,
     warm_seconds: float,
     least: int = 5,
-    most: int = MOST,
     clock: Clock | None = None,
 ) -> Sample:
     """Time `work` on `device` for about `seconds`, after warming up for about `warm_seconds`.
 
-    At least `least` repetitions are made whatever they take; of more than `most`, every k-th is
-    kept, so that a sample spans all of `seconds`. At least one call warms up, unless
-    `warm_seconds` is 0. The garbage collector is off meanwhile.
+    At least one call warms up, unless `warm_seconds` is 0; the rest is as in `measure_in_turn`.
     """
     clock = clock or Clock(device)
     with _no_garbage_collection():
         calls = max(1, math.ceil(SHORTEST / _warm_up(work, warm_seconds, clock)))
-        times, start = [], clock.now()
-        while len(times) < least or clock.now() - start < seconds:
-            times.append(clock.time(work, calls))
-    return Sample(tuple(times[:: math.ceil(len(times) / most)]))
+        (times,) = measure_in_turn([partial(clock.time, work, calls)], clock, seconds, least)
+    return Sample(times)
 
 
 def measure_in_turn(
     works: Sequence[Callable[[], object]], clock: Clock, seconds: float, least: int
 ) -> list[tuple]:
     """What each of `works` returns, all called in turn for about `seconds` and at least `least`
-    times each, so that all see the same machine; of more than `MOST`, every k-th."""
+    times each, so that all see the same machine; of more than `MOST` every k-th is kept, so that
+    they span all of `seconds`. The garbage collector is off meanwhile."""
     rounds, start = [], clock.now()
     with _no_garbage_collection():
         while len(rounds) < least or clock.now() - start < seconds:
