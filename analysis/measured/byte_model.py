@@ -11,7 +11,6 @@ score is of the reader's held-out modules.
 
 import json
 import sysconfig
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -24,8 +23,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from analysis.errors import InputError
-from analysis.measured.networks import Decoder
+from analysis.measured.networks import Decoder, tensors
 from analysis.measured.run import ROOT
+from analysis.measured.timing import bootstrap
 from analysis.predicted.architectures import BYTE_DECODER, BYTE_DRAFT, Architecture
 from analysis.predicted.pruning import pruned
 
@@ -40,7 +40,6 @@ TUNED = {  # the decoder trained some more, once pruned or, to compare with, who
 MOST_BYTES = 10**7
 TYPES = (torch.float32, torch.float16)
 BATCH = 24  # windows scored at once: three modules
-RESAMPLES = 2000
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 # Never trained on: modules that Python 3.11 to 3.13 have, each longer than what is scored of it.
 HELD_OUT = tuple(
@@ -49,21 +48,6 @@ HELD_OUT = tuple(
 )
 START = 0  # the byte between modules; no source has it
 WINDOW, WINDOWS = 256, 8  # bytes, and how many of them are scored of each held-out module
-
-
-def tensors(network: Decoder) -> dict[str, Tensor]:
-    """Every tensor that training changes, once, by its name in a checkpoint."""
-    found = {"words": network.words, "positions": network.positions}
-    norms = {"norm": network.norm}
-    for i, layer in enumerate(network.layers):
-        norms |= {f"layers.{i}.{name}": getattr(layer, name) for name in ("norm1", "norm2")}
-        for name in ("qkv", "out", "up", "down"):
-            linear = getattr(layer, name)
-            found |= {f"layers.{i}.{name}.weight": linear.weight}
-            found |= {f"layers.{i}.{name}.bias": linear.bias}
-    for name, norm in norms.items():
-        found |= {f"{name}.gain": norm.gain, f"{name}.bias": norm.bias}
-    return found
 
 
 def save(network: Decoder, path: Path, about: dict[str, str], dtype=torch.float32) -> None:
@@ -93,12 +77,9 @@ def restore(path: Path, arch: Architecture, batch: int = 1, **options) -> Decode
     if odd := sorted(wanted.keys() ^ stored.keys()):
         raise InputError(f"{path}: not a checkpoint of the {arch.name}: {odd[0][:60]} is not both")
     for key, tensor in wanted.items():
-        each = stored[key]
-        if each.shape != tensor.shape or each.dtype not in TYPES:
-            shape, there = tuple(tensor.shape), (tuple(each.shape), each.dtype)
-            raise InputError(f"{path}: {key} is {there[0]} {there[1]}, and not {shape} of floats")
-        if not each.isfinite().all():
-            raise InputError(f"{path}: {key} has numbers that are not finite")
+        each, shape = stored[key], tuple(tensor.shape)
+        if each.shape != shape or each.dtype not in TYPES or not each.isfinite().all():
+            raise InputError(f"{path}: {key}, {tuple(each.shape)}, is not {shape} of finite floats")
         tensor.copy_(each)
     return network
 
@@ -130,19 +111,12 @@ class Score:
     @cached_property
     def interval(self) -> tuple[float, float]:
         """95 %, by resampling the modules; the same at each call."""
-        return _bootstrap(self.modules)
+        return bootstrap(self.modules, np.mean)
 
     def less(self, other: "Score") -> tuple[float, float, float]:
         """The difference from `other`, module by module, and its interval."""
         each = np.subtract(self.modules, other.modules)
-        return float(each.mean()), *_bootstrap(each)
-
-
-def _bootstrap(values: Iterable[float]) -> tuple[float, float]:
-    values = np.asarray(values)
-    drawn = np.random.default_rng(0).choice(values, (RESAMPLES, len(values))).mean(axis=1)
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    return float(low), float(high)
+        return float(each.mean()), *bootstrap(each, np.mean)
 
 
 @torch.inference_mode()

@@ -77,13 +77,9 @@ def with_links(run: Run, path: Path, device: str, budget: Budget) -> Run:
 
     free_memory_bytes(device)  # gives back what torch and the C library keep
     try:
-        cores = run.machine.cores or 1
-        if device == "mps" or device_for(2, "cpu" if device == "cpu" else "auto") != device:
-            raise InputError(
-                f"links need two processes with a {device.upper()} device of their own"
-            )
-        if cores < 2:
-            raise InputError("links need two processes, and this machine has one core")
+        if device == "mps" or (run.machine.cores or 1) < 2:
+            raise InputError(f"links need two processes, each with a core and its own {device}")
+        device_for(2, device)
         launch(2, path, SILENT, device=device, budget=budget.name, most=budget.link_seconds)
     except (InputError, OSError, ValueError) as error:
         run = load_run(path)

@@ -2,16 +2,14 @@
 "weights", a step; "products", its projections alone, one after another; "attention", its attention
 alone; and the read ceiling between them."""
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 
 from analysis.errors import InputError
-from analysis.measured.linear import Linear
 from analysis.measured.networks import Decoder
-from analysis.measured.quantised import Packed, bfloat16, quantised, with_projections
+from analysis.measured.quantised import FORMATS, with_projections
 from analysis.measured.timing import Budget, Key, Task
 from analysis.measured.works import DRAWN, READ_BYTES, Works, in_turn
 from analysis.predicted.architectures import GPT2
@@ -19,16 +17,7 @@ from analysis.predicted.operations import FUSED, Cost
 from analysis.predicted.transformer import decoder_step
 
 CONTEXTS = (128, 512)
-GROUP = 64  # inputs that share a scale in int4
 ERRORS = 16  # tokens whose logits are compared
-FORMATS: dict[str, Callable[[Decoder], Decoder]] = {
-    "float32": lambda network: network,
-    "bfloat16": lambda network: with_projections(network, bfloat16),
-    "int8": lambda network: quantised(network, 8),
-    "int8-planes": lambda network: quantised(network, 8, how="planes"),
-    "int8-dynamic": lambda network: quantised(network, 8, how="dynamic"),
-    "int4": lambda network: quantised(network, 4, GROUP),
-}
 BRIEF = ("float32", "int8", "int8-planes", "int4")
 
 
@@ -45,14 +34,14 @@ def weights_task(device: str, budget: Budget, threads: int) -> Task:
         made = {}
         for name in formats:  # before any step writes elsewhere into the cache
             try:
-                network = FORMATS[name](whole)
+                network = with_projections(whole, FORMATS[name])
                 ours = torch.stack([network.step(each, longest) for each in tokens])
             except (InputError, RuntimeError, AttributeError) as error:  # no kernel for it here
                 works.missing |= dict.fromkeys(keys[name], str(error))
                 continue
             made[name] = network, float((ours - expected).norm() / expected.norm())
         for name, (network, off) in made.items():
-            size = sum(weight_bytes(each) for each in network.linears())
+            size = sum(each.nbytes for each in network.linears())
             for key in keys[name]:
                 works.step(key, network, GPT2, parameters=GPT2.n_parameters, weight_bytes=size,
                            error=off)  # fmt: skip
@@ -70,11 +59,6 @@ def weights_task(device: str, budget: Budget, threads: int) -> Task:
     before = len(formats) * DRAWN * GPT2.n_parameters
     first = keys["float32"][0]
     return in_turn(first, prepare, costs, memory, device, budget, threads, before)
-
-
-def weight_bytes(linear: Linear) -> int:
-    """Bytes of a projection's weight as it is stored, scales included."""
-    return linear.nbytes if isinstance(linear, Packed) else linear.weight.nbytes
 
 
 @torch.inference_mode()

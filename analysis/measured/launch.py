@@ -49,40 +49,26 @@ def launch(
     ]
     end = time.monotonic() + most
     try:
-        while any(code is None for code in (rank.poll() for rank in ranks)):
+        while (codes := [rank.poll() for rank in ranks]).count(None) and not any(codes):
             if time.monotonic() > end:
                 raise InputError(f"not all done in {most:g} s; {_kept(out)}")
-            if any(rank.returncode for rank in ranks):
-                time.sleep(POLL)  # whichever was killed has ended by now, too
-                break
             time.sleep(POLL)
-        codes = [rank.poll() for rank in ranks]
+        time.sleep(POLL)  # whichever was killed has ended by now, too
+        codes = [rank.poll() or 0 for rank in ranks]
     finally:
         for rank in ranks:
             rank.kill()
             rank.wait()
         signal.signal(signal.SIGTERM, before)
-    for rank, code in enumerate(codes):
-        if code is not None and code < 0:
-            raise InputError(
-                f"process {rank} of {processes} was ended by {_signal(-code)}; {_kept(out)}"
-            )
-    for rank, code in enumerate(codes):
-        if code:
-            raise InputError(f"process {rank} of {processes}: {_last_line(said[rank])}")
-
-
-def _last_line(file) -> str:
-    file.seek(0)
-    lines = file.read().strip().splitlines()
-    return lines[-1].removeprefix("error: ") if lines else "failed without a word"
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    rank = min(range(processes), key=lambda rank: (codes[rank] >= 0, codes[rank] == 0))
+    if codes[rank] < 0:
+        raise InputError(
+            f"process {rank} of {processes} was ended by signal {-codes[rank]}; {_kept(out)}"
+        )
+    if codes[rank]:
+        said[rank].seek(0)
+        lines = said[rank].read().strip().splitlines() or ["failed without a word"]
+        raise InputError(f"process {rank} of {processes}: {lines[-1].removeprefix('error: ')}")
 
 
 def _kept(out: Path) -> str:

@@ -19,6 +19,7 @@ class Linear:
 
     def __init__(self, weight: Tensor, bias: Tensor | None, operator_class: str):
         self.weight, self.bias, self.operator_class = weight, bias, operator_class
+        self.nbytes = weight.nbytes  # of the weight as it is stored, scales included
         self.slices = self.biases = None
         if weight.device.type == "cpu" and weight.dtype == torch.float32 and MKL:
             n = max(n for n in range(1, SLICES + 1) if len(weight) % n == 0)

@@ -23,6 +23,7 @@ from analysis.predicted.architectures import Architecture
 
 ATTENTION = ("fused", "unfused")
 GELU = {"gelu": "none", "gelu_tanh": "tanh"}
+PROJECTIONS = ("qkv", "out", "up", "down")  # of a layer
 BUILT = dict(  # any other value of these fields is refused
     activation=tuple(GELU), norm=("layernorm",), positions=("learned",), gated_ffn=(False,),
     qk_norm=(False,), qkv_bias=(True,), out_bias=(True,), ffn_bias=(True,), latent=(None,),
@@ -162,7 +163,7 @@ class Network:
 
     def linears(self) -> list[Linear]:
         """Every projection, once; `analysis.measured.traced` reads their operator classes."""
-        inside = [each for x in self.layers for each in (x.qkv, x.out, x.up, x.down)]
+        inside = [getattr(layer, name) for layer in self.layers for name in PROJECTIONS]
         return inside + [each for each in vars(self).values() if isinstance(each, Linear)]
 
     def check(self, length: int) -> int:
@@ -250,3 +251,25 @@ class Decoder(Network):
         for layer, cache in zip(self.layers, self.layer_caches, strict=True):
             x = layer(x, batch, cache, context, mask)
         return self.head(self.norm(x)).view(batch, rows, -1)
+
+
+def memory(tensor: Tensor) -> int:
+    """Identity of the memory that a tensor views; unlike an address it exists on "meta" too."""
+    return tensor.untyped_storage()._cdata
+
+
+def tensors(network: Network) -> dict[str, Tensor]:
+    """Every tensor that training changes, once, by its name in a checkpoint."""
+    tables = {"": {name: getattr(network, name, None) for name in ("words", "positions", "types")}}
+    linears, norms = {}, {"norm.": vars(network.norm)}
+    for i, layer in enumerate(network.layers):
+        linears |= {f"layers.{i}.{n}.": vars(getattr(layer, n)) for n in PROJECTIONS}
+        norms |= {f"layers.{i}.{n}.": vars(getattr(layer, n)) for n in ("norm1", "norm2")}
+    if getattr(network, "pooler", None) is not None:
+        linears["pooler."] = vars(network.pooler)
+    return {
+        f"{name}{part}": has[part]
+        for name, has in (tables | linears | norms).items()
+        for part in (*tables[""], "weight", "gain", "bias")
+        if has.get(part) is not None
+    }

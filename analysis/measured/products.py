@@ -17,7 +17,7 @@ from torch import Tensor
 from analysis.errors import InputError
 from analysis.measured.linear import Linear
 from analysis.measured.machine import last_level_cache_bytes
-from analysis.measured.networks import Decoder, Encoder
+from analysis.measured.networks import Weights
 from analysis.measured.timing import Budget, Key, Measurement, Task, measure
 from analysis.measured.works import measure_each
 from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2, Architecture
@@ -176,19 +176,11 @@ def own_task(
 
 
 def cold_linears(arch, k, n, dtype, device, copies) -> list[Linear]:
-    """Copies of the projection from k to n, laid out as in the network of `arch`."""
-
-    def build() -> Linear:
-        head = n == arch.vocab_size
-        small = arch.replace(n_layers=1, n_positions=1, vocab_size=n if head else 1)
-        network = Encoder if arch.kind == "encoder" else Decoder
-        built = network(small, dtype=getattr(torch, dtype), device=device).linears()
-        return next(linear for linear in built if linear.weight.shape == (n, k))
-
-    first = build()
-    return [first] + [
-        Linear(first.weight.clone(), first.bias, first.operator_class) for _ in range(copies - 1)
-    ]
+    """Copies of the projection from k to n, as the network of `arch` has it."""
+    random = Weights(getattr(torch, dtype), device, 0)
+    first = random.linear(k, n, "", bias=n != arch.vocab_size)
+    others = [Linear(first.weight.clone(), first.bias, "") for _ in range(copies - 1)]
+    return [first, *others]
 
 
 def weight_copies(size: int, device: str) -> int:

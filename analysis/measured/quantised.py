@@ -26,9 +26,10 @@ from torch import Tensor
 
 from analysis.errors import InputError
 from analysis.measured.linear import Linear
-from analysis.measured.networks import Decoder, Network
+from analysis.measured.networks import PROJECTIONS, Network
 
 GROUPS = (32, 64, 128, 256)  # of inputs that share a scale in the 4-bit kernel
+GROUP = 64  # of int4
 ROWS = 64  # the 4-bit kernel works on blocks of so many outputs
 
 
@@ -54,19 +55,6 @@ class Quantised:
         """The weight that the integers stand for, in float32."""
         grouped = self.codes.unflatten(1, (-1, self.group)).float()
         return (grouped * self.scales.unsqueeze(2)).flatten(1)
-
-    def linear(self, bias: Tensor | None, operator_class: str, how: str = "") -> Linear:
-        """The projection: through a kernel for these bits (of 8 `how` names one of `INT8`), or else
-        with the dequantised weight."""
-        if self.bits == 8 and self.scales.shape[1] == 1:
-            build = INT8[how]
-        elif self.bits == 4 and self.group in GROUPS:
-            build = _int4
-        else:
-            return Linear(self.dequantised(), bias, operator_class)
-        if self.codes.device.type != "cpu":
-            raise InputError(f"no {self.bits}-bit kernel for {self.codes.device.type} is used here")
-        return Packed(*build(self), bias, operator_class)
 
 
 def quantise(weight: Tensor, bits: int, group: int | None = None) -> Quantised:
@@ -165,9 +153,6 @@ def _with_activations(weight: Quantised) -> Callable[[Tensor], Tensor]:
     return lambda x: torch.ops.quantized.linear_dynamic(x, packed)
 
 
-INT8 = {"": _int8, "planes": _planes, "dynamic": _dynamic_int8}
-
-
 def bfloat16(linear: Linear) -> Packed:
     """A projection with its weight in bfloat16."""
     weight = linear.weight.bfloat16()
@@ -194,7 +179,7 @@ def with_projections(network: Network, change: Callable[[Linear], Linear]) -> Ne
     for layer in network.layers:
         if not layer.fused:
             raise InputError("only networks with fused attention are quantised")
-        for name in ("qkv", "out", "up", "down"):
+        for name in PROJECTIONS:
             setattr(layer, name, change(getattr(layer, name)))
     for name, each in list(vars(network).items()):
         if isinstance(each, Linear):
@@ -202,11 +187,31 @@ def with_projections(network: Network, change: Callable[[Linear], Linear]) -> Ne
     return network
 
 
-def quantised(network: Decoder, bits: int, group: int | None = None, how: str = "") -> Decoder:
-    """A copy of `network` whose projections have weights of `bits`; see `quantise` and `INT8`."""
+def dequantised(linear: Linear, bits: int, group: int | None = None) -> Linear:
+    """A projection with the weight that its integers stand for, and their bytes; see `quantise`."""
+    found = quantise(linear.weight, bits, group)
+    new = Linear(found.dequantised(), linear.bias, linear.operator_class)
+    new.nbytes = found.nbytes
+    return new
 
-    def change(linear: Linear) -> Linear:
-        found = quantise(linear.weight, bits, group)
-        return found.linear(linear.bias, linear.operator_class, how)
 
-    return with_projections(network, change)
+def packed(build: Callable[[Quantised], tuple], bits: int, group: int | None = None) -> Callable:
+    """How to make a projection into one through a kernel for these bits."""
+
+    def change(linear: Linear) -> Packed:
+        if (device := linear.weight.device.type) != "cpu":
+            raise InputError(f"no {bits}-bit kernel for {device} is used here")
+        found = build(quantise(linear.weight, bits, group))
+        return Packed(*found, linear.bias, linear.operator_class)
+
+    return change
+
+
+FORMATS: dict[str, Callable[[Linear], Linear]] = {
+    "float32": lambda linear: linear,
+    "bfloat16": bfloat16,
+    "int8": packed(_int8, 8),
+    "int8-planes": packed(_planes, 8),
+    "int8-dynamic": packed(_dynamic_int8, 8),
+    "int4": packed(_int4, 4, GROUP),
+}

@@ -4,7 +4,7 @@ A run file may come from anyone, so it is read as data: every column and detail 
 text is one printable line at most, escaped by whoever shows it.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
@@ -16,21 +16,25 @@ from pydantic import AfterValidator, AwareDatetime, Field, StrictFloat, StrictIn
 from analysis.measured.timing import MOST, Key, Sample
 
 VISITS, TEXT = 10, 300
-KEY = [field.name for field in fields(Key)]
+KEY = [each.name for each in fields(Key)]
 
 
 @dataclass(frozen=True)
 class What:
-    """What points of one kind are, what `how` and `n` say of them, and what each of them has:
-    "flops", "bytes", or the name of a detail."""
+    """What points of one kind are, what `how` and `n` say of them, and what each of them has, or
+    those of one `how` have besides: "flops", "bytes", or the name of a detail."""
 
     meaning: str
     how: str = ""
     n: str = ""
     has: tuple[str, ...] = ()
+    besides: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 SCORES = tuple("bits_per_byte bits_low bits_high difference difference_low difference_high".split())
+AGREEMENT = ("agreement", "agreement_low", "agreement_high")
+FARED = ("checks", "examined", "accepted", "equal")  # drafted tokens
+STATE = ("parameters_bytes", "gradients_bytes", "optimizer_bytes", "passing_bytes")
 WHATS = {
     "launch": What("one operator on one number"),
     "bandwidth": What("a kernel over arrays in memory", how="kernel", has=("bytes",)),
@@ -43,30 +47,39 @@ WHATS = {
     "read": What("the read ceiling between others", how="of what", has=("bytes",)),
     "breakdown": What("the part of one operator class", how="class", has=("bytes",)),
     "generation": What("tokens from nothing, one by one", how="loop, or by sampled steps"),
-    "train": What("a training step", how="what is kept", has=("saved_bytes", "again_bytes")),
+    "train": What("a training step", how="what is kept", has=("saved_bytes", "again_bytes"),
+                  besides=dict.fromkeys(("none", "second-order"), ("state_bytes",))),
     "weights": What("a step by its weights", how="format", has=("weight_bytes", "error")),
     "products": What("a step's projections alone", how="format", has=("bytes",)),
     "attention": What("a step's attention alone"),
     "batch": What("a step that sequences share"),
     "heads": What("a step with shared keys and values", n="heads of these"),
-    "size": What("a step of another model", how="cold or warm", has=("parameters",)),
+    "size": What("a step of another model", how="cold or warm", has=("bytes", "parameters")),
     "check": What("a step over several tokens", n="tokens"),
     "draft": What("a step of a draft with GPT-2's vocabulary"),
-    "speculative": What("the byte-level models", how="what", n="tokens drafted"),
-    "quality": What("the score of a decoder", how="remedy", n="bits, or per cent", has=SCORES),
-    "prune": What("a step of a pruned model", how="how it is stored", n="per cent pruned"),
+    "speculative": What("the byte-level models", how="what", n="tokens drafted",
+                        besides={"greedy": AGREEMENT, "drafted": FARED}),
+    "quality": What("the score of a decoder", how="remedy", n="bits, or per cent",
+                    has=(*SCORES, "weight_bytes"), besides={"unstructured": ("sparse_bytes",)}),
+    "prune": What("a step of a pruned model", how="how it is stored", n="per cent pruned",
+                  has=("bytes",)),
     "link": What("a message", how="operation", n="bytes", has=("bytes", "processes")),
     "tensor": What("layers split over processes", n="processes"),
-    "shard": What("a training step with divided state", n="stage of ZeRO", has=("processes",)),
-}
+    "shard": What("a training step with divided state", n="stage of ZeRO",
+                  has=(*STATE, "processes")),
+}  # fmt: skip
 COLUMNS = {*KEY, "turn", "sample", "seconds", "low", "high", "flops", "bytes", "run"}
 # Details that are computed with; others are only shown.
-NUMBERS = {*SCORES, "error", "agreement", "agreement_low", "agreement_high"}
+NUMBERS = {*SCORES, *AGREEMENT, "error"}
 COUNTS = {
-    "weight_bytes", "sparse_bytes", "saved_bytes", "again_bytes", "state_bytes", "peak_bytes",
-    "parameters_bytes", "gradients_bytes", "optimizer_bytes", "passing_bytes", "parameters",
-    "processes", "accepted", "examined", "checks", "equal",
+    *STATE, *FARED, "weight_bytes", "sparse_bytes", "saved_bytes", "again_bytes", "state_bytes",
+    "peak_bytes", "parameters", "processes",
 }  # fmt: skip
+
+
+def demanded(what: str, how: str) -> tuple[str, ...]:
+    """What a point of that kind has: names of its columns and details."""
+    return WHATS[what].has + WHATS[what].besides.get(how, ())
 
 
 _sample = lru_cache(2**14)(Sample)  # one that is asked for again has its interval already
@@ -150,7 +163,7 @@ class Point(Named):
 
     @pydantic.model_validator(mode="after")
     def _has_what_it_needs(self):
-        for name in WHATS[self.what].has:
+        for name in demanded(self.what, self.how):
             if not getattr(self, name, None) and name not in self.details:
                 raise ValueError(f"{self.key} has no {name}")
         for name, value in self.details.items():

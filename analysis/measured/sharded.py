@@ -26,6 +26,7 @@ from torch import Tensor
 
 from analysis.measured import machine
 from analysis.measured.messages import state, times_of
+from analysis.measured.networks import memory
 from analysis.measured.parallel import Trainable
 from analysis.measured.timing import Clock, Key, Measurement
 from analysis.measured.training import data
@@ -101,8 +102,8 @@ def local(tensor: Tensor) -> Tensor:
 
 def held_bytes(tensors: Iterable[Tensor | None]) -> int:
     """Bytes of the memory that this process has of `tensors`, each storage once."""
-    storages = [local(each).untyped_storage() for each in tensors if each is not None]
-    return sum({each._cdata: each.nbytes() for each in storages}.values())
+    own = [local(each) for each in tensors if each is not None]
+    return sum({memory(each): each.untyped_storage().nbytes() for each in own}.values())
 
 
 def verify(plain: Trainer, divided: Trainer) -> None:

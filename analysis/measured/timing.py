@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 import numpy as np
@@ -84,18 +84,19 @@ class Sample:
         visits of this machine's drift would, as it differs more from itself minutes apart than in
         repetitions in a row. The same at each call."""
         ends = np.cumsum(self.sizes or (self.n,))
-        lows, highs = zip(*map(_bootstrap, np.split(self.times, ends[:-1])), strict=True)
+        visits = np.split(self.times, ends[:-1])
+        lows, highs = zip(*(bootstrap(each, np.median) for each in visits), strict=True)
         apart = math.exp(NORMAL * self.drift / math.sqrt(len(ends)))
         return min(*lows, self.median / apart), max(*highs, self.median * apart)
 
 
-def _bootstrap(times: Sequence[float]) -> tuple[float, float]:
-    """Percentile bootstrap of the median (Efron 1979). With fewer than three times there is
-    nothing to resample: the least and the greatest."""
-    if len(times) < 3:
-        return float(min(times)), float(max(times))
-    drawn = np.random.default_rng(0).choice(times, (RESAMPLES, len(times)))
-    low, high = np.percentile(np.median(drawn, axis=1), (2.5, 97.5))
+def bootstrap(values: Sequence[float], statistic: Callable) -> tuple[float, float]:
+    """95 % by the percentile bootstrap (Efron 1979) of `np.median` or `np.mean`; the same at each
+    call. With fewer than three values there is nothing to resample: the least and the greatest."""
+    if len(values) < 3:
+        return float(min(values)), float(max(values))
+    drawn = np.random.default_rng(0).choice(values, (RESAMPLES, len(values)))
+    low, high = np.percentile(statistic(drawn, axis=1), (2.5, 97.5))
     return float(low), float(high)
 
 
@@ -143,29 +144,25 @@ def measure(
     seconds: float,
     warm_seconds: float,
     least: int = 5,
-    most: int = MOST,
     clock: Clock | None = None,
 ) -> Sample:
     """Time `work` on `device` for about `seconds`, after warming up for about `warm_seconds`.
 
-    At least `least` repetitions are made whatever they take; of more than `most`, every k-th is
-    kept, so that a sample spans all of `seconds`. At least one call warms up, unless
-    `warm_seconds` is 0. The garbage collector is off meanwhile.
+    At least one call warms up, unless `warm_seconds` is 0; the rest is as in `measure_in_turn`.
     """
     clock = clock or Clock(device)
     with _no_garbage_collection():
         calls = max(1, math.ceil(SHORTEST / _warm_up(work, warm_seconds, clock)))
-        times, start = [], clock.now()
-        while len(times) < least or clock.now() - start < seconds:
-            times.append(clock.time(work, calls))
-    return Sample(tuple(times[:: math.ceil(len(times) / most)]))
+        (times,) = measure_in_turn([partial(clock.time, work, calls)], clock, seconds, least)
+    return Sample(times)
 
 
 def measure_in_turn(
     works: Sequence[Callable[[], object]], clock: Clock, seconds: float, least: int
 ) -> list[tuple]:
     """What each of `works` returns, all called in turn for about `seconds` and at least `least`
-    times each, so that all see the same machine; of more than `MOST`, every k-th."""
+    times each, so that all see the same machine; of more than `MOST` every k-th is kept, so that
+    they span all of `seconds`. The garbage collector is off meanwhile."""
     rounds, start = [], clock.now()
     with _no_garbage_collection():
         while len(rounds) < least or clock.now() - start < seconds:

@@ -3,8 +3,8 @@
 A matmul belongs to the class of the weight that it reads, to "act_to_act" when it reads none of
 the network's weights, and everything else is "other": the classes of
 `analysis.predicted.transformer`, found here from the tensors and not from formulas. Trace a
-network with unfused attention on the device "meta" to count without computing (it has no fused
-kernel).
+network on the device "meta" to count without computing, and with unfused attention: fused kernels
+are not counted.
 """
 
 from collections import Counter
@@ -16,43 +16,23 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from analysis.measured.networks import memory
 from analysis.predicted.operations import UNFUSED, Cost
 from analysis.predicted.transformer import CLASSES
 
 aten = torch.ops.aten
 
 
-def _matmul(inputs: list[Tensor], outputs: list[Tensor]) -> int:
-    """The last input is (.., k, n): 2k FLOPs for each output; a bias is in the 2k."""
-    return 2 * inputs[-1].shape[-2] * outputs[0].numel()
-
-
-def _sdpa(inputs: list[Tensor], outputs: list[Tensor]) -> int:
-    """The two matmuls, full and not halved by causality, as torch counts them elsewhere."""
-    (batch, heads, queries, width), (_, _, keys, _), (_, _, _, out) = (x.shape for x in inputs[:3])
-    return 2 * batch * heads * queries * keys * (width + out)
-
-
-MATMULS = {op: _matmul for op in (aten.mm, aten.addmm, aten.bmm, aten.baddbmm)} | {
-    op: _sdpa
-    for op in (
-        aten._scaled_dot_product_flash_attention_for_cpu,
-        aten._scaled_dot_product_flash_attention,
-        aten._scaled_dot_product_efficient_attention,
-        aten._scaled_dot_product_cudnn_attention,
-        aten._scaled_dot_product_attention_math_for_mps,
-    )
-}
+MATMULS = {aten.mm, aten.addmm, aten.bmm, aten.baddbmm}  # the last input is (.., k, n)
 # FLOPs per element of the largest tensor that an operator touches.
 ELEMENTWISE = (
     dict.fromkeys((aten.add, aten.sub, aten.mul, aten.div, aten.add_, aten.mul_, aten.sum), 1)
-    | dict.fromkeys((aten.gelu, aten.tanh, aten.silu, aten.relu), UNFUSED.activation_flops)
-    | dict.fromkeys((aten._softmax, aten._safe_softmax), UNFUSED.softmax_flops)
-    | {aten.native_layer_norm: UNFUSED.norm_flops}
+    | dict.fromkeys((aten.gelu, aten.tanh), UNFUSED.activation_flops)
+    | {aten._softmax: UNFUSED.softmax_flops, aten.native_layer_norm: UNFUSED.norm_flops}
 )
 MOVES = {
     aten.clone, aten.copy_, aten._to_copy, aten.cat, aten.fill_, aten.zero_, aten.zeros,
-    aten.zeros_like, aten.ones, aten.full, aten.scalar_tensor, aten.arange,
+    aten.zeros_like, aten.ones, aten.full, aten.arange,
 }  # fmt: skip
 LOOKUPS = {aten.embedding, aten.index_select}  # read as many elements as they write, and the ids
 OVERWRITES = {aten.copy_, aten.fill_, aten.zero_}  # their first input is not read
@@ -64,13 +44,10 @@ FREE = {
 
 @dataclass(frozen=True)
 class TracedCounts:
-    """What one call cost. `classes`: the operator classes and "total", each a Cost.
-    `operators`: (class, operator) -> Cost. `calls` and `uncounted`: operator -> number of calls,
-    counted and, moving and computing an unknown amount, not counted anywhere."""
+    """What one call cost. `classes`: the operator classes and "total", each a Cost. `uncounted`:
+    operator -> calls of it, which move and compute an unknown amount, not counted anywhere."""
 
     classes: dict[str, Cost]
-    operators: dict[tuple[str, str], Cost]
-    calls: dict[str, int]
     uncounted: dict[str, int]
 
 
@@ -89,7 +66,7 @@ def trace(function: Callable, *args, **kwargs) -> TracedCounts:
     linears = network.linears() if hasattr(network, "linears") else []
     counter = _Counter(
         {
-            _memory(tensor): linear.operator_class
+            memory(tensor): linear.operator_class
             for linear in linears
             for tensor in (linear.weight, linear.bias)
             if tensor is not None
@@ -97,19 +74,15 @@ def trace(function: Callable, *args, **kwargs) -> TracedCounts:
     )
     with counter:
         function(*args, **kwargs)
-    classes = dict.fromkeys(CLASSES, Cost())
-    for (name, _), cost in counter.operators.items():
-        classes[name] += cost
-    classes["total"] = sum(classes.values(), Cost())
-    return TracedCounts(classes, counter.operators, dict(counter.calls), dict(counter.uncounted))
+    classes = counter.classes
+    return TracedCounts(classes | {"total": sum(classes.values(), Cost())}, dict(counter.uncounted))
 
 
 class _Counter(TorchDispatchMode):
     def __init__(self, weights: dict[int, str]):
         super().__init__()
-        self.weights = weights
-        self.operators: dict[tuple[str, str], Cost] = {}
-        self.calls, self.uncounted = Counter(), Counter()
+        self.weights, self.classes = weights, dict.fromkeys(CLASSES, Cost())
+        self.uncounted = Counter()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -137,8 +110,8 @@ class _Counter(TorchDispatchMode):
     def _count(self, operator, inputs: list[Tensor], outputs: list[Tensor]) -> None:
         name = "other"
         if operator in MATMULS:
-            flops = MATMULS[operator](inputs, outputs)
-            known = (self.weights.get(_memory(each)) for each in inputs)
+            flops = 2 * inputs[-1].shape[-2] * outputs[0].numel()  # a bias is in the 2k
+            known = (self.weights.get(memory(each)) for each in inputs)
             name = next(filter(None, known), "act_to_act")
         else:
             sizes = [each.numel() for each in inputs + outputs]
@@ -148,18 +121,11 @@ class _Counter(TorchDispatchMode):
         read = sum(_bytes(each) for each in {id(each): each for each in read}.values())
         if operator in LOOKUPS:
             read += written
-        key = (name, str(operator))
-        self.operators[key] = self.operators.get(key, Cost()) + Cost(flops, read, written)
-        self.calls[str(operator)] += 1
+        self.classes[name] += Cost(flops, read, written)
 
 
 def _tensors(tree) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
-
-
-def _memory(tensor: Tensor) -> int:
-    """Identity of the memory that a tensor views; unlike an address it exists on "meta" too."""
-    return tensor.untyped_storage()._cdata
 
 
 def _bytes(tensor: Tensor) -> int:

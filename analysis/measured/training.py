@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
-from analysis.measured.networks import Decoder, Encoder
+from analysis.measured.networks import Decoder, Encoder, memory, tensors
 from analysis.measured.products import probe
 from analysis.measured.timing import Budget, Clock, Key, Measurement, Sample, Task
 from analysis.measured.works import GUESS, Works, guess, in_turn
@@ -46,7 +46,7 @@ class Training:
         options = {} if build is Encoder else {"batch": batch}
         self.network = build(arch, "unfused", max_length=length, device=device, **options)
         self.network.pooler = None  # no loss asks for it
-        self.parameters = [each.requires_grad_() for each in parameters(self.network)]
+        self.parameters = [each.requires_grad_() for each in tensors(self.network).values()]
         self.layers, mask = self.network.layers, getattr(self.network, "mask", None)
         self.constants = self.parameters + ([] if mask is None else [mask])
         self.tokens, self.places, self.targets = data(arch, length, batch, device, seed)
@@ -96,11 +96,11 @@ class Training:
     def saved_bytes(self, how: str = "none") -> int:
         """Bytes of the memory that autograd keeps until the backward pass, or for `SECOND` until
         the second: each storage once; no parameter, and no causal mask, which stays."""
-        own, kept = {_memory(each) for each in self.constants}, {}
+        own, kept = {memory(each) for each in self.constants}, {}
 
         def pack(tensor: Tensor) -> Tensor:
-            if _memory(tensor) not in own:
-                kept[_memory(tensor)] = tensor.untyped_storage()  # held, so that it is not reused
+            if memory(tensor) not in own:
+                kept[memory(tensor)] = tensor.untyped_storage()  # held, so that it is not reused
             return tensor.detach()
 
         with saved_tensors_hooks(pack, lambda tensor: tensor):
@@ -129,15 +129,6 @@ class Training:
             if policy.attention:
                 again[how] = (kept["none"] - kept[how]) // n
         return {how: (kept[how], again[how]) for how in ways}
-
-
-def parameters(network: Encoder | Decoder) -> list[Tensor]:
-    """Every tensor that training changes, once; of a projection's parts, the whole."""
-    norms = [network.norm, *(norm for x in network.layers for norm in (x.norm1, x.norm2))]
-    tensors = [network.words, network.positions, getattr(network, "types", None)]
-    tensors += [each for norm in norms for each in (norm.gain, norm.bias)]
-    tensors += [each for linear in network.linears() for each in (linear.weight, linear.bias)]
-    return list({id(each): each for each in tensors if each is not None}.values())
 
 
 def data(arch: Architecture, length: int, batch: int, device, seed: int) -> tuple[Tensor, ...]:
@@ -262,7 +253,3 @@ def _through(layers: list, x: Tensor, *others) -> Tensor:
     for layer in layers:
         x = layer(x, *others)
     return x
-
-
-def _memory(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.compared import drafts, shown
+from analysis.compared import drafts
 from analysis.measured.run import Missing
 from analysis.measured.schema import Point
 
@@ -49,10 +49,9 @@ def test_counts_that_cannot_be_are_left_out(made, counts):
         drafts.drafts(made(*drafted(1, 0.9, *counts)))
 
 
-def test_a_run_of_another_report_without_counts_is_left_out(made, reference):
-    odd = made(timed("drafted", 0.9, 1), timed("check", 0.015, 1))
-    rows = shown.both(drafts.drafts, {"reference": reference, "here": odd})
-    assert set(rows["run"]) == {"reference"}
+def test_drafted_tokens_without_counts_are_refused():
+    with pytest.raises(ValueError, match="drafted 1 has no checks"):
+        timed("drafted", 0.9, 1)
 
 
 def test_without_steps_nothing_is_predicted(made):

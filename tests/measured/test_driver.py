@@ -237,9 +237,10 @@ def test_remedies_have_a_budget_of_their_own():
 @pytest.fixture
 def linked(tmp_path, monkeypatch):
     """What `with_links` makes of a run, with a stand-in for the processes."""
-    from analysis.measured import launch, links, machine
+    from analysis.measured import launch, machine
 
-    monkeypatch.setattr(links, "device_for", lambda here, asked: "cpu")
+    monkeypatch.setattr(machine, "available_devices", lambda: ["cpu", "cuda"])
+    monkeypatch.setattr(machine.torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(machine, "free_memory_bytes", lambda device: 0)
 
     def link(does, device="cpu", **about):
@@ -290,9 +291,9 @@ def test_links_that_fail_lose_nothing_and_say_why(linked, error):
 @pytest.mark.parametrize(
     ("device", "about", "says"),
     [
-        ("cpu", {"cores": 1}, "one core"),
-        ("mps", {}, "with a MPS device"),
-        ("cuda", {}, "with a CUDA device"),
+        ("cpu", {"cores": 1}, "two processes, each with a core"),
+        ("mps", {}, "and its own mps"),
+        ("cuda", {}, "2 processes on this machine and 1 GPUs"),
     ],
 )
 def test_where_two_processes_cannot_be_had_it_is_said(linked, device, about, says):

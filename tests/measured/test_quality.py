@@ -87,8 +87,8 @@ def test_a_brief_budget_has_a_few(models, run):
 
 def test_16_bits_change_nothing_that_matters(models):
     """Rounding to 16 bits is finer than what float32 sums to."""
-    plain, _ = quality.plain("cpu")
-    rounded = quality.rounded(plain, 16, None)
+    plain = quality.load(quality.MODEL, 2)
+    rounded = quantised.with_projections(plain, lambda each: quantised.dequantised(each, 16))
     tokens = torch.randint(256, (2, 32))
     assert torch.allclose(plain.prefill(tokens), rounded.prefill(tokens), atol=1e-3)
 

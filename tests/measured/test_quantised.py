@@ -7,18 +7,22 @@ from hypothesis import strategies as st
 
 from analysis.errors import InputError
 from analysis.measured import quantised as module
+from analysis.measured.linear import Linear
 from analysis.measured.networks import Decoder
 from analysis.measured.quantised import (
-    Packed,
-    bfloat16,
+    FORMATS,
+    dequantised,
     quantise,
-    quantised,
     saturates,
     with_projections,
 )
 from analysis.predicted.architectures import GPT2
 
 SMALL = GPT2.replace(n_layers=2, d_model=64, n_heads=4, d_ff=128, vocab_size=101, n_positions=16)
+
+
+def linear(weight, bias=None):
+    return Linear(weight, bias, "other")
 
 
 def weight(n_out=48, n_in=64, seed=0):
@@ -47,27 +51,32 @@ def test_zeros_stay_zeros_and_bytes_are_those_of_the_bits():
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("n_out", [48, 101])  # neither is a multiple of a kernel's block
 @pytest.mark.parametrize(
-    ("bits", "group", "how", "within"),
-    [(8, None, "", 0.01), (8, None, "planes", 0.01), (8, None, "dynamic", 0.03),
-     (4, 32, "", 0.01), (4, 64, "", 0.01), (6, 32, "", 1e-5), (4, None, "", 0.01)],
+    ("name", "bits", "group", "within"),
+    [("int8", 8, None, 0.01), ("int8-planes", 8, None, 0.01), ("int8-dynamic", 8, None, 0.03),
+     ("int4", 4, 64, 0.01)],
 )  # fmt: skip
-def test_a_kernel_multiplies_by_what_its_integers_stand_for(bits, group, how, within, n_out, rows):
-    if how == "dynamic" and saturates():
+def test_a_kernel_multiplies_by_what_its_integers_stand_for(name, bits, group, within, n_out, rows):
+    if name == "int8-dynamic" and saturates():
         pytest.skip("8-bit activations overflow on this processor, which is refused")
-    found = quantise(weight(n_out), bits, group)
-    bias, x = torch.randn(n_out), weight(rows, seed=1)
-    linear = found.linear(bias, "other", how)
-    expected = x @ found.dequantised().T + bias
-    ours = linear(x)
+    whole = linear(weight(n_out), torch.randn(n_out))
+    x = weight(rows, seed=1)
+    ours, expected = FORMATS[name](whole)(x), dequantised(whole, bits, group)(x)
     assert ours.dtype == x.dtype and ours.shape == expected.shape
     assert (ours - expected).norm() <= within * expected.norm()
-    assert isinstance(linear, Packed) == (bits in (4, 8))
+    assert not torch.equal(ours, expected)
+
+
+def test_a_dequantised_projection_is_one_with_the_weight_of_its_integers():
+    whole, found = linear(weight()), quantise(weight(), 6, 32)
+    ours = dequantised(whole, 6, 32)
+    assert torch.equal(ours.weight, found.dequantised()) and ours.nbytes == found.nbytes
+    assert whole.nbytes == 4 * 48 * 64
 
 
 def test_a_kernel_that_overflows_is_refused_in_one_line(monkeypatch):
     monkeypatch.setattr(module, "saturates", lambda: True)
     with pytest.raises(InputError, match="8-bit activations overflow") as caught:
-        quantise(weight(), 8).linear(None, "other", "dynamic")
+        FORMATS["int8-dynamic"](linear(weight()))
     assert "\n" not in str(caught.value)
 
 
@@ -87,7 +96,7 @@ def test_an_overflow_of_pairs_is_noticed(monkeypatch):
 
 def test_bytes_of_a_packed_weight():
     """Scales of two bytes; in groups also a zero point, and outputs filled up to a block."""
-    sizes = [quantise(weight(), *how).linear(None, "other").nbytes for how in ((8,), (4, 64))]
+    sizes = [FORMATS[name](linear(weight())).nbytes for name in ("int8", "int4")]
     assert sizes == [48 * 64 + 2 * 48, 64 * 64 // 2 + 4 * 64]
 
 
@@ -95,7 +104,7 @@ def test_a_network_quantised_at_16_bits_equals_the_original():
     ours = Decoder(SMALL, max_length=8)
     ids = torch.arange(8).view(1, 8)
     whole, cache = ours.prefill(ids), ours.cache.clone()
-    same = quantised(ours, 16)
+    same = with_projections(ours, lambda each: dequantised(each, 16))
     assert same.cache.data_ptr() == ours.cache.data_ptr() and same.layers[0] is not ours.layers[0]
     assert (same.prefill(ids) - whole).abs().max() <= 1e-4 * whole.abs().max()
     assert (same.cache - cache).abs().max() <= 1e-4 * cache.abs().max()
@@ -106,10 +115,8 @@ def test_fewer_bits_are_further_off():
     ours = Decoder(SMALL, max_length=8)
     ids = torch.arange(8).view(1, 8)
     whole = ours.prefill(ids)
-    formats = [with_projections(ours, bfloat16)]
-    formats += [quantised(ours, 8)]
-    formats += [] if saturates() else [quantised(ours, 8, how="dynamic")]
-    formats += [quantised(ours, 4, 32)]
+    names = ["bfloat16", "int8", *([] if saturates() else ["int8-dynamic"]), "int4"]
+    formats = [with_projections(ours, FORMATS[name]) for name in names]
     off = [float((each.prefill(ids) - whole).norm() / whole.norm()) for each in formats]
     assert 0 < off[0] and sorted(off) == off and off[-1] < 0.3
     steps = [each.step(ids[:, :1], 8) for each in (ours, formats[1])]
@@ -125,17 +132,17 @@ def test_what_cannot_be_is_one_line(how, text):
 
 
 def test_two_planes_are_the_same_integers():
-    found, x = quantise(weight(), 8), torch.eye(64)
-    sizes = [found.linear(None, "other", how).nbytes for how in ("", "planes")]
-    whole, halves = (found.linear(None, "other", how)(x) for how in ("", "planes"))
-    assert (whole - halves).abs().max() <= 2**-8 * whole.abs().max()
-    assert sizes[1] == 64 * 64 + 4 * 2 * 64  # outputs filled up to a block; scale and zero, twice
+    whole, halves = (FORMATS[name](linear(weight())) for name in ("int8", "int8-planes"))
+    x = torch.eye(64)
+    assert (whole(x) - halves(x)).abs().max() <= 2**-8 * whole(x).abs().max()
+    # Outputs filled up to a block; scale and zero, twice.
+    assert halves.nbytes == 64 * 64 + 4 * 2 * 64
     with pytest.raises(InputError, match="divides 48"):
-        quantise(weight(n_in=48), 8).linear(None, "other", "planes")
+        FORMATS["int8-planes"](linear(weight(n_in=48)))
 
 
 def test_unfused_attention_and_devices_without_a_kernel_are_refused():
     with pytest.raises(InputError, match="fused"):
-        quantised(Decoder(SMALL, "unfused", max_length=8), 8)
+        with_projections(Decoder(SMALL, "unfused", max_length=8), FORMATS["int8"])
     with pytest.raises(InputError, match="8-bit kernel for meta"):
-        quantise(torch.empty(64, 64, device="meta"), 8).linear(None, "other")
+        FORMATS["int8"](linear(torch.empty(64, 64, device="meta")))

@@ -59,18 +59,6 @@ def test_moves_have_bytes_and_no_flops():
     assert cost(F.embedding, ids, table) == Cost(0, 48 + 3 * 8, 48)
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_sdpa_is_counted_on_a_cpu(causal):
-    q, k, v = torch.randn(2, 4, 3, 16), torch.randn(2, 4, 9, 16), torch.randn(2, 4, 9, 16)
-    counts = trace(F.scaled_dot_product_attention, q, k, v, is_causal=causal)
-    assert counts.uncounted == {}
-    act = counts.classes["act_to_act"]
-    assert act.flops == 2 * (2 * 2 * 4 * 3 * 9 * 16)
-    assert act.bytes_read == q.nbytes + k.nbytes + v.nbytes
-    statistics = 4 * 2 * 4 * 3
-    assert act.bytes_written in (q.nbytes, q.nbytes + statistics)
-
-
 @pytest.mark.parametrize("function", [torch.cumsum, torch.sort, torch.fft.fft])
 def test_an_operator_that_cannot_be_counted_is_listed_with_its_calls(function):
     x = torch.randn(3, 4)
@@ -83,7 +71,6 @@ def test_an_operator_that_cannot_be_counted_is_listed_with_its_calls(function):
     assert list(counts.uncounted.values()) == [2]
     assert function.__name__.removeprefix("fft_") in next(iter(counts.uncounted))
     assert counts.classes["total"].flops == 12
-    assert counts.calls == {"aten.add": 1}
 
 
 def test_a_custom_operator_is_listed():
@@ -94,13 +81,10 @@ def test_a_custom_operator_is_listed():
     assert counts.uncounted == {"memory_wall_test.double": 1}
 
 
-@pytest.mark.parametrize(
-    "attention, device", [("fused", "cpu"), ("unfused", "cpu"), ("unfused", "meta")]
-)
-def test_networks_agree_with_torchs_own_counter(attention, device):
-    """Exactly; of fused attention on a CPU torch's counter sees nothing, which is our SDPA."""
-    encoder = Encoder(BERT_BASE.replace(**SMALL), attention, device=device)
-    decoder = Decoder(GPT2.replace(**SMALL), attention, batch=2, max_length=32, device=device)
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_networks_agree_with_torchs_own_counter(device):
+    encoder = Encoder(BERT_BASE.replace(**SMALL), "unfused", device=device)
+    decoder = Decoder(GPT2.replace(**SMALL), "unfused", batch=2, max_length=32, device=device)
     ids = torch.zeros(2, 16, dtype=torch.long, device=device)
     for call, args in (
         (encoder, (ids,)),
@@ -111,9 +95,7 @@ def test_networks_agree_with_torchs_own_counter(attention, device):
             call(*args)
         ours = trace(call, *args)
         assert ours.uncounted == {}
-        missed = sum(each.flops for (_, name), each in ours.operators.items() if "_for_cpu" in name)
-        assert (missed > 0) == (attention == "fused")
-        assert matmul_flops(ours) - missed == theirs.get_total_flops()
+        assert matmul_flops(ours) == theirs.get_total_flops()
 
 
 def test_a_sliced_row_agrees_with_torchs_own_counter_too():
@@ -136,4 +118,4 @@ def test_classes_follow_the_weights():
     assert counts.classes["ffn_projections"].flops == 2 * (2 * 8 * d * 8 * d) + 2 * d * d
     assert counts.classes["act_to_act"].flops == 2 * (2 * 2 * 8 * 8 * d)
     total = sum((counts.classes[name] for name in CLASSES), Cost())
-    assert counts.classes["total"] == total == sum(counts.operators.values(), Cost())
+    assert counts.classes["total"] == total
