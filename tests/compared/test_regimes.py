@@ -44,7 +44,7 @@ def timed(layer: float = 0.0, byte: float = BYTES, flop: float = FLOPS) -> list[
         )
         named = {"what": what, "model": model, "tokens": tokens, "batch": batch, "how": how}
         size = {"parameters": arch.n_parameters}
-        made.append(Point(**named, n=n, seconds=[[seconds] * 3], details=size))
+        made.append(Point(**named, n=n, seconds=[[seconds] * 3], bytes=int(moved), details=size))
     return made
 
 

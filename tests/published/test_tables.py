@@ -30,7 +30,7 @@ ROWS = {
     "accelerators": 567,
     "memory_generations": 111,
     "interconnects": 142,
-    "models": 355,
+    "models": 356,
     "architectures": 38,
     "byte_losses": 180,  # 3 seeds, 3 data types, 20 means of 10 steps
     "byte_trials": 200,  # 4 ways, 3 rates with one seed and one with 2 more, 10 scores
