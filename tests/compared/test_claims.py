@@ -51,6 +51,14 @@ def test_at_least_and_at_most_have_one_edge():
     assert claims.judge(most, (3.0, 2.0, 3.1)).word == "undecided"
 
 
+def test_every_badge_has_a_colour_of_its_own_as_its_ground_is_the_pages():
+    """The theme's own text is white on what the style sheet leaves without a ground."""
+    sheet = (ROOT / "book" / "_static" / "report.css").read_text("utf-8")
+    for word, badge in claims.BADGES.items():
+        (kind,) = re.findall(r"bdg-(\w+)", badge)
+        assert re.search(rf"\.sd-bg-{kind} \{{ color: var\(--report-\w+\) !important", sheet), word
+
+
 def test_yes_no_and_either():
     yes = Claim("id", "It is.", "yes or no", "yes", "", "yes or no", "", "machine", False, "01_x",
                 "tab-x", "Fig. 1", "https://example.org", "sourced")  # fmt: skip

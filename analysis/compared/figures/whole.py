@@ -12,7 +12,7 @@ VERDICTS = {
     "reproduced": ("o", "#007f5f"),
     "corrected": ("D", "#0072b2"),
     "differs": ("X", "#b3401b"),
-    "undecided": ("s", "#8a6d00"),
+    "undecided": ("v", "#8a6d00"),
     "not measured": ("", "#6b6b6b"),
 }
 LEAST, MOST = 0.1, 10.0  # the ends of the axis of claims
