@@ -44,6 +44,11 @@ def claim(id: str, **fixed) -> Callable:
     return declare
 
 
+def interval(row: pd.Series, name: str = "value") -> Interval:
+    """The number `name` of a row of a table with its ends, which are NAME_low and NAME_high."""
+    return tuple(float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What became of one claim: our number, the ends of its interval, and a word of VERDICTS."""

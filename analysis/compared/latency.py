@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from analysis.compared.claims import EITHER, Interval, claim
+from analysis.compared.claims import EITHER, Interval, claim, interval
 from analysis.compared.counts import LENGTHS, PAPER_MODELS
 from analysis.compared.ratios import matched, ratios
 from analysis.compared.shown import gathered
@@ -47,20 +47,29 @@ def latencies(run: Run, how: str = "fused") -> pd.DataFrame:
 
 def relative(run: Run) -> pd.DataFrame:
     """Latencies over BERT-Base's at the shortest length, as the paper prints them: the columns of
-    `latencies`, value, value_low, value_high. The ends are those that lie furthest apart."""
+    `latencies`, value, value_low, value_high. Of generations that were timed in turn with that pass
+    they are pair by pair, else the ends are those that lie furthest apart."""
     base = run.row("encode", model="bert-base", tokens=LENGTHS[0], how="fused", dtype="float32")
     rows = latencies(run)
     value = rows["seconds"] / base["seconds"]
     itself = (rows["model"] == NAMES["bert-base"]) & (rows["tokens"] == LENGTHS[0])  # which is 1
     ends = {"value_low": rows["low"] / base["high"], "value_high": rows["high"] / base["low"]}
-    return rows.assign(value=value, **{k: v.mask(itself, value) for k, v in ends.items()})
+    rows = rows.assign(value=value, **{k: v.mask(itself, value) for k, v in ends.items()})
+    with suppress(Missing):
+        pairs = in_turn(run).query("over == @LENGTHS[0]").assign(model=NAMES["gpt2"])
+        keys = ["model", "tokens"]
+        rows = rows.set_index(keys)
+        rows.update(pairs.set_index(keys)[["value", "value_low", "value_high"]])
+        rows = rows.reset_index()
+    return rows
 
 
 def in_turn(run: Run) -> pd.DataFrame:
     """GPT-2's generations over BERT-Base's passes where both were timed in turn, pair by pair:
-    tokens (of the generation), over (tokens of the pass), value, value_low, value_high."""
-    rows, found = run.rows("pair"), []
-    for _, points in rows.groupby("turn"):
+    tokens (of the generation), over (tokens of the pass), value, value_low, value_high. Of turns
+    that both reach a length the shorter counts, whose contexts lie closer together."""
+    turns, found = [turn for _, turn in run.rows("pair").groupby("turn")], []
+    for points in sorted(turns, key=lambda turn: turn["tokens"].max()):
         by = dict(list(points.groupby("model")))
         if set(by) != {"bert-base", "gpt2"} or by["gpt2"]["tokens"].min() > 1:
             continue
@@ -87,7 +96,7 @@ def gpt2_over_bert(run: Run, tokens: int) -> Interval:
     with suppress(Missing):
         pairs = in_turn(run).query("tokens == @tokens and over == @tokens")
         if len(pairs):
-            return tuple(pairs.iloc[0][["value", "value_low", "value_high"]])
+            return interval(pairs.iloc[0])
     decoder, encoder = (_of(run, model, tokens) for model in ("GPT-2", "BERT-Base"))
     ends = decoder.low / encoder.high, decoder.high / encoder.low
     return decoder.seconds / encoder.seconds, *ends

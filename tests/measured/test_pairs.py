@@ -72,3 +72,16 @@ def test_a_turn_is_measured_as_it_is_asked(run):
     assert set(zip(rows["model"], rows["tokens"], strict=True)) == {
         ("bert-base", 8), ("gpt2", 1), ("gpt2", 8)}  # fmt: skip
     assert (rows["flops"] > 0).all() and len({len(s.times) for s in rows["sample"]}) == 1
+
+
+def test_the_figure_says_of_a_pair_what_the_claim_does(run):
+    """One number on one page: the latency over BERT-Base's at 128 tokens, too."""
+    run.points = shown.reference().points
+    apart = latency.relative(run).set_index(["model", "tokens"])
+    timed(run, {128: 0.1}, dict.fromkeys((1, 64, 128), 0.01), noise=(1, 2))
+    rows = latency.relative(run).set_index(["model", "tokens"])
+    ends = ["value", "value_low", "value_high"]
+    assert rows.loc[("GPT-2", 128), ends].to_list() == pytest.approx([12.8] * 3)
+    assert tuple(rows.loc[("GPT-2", 128), ends]) == pytest.approx(latency.gpt2_over_bert(run, 128))
+    others = rows.index != ("GPT-2", 128)
+    assert rows[others].equals(apart[others])
