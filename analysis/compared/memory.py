@@ -3,9 +3,10 @@
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from analysis.compared.claims import Interval, claim
+from analysis.compared.claims import Interval, claim, interval
 from analysis.compared.ratios import matched, ratios
 from analysis.measured.run import Missing, Run
 from analysis.predicted import activations as kinds
@@ -33,6 +34,7 @@ HOWS = {
 DEVICES = 400  # on which the authors of ZeRO trained a model 8 times as large
 HELD = ["state_bytes", "saved_bytes"]
 STATE = ["parameters_bytes", "gradients_bytes", "optimizer_bytes"]
+DIVIDED = 0.1  # of a part that is held; less is what hardly differs from all of it
 PARTS = ["parameters", "optimizer", "activations"]  # of the authors' table
 
 
@@ -50,18 +52,11 @@ def breakdown(basis: str, data: Path | None = None) -> pd.DataFrame:
 
 
 @claim("training_memory_over_parameters")
-def activations_over_parameters(data: Path | None = None) -> float:
-    """Return the median over the models of activation memory over parameter memory."""
+@claim("training_memory_over_state", parts=("parameters", "optimizer"))
+def activations_over(data: Path | None = None, parts: tuple[str, ...] = ("parameters",)) -> float:
+    """Return the median over the models of activation memory over that of `parts` together."""
     table = breakdown("table", data)
-    return float((table["activations"] / table["parameters"]).median())
-
-
-@claim("training_memory_over_state")
-def activations_over_state(data: Path | None = None) -> float:
-    """Return the median over the models of activation memory over that of parameters and optimizer
-    together."""
-    table = breakdown("table", data)
-    return float((table["activations"] / (table["parameters"] + table["optimizer"])).median())
+    return float((table["activations"] / table[list(parts)].sum(axis="columns")).median())
 
 
 @claim("models_fit_their_accelerators")
@@ -153,7 +148,7 @@ def every_layer(run: Run, factor: str) -> Interval | float | None:
     if HOWS["layers"][0] not in rows.index:
         return None
     row = rows.loc[HOWS["layers"][0]]
-    return row["factor"] if factor == "factor" else tuple(row[["time", "time_low", "time_high"]])
+    return row["factor"] if factor == "factor" else interval(row, "time")
 
 
 @claim("second_order_memory")
@@ -186,16 +181,20 @@ def shards(run: Run) -> pd.DataFrame:
 
 @claim("zero_model_size")
 def zero_factor(run: Run, stage: int = 2, devices: int = DEVICES) -> Interval:
-    """How many times less state a device holds under ZeRO.
+    """How many times less state a device holds under ZeRO, in 16 bits with Adam.
 
-    By arithmetic it is what `devices` would hold in 16 bits with Adam; at the other end of the
-    interval stands what the processes of the run, which are few, were seen to hold."""
-    held = shards(run).set_index("stage")["held"]
-    if not {0, stage} <= set(held.index):
+    Of each part of the state the processes of the run, which are few, were seen to hold less than
+    all of it or not. At the one end no part shrinks any further with more processes, at the other
+    those that were divided are divided among `devices`, as by the formula; that is our number."""
+    rows = run.rows("shard", model="gpt2")
+    rows = rows[rows["processes"] == rows["processes"].max()].set_index("n")
+    if not {0, stage} <= set(rows.index):
         raise Missing("the run has no state divided so")
-    seen = held[0].max() / held[stage].max()
-    foretold = zero_by_arithmetic(stage, devices)
-    return foretold, min(seen, foretold), max(seen, foretold)
+    whole = model_state(GPT2_XL, "adam", 2)
+    left = (rows.loc[[stage], STATE].max() / rows.loc[[0], STATE].max()).to_list()
+    kept = np.minimum(left, 1), np.where(np.less(left, 1 - DIVIDED), 1 / devices, 1)
+    least, most = (sum(whole.values()) / float(np.dot(list(whole.values()), k)) for k in kept)
+    return most, least, most
 
 
 def zero_by_arithmetic(stage: int = 2, devices: int = DEVICES) -> float:

@@ -164,6 +164,31 @@ def test_zero_by_its_authors_formula():
     assert factors == pytest.approx([1, 16 / (4 + 12 / 400), 16 / (2 + 14 / 400), 400])
 
 
+ALL, HALF, SOME = (4 * N, 4 * N, 8 * N), (6 * N, 2 * N, 4 * N), (4 * N, 4 * N, 4 * N)
+
+
+@pytest.mark.parametrize(
+    ("held", "low", "high", "word"),
+    [
+        (HALF, 16 / (2 + 1 + 6), 16 / (2 + 14 / 400), "undecided"),  # two processes cannot tell
+        (ALL, 1, 1, "differs"),  # nothing was divided
+        (SOME, 16 / (2 + 2 + 6), 16 / (2 + 2 + 12 / 400), "differs"),  # gradients were not
+    ],
+)
+def test_zero_is_judged_by_what_was_seen_to_be_divided(run, held, low, high, word):
+    divided = shard(2, **dict(zip(memory.STATE, held, strict=True)))
+    found = memory.zero_factor(of(run, shard(0), divided))
+    assert found == pytest.approx((high, low, high))
+    assert judge(load_claims()["zero_model_size"], found).word == word
+
+
+def test_zero_on_as_many_devices_as_the_authors_had_is_reproduced(run):
+    most = {"parameters_bytes": 4 * N, "gradients_bytes": N // 100, "optimizer_bytes": N // 50}
+    found = memory.zero_factor(of(run, *(shard(s, 2) for s in HELD), shard(0, 400),
+                                  shard(2, 400, **most)))  # fmt: skip
+    assert judge(load_claims()["zero_model_size"], found).word == "reproduced"
+
+
 def test_totals_that_are_not_the_sum_of_their_parts():
     printed = memory.breakdown("table")
     off = printed["total"] - printed["sum"]
@@ -181,4 +206,4 @@ def test_a_breakdown_keeps_the_authors_order_and_years():
 def test_activations_over_parameters_by_hand():
     """Of 0.71/0.23, 4.64/0.54, 5.14/0.22, 6.04/0.07, 7.34/0.31, 11.78/1.02, 14.38/1.32 and
     8.63/5.86 the middle two are 14.38/1.32 and 11.78/1.02."""
-    assert memory.activations_over_parameters() == pytest.approx((14.38 / 1.32 + 11.78 / 1.02) / 2)
+    assert memory.activations_over() == pytest.approx((14.38 / 1.32 + 11.78 / 1.02) / 2)
