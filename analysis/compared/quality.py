@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.compared.claims import Interval, claim
+from analysis.compared.claims import Interval, claim, interval
 from analysis.compared.ratios import matched, ratios
 from analysis.errors import InputError
 from analysis.measured.run import Run
@@ -84,7 +84,7 @@ def more_bits(run: Run, **where) -> Interval:
     was not scored."""
     row = run.row("quality", model=MODEL, **where)
     before = row["bits_per_byte"] - row["difference"]
-    return tuple(float(1 + row[f"difference{end}"] / before) for end in ("", "_low", "_high"))
+    return tuple(1 + each / before for each in interval(row, "difference"))
 
 
 def smaller(how: str, n: int, arch: Architecture) -> float:

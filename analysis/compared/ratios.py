@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from analysis.measured.run import Missing, ratio
 
@@ -39,6 +40,13 @@ def faster(rows: pd.DataFrame, base: pd.DataFrame, by: Sequence[str] = ()) -> pd
     fast each is as that one: gain, gain_low, gain_high."""
     rows, base = matched(rows, base, by)
     return rows.assign(**ratios(base, rows, "gain"))
+
+
+def student(values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean of some values, and its 95 % interval by Student's t."""
+    values = np.asarray(values, float)
+    reach = t.ppf(0.975, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size)
+    return float(values.mean()), float(values.mean() - reach), float(values.mean() + reach)
 
 
 def over_time(of: Callable[[pd.Series], Sequence], rows: pd.DataFrame, name: str) -> dict:

@@ -17,9 +17,10 @@ from analysis.compared.claims import EITHER, Interval, claim
 from analysis.compared.counts import LENGTHS
 from analysis.compared.shown import gathered
 from analysis.measured.run import Missing, Run
-from analysis.predicted.architectures import ARCHITECTURES, SIZES, Architecture
+from analysis.predicted.architectures import ARCHITECTURES, SIZES
 from analysis.predicted.operations import FUSED, UNFUSED
 from analysis.predicted.roofline import compulsory_bytes
+from analysis.predicted.serving import step_bytes
 from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_flops
 
 CAUSES = {"launches": "overhead-bound", "bytes": "memory-bound", "flops": "compute-bound"}
@@ -59,14 +60,9 @@ def steps(run: Run) -> pd.DataFrame:
             arch = arch.replace(n_kv_heads=row.n)
         flops = matmul_flops(decoder_step(arch, row.tokens, FUSED, row.batch))
         launches = OPERATORS["fused"] * arch.n_layers
-        found.append((launches, step_bytes(arch, row.tokens, row.batch), flops))
+        moved = step_bytes(arch, row.tokens, compulsory_bytes(arch), row.batch)
+        found.append((launches, moved, flops))
     return _work(rows, found, rows["what"] == "step")
-
-
-def step_bytes(arch: Architecture, context: int, batch: int) -> float:
-    """Bytes that a step must read: weights once, and the cache of each sequence."""
-    weights = compulsory_bytes(arch)
-    return weights + batch * (compulsory_bytes(arch, context) - weights)
 
 
 def _work(rows: pd.DataFrame, found: list[tuple], plain: pd.Series) -> pd.DataFrame:

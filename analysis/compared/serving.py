@@ -5,7 +5,7 @@ from math import nan
 import numpy as np
 import pandas as pd
 
-from analysis.compared.claims import Interval, claim
+from analysis.compared.claims import Interval, claim, interval
 from analysis.compared.ratios import faster, over_time
 from analysis.compared.roofs import ceilings
 from analysis.measured.run import Missing, Run
@@ -62,7 +62,7 @@ def _rate(row: pd.Series) -> float:
 def int4_gain(run: Run) -> Interval:
     """How many times as fast a step at the least context is in int4 as in float32."""
     four, base = (run.rows("weights", model="gpt2", how=how) for how in ("int4", "float32"))
-    return tuple(faster(four, base, ["tokens"]).iloc[0][list(ENDS)])
+    return interval(faster(four, base, ["tokens"]).iloc[0], "gain")
 
 
 def batches(run: Run) -> pd.DataFrame:

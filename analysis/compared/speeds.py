@@ -12,22 +12,25 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.stats import gmean, t
 
-from analysis.compared.claims import Interval, claim
+from analysis.compared.claims import Interval, claim, interval
 from analysis.compared.models import architectures
+from analysis.compared.ratios import student
+from analysis.compared.ridges import GIB
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.operations import FUSED
+from analysis.predicted.roofline import compulsory_bytes
 from analysis.predicted.transformer import decoder_step, matmul_flops
 from analysis.published.tables import load_table
 
-GIB = 2**30
 CAUSES = ("bandwidth", "peak")
 PEAKS = ("peak_16bit_dense", "peak_16bit_sums_dense")  # both programs may sum in 16 bits
 CACHE_BYTES = 2  # of a cached number, which both programs keep in 16 bits
 FAST = 1500  # GB/s; cards with stacked memory (HBM) lie above, all others below
-SHORT = 512
+BELOW = f"below {FAST / 1000:g} TB/s"
+SHORT, LONG = 512, 8192  # tokens
 ONE = {"devices": 1, "model": "Llama 3 8B", "tokens": SHORT}  # that every device was asked for
 
 
@@ -39,12 +42,6 @@ def weight_bits(data: Path | None = None) -> dict[tuple[str, str], float]:
             row.bits if row.bits > 0 else 8 * GIB * row.file_gib / known[row.model].n_parameters
         )
     return bits
-
-
-def token_bytes(arch: Architecture, bits: float, tokens: int) -> float:
-    """Bytes that a token must read, in the mean of `tokens` that are generated from nothing."""
-    weights = arch.n_parameters - arch.vocab_size * arch.d_model
-    return weights * bits / 8 + CACHE_BYTES * arch.cached((tokens - 1) / 2)
 
 
 @cache
@@ -76,19 +73,19 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
             if value not in there:
                 raise InputError(f"published/speeds.csv, line {line}, column {column}: no {value}")
         chip, arch = chips.loc[row.device], known[row.model]
-        at_once = row.devices if row.split == "tensors" or row.phase == "prompt" else 1
-        at_once = min(at_once, row.devices)  # half of a card with two dies
-        if row.phase == "generate":
-            moved = token_bytes(arch, bits[row.model, row.format], row.tokens)
-            flops = all_flops(arch, row.tokens) / row.tokens
+        turns = row.split == "layers" and row.phase == "generate"
+        at_once = 1 if turns else row.devices
+        prompt, stored = row.phase == "prompt", bits[row.model, row.format]
+        arch = arch.replace(lm_head=not prompt)
+        moved = compulsory_bytes(arch, element_bytes=stored / 8)
+        if prompt:
+            moved /= row.tokens
         else:
-            arch = arch.replace(lm_head=False, tied_embeddings=False)
-            weights = arch.n_parameters - arch.vocab_size * arch.d_model
-            moved = weights * bits[row.model, row.format] / 8 / row.tokens
-            flops = all_flops(arch, row.tokens) / row.tokens
+            moved += CACHE_BYTES * arch.cached((row.tokens - 1) / 2)  # in the mean of all
+        flops = all_flops(arch, row.tokens) / row.tokens
         bandwidth, peak = chip["memory_bandwidth"], chip[list(PEAKS)].max() / 1e3
         memory, compute = at_once * bandwidth * 1e9 / moved, at_once * peak * 1e12 / flops
-        found.append((bits[row.model, row.format], moved, flops, bandwidth, peak, memory, compute))
+        found.append((stored, moved, flops, bandwidth, peak, memory, compute))
     columns = ["bits", "bytes", "flops", "bandwidth", "peak", "memory", "compute"]
     rows = rows.join(pd.DataFrame(found, columns=columns))
     bound = rows[["memory", "compute"]].min(axis="columns")
@@ -134,22 +131,22 @@ def elasticities(data: Path | None = None) -> pd.DataFrame:
     makers = load_table("accelerators", data).drop_duplicates("name").set_index("name")["vendor"]
     for phase, format in product(("generate", "prompt"), ("F16", "Q4_K_M")):
         some = alone(rows, phase, format)
-        over = {"all": some, "below 1.5 TB/s": some[some["bandwidth"] < FAST]}
+        over = {"all": some, BELOW: some[some["bandwidth"] < FAST]}
         over |= dict(list(some.groupby(some["device"].map(makers))))
         found += [elasticity(each).assign(phase=phase, format=format, over=name)
                   for name, each in over.items() if len(each) >= 5]  # fmt: skip
     return pd.concat(found, ignore_index=True)
 
 
-def contexts(data: Path | None = None, long: int = 8192) -> pd.DataFrame:
-    """What a longer text costs: speed of generating `long` tokens over that of `SHORT`, by device,
+def contexts(data: Path | None = None) -> pd.DataFrame:
+    """What a longer text costs: speed of generating `LONG` tokens over that of `SHORT`, by device,
     devices, model and format: value (measured) and predicted (by the bytes)."""
     rows = speeds(data).query("phase == 'generate' and program == 'llama.cpp'")
     keys = ["device", "devices", "model", "format", "bandwidth"]
     wide = rows.pivot(index=keys, columns="tokens", values=["tokens_per_s", "bytes"])
     found = pd.DataFrame({
-        "value": wide["tokens_per_s"][long] / wide["tokens_per_s"][SHORT],
-        "predicted": wide["bytes"][SHORT] / wide["bytes"][long],
+        "value": wide["tokens_per_s"][LONG] / wide["tokens_per_s"][SHORT],
+        "predicted": wide["bytes"][SHORT] / wide["bytes"][LONG],
     })  # fmt: skip
     return found.dropna().reset_index()
 
@@ -184,7 +181,7 @@ def reached(data: Path | None = None) -> pd.DataFrame:
     high (the tenth, half and nine tenths of devices), for predictions to be quoted with."""
     rows = speeds(data)
     rows = rows[(rows["devices"] == 1) & (rows["program"] == "llama.cpp")]
-    side = np.where(rows["bandwidth"] < FAST, "below 1.5 TB/s", "above")
+    side = np.where(rows["bandwidth"] < FAST, BELOW, "above")
     shares = rows.groupby(["phase", side])["share"]
     found = shares.quantile([0.1, 0.5, 0.9]).unstack().set_axis(["low", "middle", "high"], axis=1)
     return found.assign(n=shares.size()).rename_axis(["phase", "memory"]).reset_index()
@@ -195,7 +192,7 @@ def reached(data: Path | None = None) -> pd.DataFrame:
 def follows(data: Path | None, phase: str, on: str) -> Interval:
     """The elasticity of single devices' speed in Q4_K_M, which all have."""
     found = elasticity(alone(speeds(data), phase, "Q4_K_M")).set_index("on")
-    return tuple(found.loc[on, ["value", "value_low", "value_high"]])
+    return interval(found.loc[on])
 
 
 @claim("four_bits_on_others_machines")
@@ -210,10 +207,8 @@ def more_devices(data: Path | None = None) -> Interval:
     """Speed of generating on several devices among which layers are split, over one's: the mean
     over devices."""
     rows = several(data).query("phase == 'generate'")
-    return _mean_ratio(rows.groupby("device")["value"].apply(lambda v: np.exp(np.log(v).mean())))
+    return _mean_ratio(rows.groupby("device")["value"].agg(gmean))
 
 
 def _mean_ratio(values: pd.Series) -> Interval:
-    logs = np.log(values.to_numpy(float))
-    reach = t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
-    return tuple(float(np.exp(logs.mean() + side * reach)) for side in (0, -1, 1))
+    return tuple(np.exp(student(np.log(values))).tolist())

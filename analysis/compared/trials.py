@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 from analysis.compared.claims import EITHER, Interval, claim
+from analysis.compared.ratios import student
 from analysis.published.claims import NO_LOSS
 from analysis.published.tables import load_table
 
@@ -71,9 +71,7 @@ def last(rows: pd.DataFrame, way: str) -> pd.Series:
 def difference(rows: pd.DataFrame, way: str, other: str) -> tuple[float, float, float]:
     """The bits per byte of a way after the last step less those of another: the mean of the pairs
     of the same seed, and its 95 % interval by Student's t."""
-    found = last(rows, way) - last(rows, other)
-    wide = t.ppf(0.975, len(found) - 1) * found.std() / np.sqrt(len(found))
-    return float(found.mean()), float(found.mean() - wide), float(found.mean() + wide)
+    return student(last(rows, way) - last(rows, other))
 
 
 def met_at(rows: pd.DataFrame, way: str, other: str) -> int | None:
