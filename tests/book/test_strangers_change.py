@@ -59,7 +59,11 @@ def built(site) -> Path:
         module.write(FUNCTION)
 
     labels = {f"notebooks/{claim.page}": claim.label for claim in load_claims().values()}
-    labels |= {"notebooks/07_todays_models": "tab-elsewhere", "book/errata": "tab-errata", "book/method": "tab-method"}
+    labels |= {
+        "notebooks/07_todays_models": "tab-elsewhere",
+        "book/errata": "tab-errata",
+        "book/method": "tab-method",
+    }
     pages = {name: STUB.format(name=name, label=label) for name, label in labels.items()}
     for name in (CHAPTER, VERDICTS, "book/glossary"):
         pages[name] = (ROOT / f"{name}.md").read_text("utf-8")

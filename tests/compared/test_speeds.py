@@ -9,7 +9,7 @@ import pytest
 
 from analysis.compared import speeds
 from analysis.errors import InputError
-from analysis.published.tables import DATA
+from analysis.published.tables import DATA, load_table
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,13 @@ def test_no_published_speed_beats_what_bytes_and_flops_allow(rows):
     assert rows["share"].max() < 1 and rows["share"].min() > 0
     assert set(rows[rows["phase"] == "generate"]["limit"]) == {"memory"}
     assert set(rows[rows["phase"] == "prompt"]["limit"]) == {"compute"}
+
+
+def test_every_device_has_peaks_and_memory(rows):
+    chips = load_table("accelerators").groupby("name")["quantity"].agg(set)
+    asked = {"peak_fp32", "peak_16bit_dense", "memory_bandwidth", "memory_capacity"}
+    assert rows["device"].nunique() == 21
+    assert all(asked <= chips[name] for name in rows["device"].unique())
 
 
 def test_sums_in_32_bits_would_have_been_beaten(rows):

@@ -22,10 +22,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from analysis.measured import ceilings, formats, parts, products, profile, serving, timing, works
-from analysis.measured.driver import run_tasks
+from analysis.measured.driver import all_tasks, run_tasks
 from analysis.measured.run import Run, now
 from analysis.measured.schema import Machine
-from analysis.measured.timing import Budget, Clock, Task
+from analysis.measured.timing import Budget, Clock, Key, Task
 
 aten = torch.ops.aten
 # Products of matrices, and which of their arguments is (.., M, K); the result is (.., M, N).
@@ -48,6 +48,10 @@ MEMORY = 2**40  # bytes that are free
 # the same always takes as long, repetitions tell nothing.
 PLAN = Budget("known", 1e9, None, seconds_per_point=1e6, warm_seconds=0, visits=9, least=1)
 ONCE = replace(PLAN, seconds_per_point=1e-9, visits=1)
+# Scores look at numbers, of which there are none; training is predicted by its FLOPs alone, pruning
+# by the same steps as smaller models; pairs are those passes and steps again. BERT-Large without
+# fused attention says what BERT-Base does.
+LEFT_OUT = ("quality", "speculative", "train", "prune", "pair")
 
 
 class Known(TorchDispatchMode):
@@ -122,6 +126,20 @@ class Known(TorchDispatchMode):
         while self.held > self.cache_bytes:
             self.held -= self.cached.popitem(last=False)[1]
         return size - there
+
+
+def made(brief: bool = False, whats: tuple[str, ...] = ()) -> Callable[[], list[Task]]:
+    """What makes the tasks of a budget, or those of some kinds."""
+
+    def wanted(key: Key) -> bool:
+        told = key.what in LEFT_OUT or (key.model, key.how) == ("bert-large", "unfused")
+        return not told and (not whats or key.what in whats)
+
+    def make() -> list[Task]:
+        main, remedies = all_tasks("cpu", replace(PLAN, brief=brief), threads=1)
+        return [task for task in main + remedies if wanted(task.key)]
+
+    return make
 
 
 def measured(known: Known, make: Callable[[], Iterable[Task]], events: bool = False) -> Run:

@@ -5,8 +5,6 @@ Each check can be asked of a machine that is as it should be, and must fail wher
 in the one function that it looks at.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,16 +22,14 @@ from arithmetic import (
     step,
 )
 from drawing import figures
-from machine import PLAN, Known, measured
+from machine import Known, made, measured
 
-from analysis.compared import latency, regimes, roofs, serving, shown, verdicts
+from analysis.compared import latency, roofs, serving, shown, verdicts
 from analysis.compared.claims import judge
 from analysis.compared.counts import LENGTHS
 from analysis.measured import formats, profile
 from analysis.measured import serving as measured_serving
-from analysis.measured.driver import all_tasks
 from analysis.measured.run import Run, load_run, save_run
-from analysis.measured.timing import Key, Task
 from analysis.predicted.roofline import Ceilings
 from analysis.published.claims import load_claims
 
@@ -45,25 +41,9 @@ FEWER = (
     (formats, "CONTEXTS", (128,)),
     (measured_serving, "BATCH_CONTEXTS", (64,)),
 )
-# Scores look at numbers, of which there are none; training is predicted by its FLOPs alone, pruning
-# by the same steps as smaller models; pairs are those passes and steps again. BERT-Large without
-# fused attention says what BERT-Base does.
-LEFT_OUT = ("quality", "speculative", "train", "prune", "pair")
 
 
 # Runs
-
-
-def made(brief: bool = False, whats: tuple[str, ...] = ()) -> Callable[[], list[Task]]:
-    def wanted(key: Key) -> bool:
-        told = key.what in LEFT_OUT or (key.model, key.how) == ("bert-large", "unfused")
-        return not told and (not whats or key.what in whats)
-
-    def make() -> list[Task]:
-        main, remedies = all_tasks("cpu", replace(PLAN, brief=brief), threads=1)
-        return [task for task in main + remedies if wanted(task.key)]
-
-    return make
 
 
 @pytest.fixture(scope="module")
@@ -229,34 +209,6 @@ def test_nothing_was_left_out_but_what_says_why(run):
     assert {(each.what, each.how) for each in run.not_measured} == {("weights", "int8-dynamic")}
     # It packs into no tensor, or overflows on this processor; the run says which.
     assert all(len(each.reason.split()) > 3 for each in run.not_measured)
-
-
-# Other machines, other verdicts
-
-
-@pytest.mark.parametrize(
-    "ridge, launch, decoding, encoding",
-    [
-        (0.1, 0, "differs", "reproduced"),  # even a step, at half a FLOP a byte, computes
-        (16, 0, "reproduced", "reproduced"),
-        (300, 0, "reproduced", "differs"),  # even 512 tokens wait for memory
-        (16, 1e-2, "differs", "reproduced"),  # launches are most of both, and bytes of neither
-    ],
-)
-def test_another_ridge_point_or_launch_gives_other_verdicts(
-    ridge, launch, decoding, encoding, monkeypatch
-):
-    monkeypatch.setattr(profile, "BRIEF", profile.PLAN[:5])  # all that is short
-    known = Known(BANDWIDTH, ridge * BANDWIDTH, launch=launch)
-    whats = ("bandwidth", "matmul", "encode", "step", "batch", "heads", "size")
-    run = measured(known, made(brief=True, whats=whats))
-    if launch:
-        assert set(regimes.regimes(run)["regime"]) == {"overhead-bound"}
-        return
-    near("ridge point", roofs.ceilings(run).ridge_point, ridge, 2 * DIGITS)
-    judged = verdicts.all_claims({"reference": run}).set_index("id")["verdict"]
-    assert judged["decoding_is_memory_bound"] == decoding
-    assert judged["encoding_is_not_memory_bound"] == encoding
 
 
 # Planted faults

@@ -219,8 +219,7 @@ def test_what_others_are_compared_with_comes_first_and_what_is_long_last(monkeyp
     brief = [task.key for each in all_tasks("cpu", BUDGETS["smoke"], 1) for task in each]
     assert {key.what for key in brief} == {
         "bandwidth", "matmul", "cache", "launch", "pair", "encode", "step", "train", "weights",
-            "quality",
-        "batch", "heads", "size", "prune",
+        "quality", "batch", "heads", "size", "prune",
     }  # fmt: skip
     assert {key for key in brief if key.what != "size"} <= {t.key for t in tasks + remedies}
 

@@ -1,7 +1,6 @@
 """Run files: written whole, read as data that may come from anyone."""
 
 import json
-import math
 from pathlib import Path
 
 import pytest
@@ -93,50 +92,6 @@ def test_what_is_not_in_turn_has_no_turn():
     beside = {inside: Measurement(Sample((1.0,))), alone: other}
     run.add(Key("attention", "first"), Measurement(Sample((1.0,)), beside=beside))
     assert [point.turn for point in run.points] == ["attention first", "attention first", ""]
-
-
-def test_drift_is_pooled_over_visits_by_kind_and_known_when_a_run_is_read(file):
-    run, cache = a_run(), Key("cache")
-    assert run.drifts == {}
-    for seconds in (math.e, 1.0):  # a visit more each: logarithms 1 and 0 apart from the first
-        run.add(Key("launch"), Measurement(Sample((seconds,) * 3)))
-    for seconds in (1.0, 1.0, 1.0):
-        run.add(cache, Measurement(Sample((seconds,)), None, 1))
-    others = Key("launch", "other")
-    for seconds in (1.0, 1.0):
-        run.add(others, Measurement(Sample((seconds,))))
-    run.add(Key("draft"), Measurement(Sample((1.0,))))
-    launch = math.sqrt(0.5 / 2)
-    pooled = math.sqrt(0.5 / 4)  # of a kind that no point was visited twice of
-    assert {what: run.drifts[what] for what in ("launch", "cache", "draft")} == pytest.approx(
-        {"launch": launch, "cache": 0, "draft": pooled}
-    )
-    save_run(run, file)
-    low, high = load_run(file).find(others).sample.interval
-    assert high == pytest.approx(1 / low)
-    assert high == pytest.approx(math.exp(1.96 * launch / math.sqrt(2)))
-
-
-def test_a_single_visit_borrows_the_drift_of_its_kind(file):
-    lender, run = a_run(), Run.new(MACHINE, "smoke")
-    for each in (lender, lender, run):
-        each.add(Key("launch"), Measurement(Sample((1.0,) * 3)))
-    lender.add(Key("launch"), Measurement(Sample((math.e,) * 3)))
-    run.add(Key("cache"), Measurement(Sample((1.0,)), None, 1))
-    assert run.find(Key("launch")).sample.interval == (1, 1)
-    run.borrow(lender)
-    drift = lender.drifts["launch"]
-    assert run.find(Key("launch")).sample.interval[1] == pytest.approx(math.exp(1.96 * drift))
-    assert run.borrowed == ["launch"] and run.drifts == {}
-    lender.borrow(lender)
-    assert lender.borrowed == []  # it has its own
-
-
-def test_the_widest_drift_that_a_file_can_have_is_finite(file):
-    each("points.0.seconds", [[1e-10], [1e7]])(file)
-    for point in load_run(file).points:  # the other, of one visit, gets the whole drift
-        low, high = point.sample.interval
-        assert 0 < low < high < math.inf
 
 
 def test_a_file_has_a_line_a_point_and_is_plain_json(file):

@@ -164,19 +164,6 @@ def test_each_quantity_of_chips_has_one_unit():
     assert units["memory_capacity"] == {"GiB"} and units["peak_int8_dense"] == {"GOP/s"}
 
 
-# The devices of public speeds of generating, to be compared with predictions
-@pytest.mark.parametrize(
-    "name",
-    "RTX 3070;RTX 3080 10GB;RTX 3080 Ti;RTX 3090;RTX 4070 Ti;RTX 4080 16GB;RTX 4090;A100 PCIe 80GB;"
-    "A100 SXM4 80GB;A40 48GB;H100 PCIe 80GB;L40S;M1 (7-core GPU);M1 Max;M2 Ultra;Instinct MI250X;"
-    "M3 Max (40-core GPU);RTX 4000 Ada;RTX 5000 Ada;RTX 6000 Ada;RTX A6000".split(";"),
-)
-def test_devices_of_public_speeds_have_peaks_and_memory(name):
-    rows = load_table("accelerators").query("name == @name")
-    asked = {"peak_fp32", "peak_16bit_dense", "memory_bandwidth", "memory_capacity"}
-    assert asked <= set(rows["quantity"]) and rows["kind"].nunique() == 1
-
-
 def test_like_with_like_changes_only_the_quantity():
     points = load_table("figure_points")[["label", "date"]].drop_duplicates()
     assert len(load_table("like_with_like").merge(points)) == ROWS["like_with_like"]
