@@ -52,6 +52,7 @@ DRAWN = {
 FEWEST = 3  # later points; through two a line has no scatter
 # Verdict on a rate since the paper, and on which side of it -> what became of it.
 SINCE = {"reproduced": "continued", "undecided": "undecided", "not measured": "too few points"}
+DRAWS = 2000  # of each world
 WORLDS = {"went on": 1.0, "halved": 0.5, "stopped": 0.0}  # times the paper's exponent
 
 
@@ -242,7 +243,7 @@ for _trend in LATER:
     claim(f"{_trend}_to_2026", trend=_trend)(refitted)
 
 
-def powers(data: Path | None = None, draws: int = 2000) -> pd.DataFrame:
+def powers(data: Path | None = None, draws: int = DRAWS) -> pd.DataFrame:
     """Return how often each verdict is given where the truth is known: by trend and world, the
     share of each word.
 

@@ -242,7 +242,7 @@ def exact(rows: pd.DataFrame, factor: float) -> pd.DataFrame:
 def test_how_often_each_word_is_given_where_the_truth_is_known():
     """Continued in at most 5 % of the worlds where growth stopped or halved; never differs in more
     than 5 % of those where it went on: each interval misses in 5 % of cases."""
-    rows = growth.powers(draws=2000)
+    rows = growth.powers()
     assert set(rows["world"]) == {"went on", "halved", "stopped"} and len(rows) >= 12
     wrong = rows[rows["world"] != "went on"]
     assert wrong["reproduced"].max() <= 0.05
