@@ -22,8 +22,9 @@ DEVICES = ("cpu", "cuda", "mps")
 SYSTEM = Path("/sys/devices/system/cpu")
 # Instructions, as Linux names them, that speed up a data type or widen a vector.
 FLAGS = (
-    "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16",
-    "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimdhp", "asimddp", "sve", "bf16", "i8mm",
+    "sse4_1", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16",
+    "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8",
+    "asimd", "asimdhp", "asimddp", "sve", "bf16", "i8mm",
 )  # fmt: skip
 
 

@@ -102,7 +102,8 @@ class Point:
         activations some ten of a token's width, and three copies of unfused scores."""
         arch, longest, unfused = self.arch, self.store.longest, self.key.how == "unfused"
         rows = 1 if self.steps else self.key.tokens
-        numbers = arch.n_parameters + longest * arch.d_model
+        numbers = (1 if self.steps else 2) * arch.n_parameters  # and a packed copy
+        numbers += longest * arch.d_model
         if self.steps:
             numbers += arch.vocab_size * arch.d_model + 2 * arch.n_layers * longest * arch.d_model
             numbers += unfused * longest**2

@@ -45,6 +45,8 @@ WHATS = {
     "step": What("a decoder step", how="attention"),
     "pair": What("a pass or step timed in turn with others", how="turn"),
     "read": What("the read ceiling between others", how="of what", has=("bytes",)),
+    "rung": What("a pass, step, sum or square product with limited instructions",
+                 how="the last of these", n="side of the square", has=("bytes",)),
     "breakdown": What("the part of one operator class", how="class", has=("bytes",)),
     "generation": What("tokens from nothing, one by one", how="loop, or by sampled steps"),
     "train": What("a training step", how="what is kept", has=("saved_bytes", "again_bytes"),
@@ -73,7 +75,7 @@ COLUMNS = {*KEY, "turn", "sample", "seconds", "low", "high", "flops", "bytes", "
 NUMBERS = {*SCORES, *AGREEMENT, "error"}
 COUNTS = {
     *STATE, *FARED, "weight_bytes", "sparse_bytes", "saved_bytes", "again_bytes", "state_bytes",
-    "peak_bytes", "parameters", "processes",
+    "peak_bytes", "parameters", "processes", "year",
 }  # fmt: skip
 
 
