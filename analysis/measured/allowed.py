@@ -65,8 +65,8 @@ def siblings(cpu: int, root: Path = Path("/")) -> str:
 
 def threads_per_core(root: Path = Path("/")) -> int:
     """Simultaneous multithreading: logical processors of a core, 1 where there is none."""
-    ends = [list(map(int, each.split("-"))) for each in siblings(min(processors()), root).split(",")]
-    return sum(each[-1] - each[0] + 1 for each in ends)
+    spans = [each.split("-") for each in siblings(min(processors()), root).split(",")]
+    return sum(int(span[-1]) - int(span[0]) + 1 for span in spans)
 
 
 def _quota(root: Path) -> Fraction | None:

@@ -18,7 +18,7 @@ from statistics import median
 
 from analysis.measured.allowed import may_use
 
-CHAIN, ROUNDS, TRIES = 1000, 200, 40  # additions in a row, loops over them, of which the best counts
+CHAIN, ROUNDS, TRIES = 1000, 200, 40  # additions in a row, loops over them; the best try counts
 READ_EXECUTE, PRIVATE = 5, 2  # of mmap
 # What a loop is made of: an addition; the count down; the jump back over n bytes; the return.
 LOOPS: dict[str, tuple[bytes, bytes, Callable[[int], bytes], bytes]] = {
@@ -28,7 +28,8 @@ LOOPS: dict[str, tuple[bytes, bytes, Callable[[int], bytes], bytes]] = {
     ),
     "aarch64": (  # add x1, x1, x1; subs x0, x0, #1; b.ne; ret
         b"\x21\x00\x01\x8b", b"\x00\x04\x00\xf1",
-        lambda n: (0x54000001 | (-n // 4 & 0x7FFFF) << 5).to_bytes(4, "little"), b"\xc0\x03\x5f\xd6",
+        lambda n: (0x54000001 | (-n // 4 & 0x7FFFF) << 5).to_bytes(4, "little"),
+        b"\xc0\x03\x5f\xd6",
     ),
 }  # fmt: skip
 
