@@ -131,10 +131,23 @@ class Machine(Checked):
     numpy: Text
     blas: Text
     fast_paths: Annotated[list[Text], Field(max_length=50)]  # such as AVX2, amx_bf16, sm_90
+    # Of the processor; former runs do not have what follows.
+    vendor: Empty = ""
+    family: Count | None = None
+    model: Count | None = None
+    stepping: Count | None = None
+    clock_hz: Annotated[float, Field(ge=1e6, le=1e12)] | None = None  # measured, all cores busy
+    threads_per_core: Positive | None = None
+    # What the process might use of it.
+    usable_cores: Positive | None = None
+    quota: Annotated[float, Field(gt=0, le=1e6)] | None = None  # in processors; None: no limit
+    usable_memory_bytes: Positive | None = None
 
     def identity(self) -> list[str | int | None]:
-        """What two runs must share for one to stand for the other."""
-        return [self.device, self.device_name, self.cpu, self.cores, self.threads, self.torch]
+        """What two runs must share for one to stand for the other. Names alone do not tell
+        generations of a processor apart."""
+        named = [self.device, self.device_name, self.cpu, self.vendor, self.family, self.model]
+        return [*named, self.cores, self.threads, self.torch]
 
 
 class Named(Checked):

@@ -26,6 +26,7 @@ ROWS = {
     "speeds": 811,
     "speed_formats": 10,
     "like_with_like": 15,
+    "processors": 105,  # a set of instructions each
     "other_trends": 8,
     "accelerators": 567,
     "memory_generations": 111,
