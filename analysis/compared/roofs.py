@@ -28,7 +28,7 @@ from analysis.predicted.roofline import (
 )
 from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_flops
 
-READS = ("sum", "product")  # the bandwidth kernels that write nothing
+READS = ("sum", "streams", "product")  # the bandwidth kernels that write nothing
 PAPER_MACHINE = "Xeon Gold 6242"
 CEILINGS = {
     "bandwidth": ("memory: {how}", "GB/s"),

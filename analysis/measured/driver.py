@@ -80,7 +80,7 @@ def with_links(run: Run, path: Path, device: str, budget: Budget) -> Run:
 
     free_memory_bytes(device)  # gives back what torch and the C library keep
     try:
-        if device == "mps" or (run.machine.cores or 1) < 2:
+        if device == "mps" or (run.machine.usable_cores or run.machine.cores or 1) < 2:
             raise InputError(f"links need two processes, each with a core and its own {device}")
         device_for(2, device)
         launch(2, path, SILENT, device=device, budget=budget.name, most=budget.link_seconds)

@@ -138,6 +138,8 @@ class Point:
             work, eager = self.work(), broken_down or not self.steps
             warm = 2 if self.steps else 1
             works.add(self.key, work, total, warm=warm, eager=eager, **self.details())
+            if not self.steps:
+                works.about[self.key][1]["library"] = self.network().libraries()
             if broken_down:
                 counts = self.counts(self.count)
                 about = {

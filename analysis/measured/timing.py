@@ -17,7 +17,10 @@ import numpy as np
 
 from analysis.errors import InputError
 
-METHOD_VERSION = "4"  # of the way of measuring; runs of another version are not compared or reused
+METHOD_VERSION = "4"  # of the way of measuring; runs of another version are not reused
+# Whose runs are compared: method 3 timed the same, but multiplied by torch's plain product alone,
+# and knew neither rungs nor pairs.
+COMPARED = ("3", METHOD_VERSION)
 
 T = TypeVar("T")
 MOST = 70  # repetitions kept of a visit
