@@ -44,7 +44,7 @@ SMALL, SQUARE = 256, 2048
 LENGTHS = (128, 512)
 GENERATED = 64  # tokens
 OURS = {32: ("float32",), 8: ("int8", "int8-planes", "int8-dynamic"), 4: ("int4",)}
-ROW = "{:26}{:28}{:>10}{:>10}{:>8}   {}"
+ROW = "{:26}{:28}{:>14}{:>10}{:>8}   {}"
 
 Times = Callable[[], float]  # seconds of one unit of a work
 Samples = dict[str, Sample]

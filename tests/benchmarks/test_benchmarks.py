@@ -93,7 +93,7 @@ def test_llama_cpp_computes_what_ours_does(kind):
         expected = ours.step(torch.tensor([[token]]), context)[0, -1]
         got = torch.from_numpy(theirs.step(token).copy())
         off = float((got - expected).norm() / expected.norm())
-        assert off < {"F32": 1e-4, "Q8_0": 0.02, "Q4_0": 0.2}[kind]
+        assert off < {"F32": 1e-3, "Q8_0": 0.02, "Q4_0": 0.2}[kind]  # its GELU has 16 bits
     assert theirs.generate(3, 4) == theirs.generate(3, 4)
 
 
