@@ -75,6 +75,17 @@ def test_a_peer_runs(peer, arch):
     assert peer.make(arch, 4)() is not None
 
 
+@pytest.mark.parametrize("peer", sum(peers.DECODERS.values(), ()), ids=lambda peer: peer.name)
+def test_a_peer_generates_as_many_tokens_as_ours(peer):
+    imported(peer.needs)
+    found = peer.make(DECODER, 5)()
+    if isinstance(found, torch.Tensor):  # transformers has the first one before them
+        found = found[0, 1:]
+    elif not isinstance(found[0], int):
+        found = found[0].sequences_ids[0]
+    assert len(found) == 5
+
+
 @pytest.mark.parametrize(("peer", "arch"), PEERS, ids=NAMES)
 def test_what_is_not_installed_is_told_in_one_line(peer, arch, monkeypatch, capsys):
     for package in peer.needs.split():
