@@ -35,7 +35,7 @@ def ran(monkeypatch):
         run.add(LINK, Measurement(Sample((1.0,)), None, 8, {"processes": 2}))
         return run
 
-    monkeypatch.setattr(driver, "all_tasks", lambda *arguments: ([task(n) for n in NAMES], []))
+    monkeypatch.setattr(driver, "all_tasks", lambda *arguments: ([task(n) for n in NAMES], [], []))
     monkeypatch.setattr(driver, "with_links", with_links)
     return names
 
@@ -156,7 +156,7 @@ SLOW = textwrap.dedent(
     fast = lambda seconds: Measurement(Sample((float(sys.argv[3]),)))
     driver.all_tasks = lambda *arguments: ([
         Task(Key("attention", name), 0, 0.0, work) for name, work in zip("abc", (fast, slow, fast))
-    ], [])
+    ], [], [])
     driver.with_links = lambda run, *_: run
     sys.exit(main(["measure", "--budget", "smoke", "--device", "cpu", "--out", sys.argv[1]]))
     """

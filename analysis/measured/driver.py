@@ -34,7 +34,6 @@ def measure_machine(
     """
     start, budget = time.monotonic(), budget_named(budget_name)
     from analysis.measured import machine  # torch, which takes seconds to import
-    from analysis.measured.ladder import ladder_tasks
 
     machine.keep_memory()
     device, threads = machine.choose_device(device), machine.set_threads(threads)
@@ -53,13 +52,12 @@ def measure_machine(
         save_run(run, path)
 
     save(run)  # where it cannot be written, nothing is measured in vain
-    tasks, remedies = all_tasks(device, budget, threads)
+    tasks, remedies, ladder = all_tasks(device, budget, threads, here.fast_paths)
     gc.freeze()  # all that was imported needs no look at before each point
     measure = partial(run_tasks, free_memory=partial(machine.free_memory_bytes, device))
     measure(tasks, run, budget, save, progress, used=time.monotonic() - start)
     measure(remedies, run, budget.part("remedies", budget.remedy_seconds), save, progress)
     del tasks, remedies  # and the networks that they keep: processes need memory, too
-    ladder = ladder_tasks(device, budget, threads, here.fast_paths)
     measure(ladder, run, budget.part("ladder", budget.ladder_seconds), save, progress)
     if budget.link_seconds and not any(point.what == LINK.what for point in run.points):
         save(run)
@@ -108,12 +106,15 @@ def _resumable(path: Path, here, budget: str, asked: bool) -> Run | None:
     return None
 
 
-def all_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], list[Task]]:
-    """The machine and the models on it, and the remedies. The peak ceilings come first, as every
-    other point is compared with them; the models at short lengths and then the shapes they are
-    made of; last what takes longest."""
+def all_tasks(
+    device: str, budget: Budget, threads: int, fast_paths: Sequence[str]
+) -> tuple[list[Task], ...]:
+    """The machine and the models on it, the remedies, and the ladder. The peak ceilings come first,
+    as every other point is compared with them; the models at short lengths and then the shapes they
+    are made of; last what takes longest."""
     from analysis.measured.ceilings import SHORT, ceiling_tasks
     from analysis.measured.formats import weights_task
+    from analysis.measured.ladder import ladder_tasks
     from analysis.measured.pairs import pair_tasks
     from analysis.measured.profile import profile_tasks
     from analysis.measured.pruned import zeros_task
@@ -132,7 +133,8 @@ def all_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], li
     trained, lengthy = (training_tasks(*how, n) for n in LENGTHS)
     remedies = [*trained, weights_task(*how), *quality_tasks(*how), *serving_tasks(*how)]
     remedies += budget.of([byte_task(*how), zeros_task(*how), *lengthy], [])
-    return main + early + short + late + long, remedies
+    ladder = ladder_tasks(*how, fast_paths)
+    return main + early + short + late + long, remedies, ladder
 
 
 class Pace:

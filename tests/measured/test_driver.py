@@ -197,7 +197,7 @@ def test_what_others_are_compared_with_comes_first_and_what_is_long_last(monkeyp
 
     for module in (products, training):
         monkeypatch.setattr(module, "probe", lambda dtype, device: 1e11)
-    tasks, remedies = all_tasks("cpu", BUDGETS["quick"], 1)
+    tasks, remedies, ladder = all_tasks("cpu", BUDGETS["quick"], 1, [])
     order = [str(task.key) for task in tasks + remedies]
     assert len(set(order)) == len(order)
     assert order[0].startswith("bandwidth ")
@@ -216,12 +216,13 @@ def test_what_others_are_compared_with_comes_first_and_what_is_long_last(monkeyp
     ]
     assert places == sorted(places)
     assert order.index("generation gpt2 512 loop") > order.index("matmul 512x768x768")
-    brief = [task.key for each in all_tasks("cpu", BUDGETS["smoke"], 1) for task in each]
+    brief = [task.key for each in all_tasks("cpu", BUDGETS["smoke"], 1, []) for task in each]
     assert {key.what for key in brief} == {
         "bandwidth", "matmul", "cache", "launch", "pair", "encode", "step", "train", "weights",
-        "quality", "batch", "heads", "size", "prune",
+        "quality", "batch", "heads", "size", "prune", "read",
     }  # fmt: skip
-    assert {key for key in brief if key.what != "size"} <= {t.key for t in tasks + remedies}
+    every = tasks + remedies + ladder
+    assert {key for key in brief if key.what != "size"} <= {task.key for task in every}
 
 
 def test_remedies_have_a_budget_of_their_own():
