@@ -16,6 +16,7 @@ from analysis.compared.shown import both, gathered
 from analysis.errors import InputError
 from analysis.measured.run import Run
 from analysis.measured.schema import WHATS
+from analysis.predicted.chips import Chip
 from analysis.predicted.generation import integrate_generation
 from analysis.predicted.operations import FUSED, UNFUSED, Cost, Count
 from analysis.predicted.roofline import (
@@ -63,6 +64,14 @@ def matmul_peak(run: Run) -> pd.Series:
 def ceilings(run: Run) -> Ceilings:
     """The run's read bandwidth and float32 peak."""
     return Ceilings(read_ceiling(run)["best"], matmul_peak(run)["best"])
+
+
+def chip_of(run: Run) -> Chip:
+    """The run's machine as `predict` takes it: what it reached, and the memory that it has."""
+    roof, machine = ceilings(run), run.machine
+    memory = machine.gpu_memory_bytes or machine.memory_bytes
+    peaks = {32: float(roof.peak_flop_per_s)}
+    return Chip(machine.device_name, float(roof.bandwidth_bytes_per_s), peaks, memory)
 
 
 def ridge(run: Run) -> tuple[float, float]:
