@@ -3,6 +3,7 @@ is kept: built from a `config.json`, and run to be counted. Code of a config's o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 
 import torch
 from torch import nn
@@ -31,9 +32,12 @@ class Built:
     kind: str
     model: nn.Module
 
-    def encode(self, tokens: int, batch: int = 1):
-        """One pass over `batch` sequences; a decoder's output has the cache that it filled."""
+    def encode(self, tokens: int, batch: int = 1, last: bool = False):
+        """One pass over `batch` sequences, with a decoder's head at the `last` token only if that
+        is asked for and possible; a decoder's output has the cache that it filled."""
         kwargs = {"use_cache": True} if self.kind == "decoder" else {}
+        if last and "logits_to_keep" in signature(self.model.forward).parameters:
+            kwargs["logits_to_keep"] = 1
         return self.model(_ids(batch, tokens), **kwargs)
 
     def filled(self, tokens: int, batch: int = 1):
@@ -66,7 +70,7 @@ def build(config: Mapping, task: str | None = None) -> Built:
     try:
         settings = transformers.AutoConfig.for_model(kind, **fields)
     except Exception as error:
-        raise InputError(f"transformers {transformers.__version__}: {_line(error)}") from None
+        raise InputError(f"transformers {transformers.__version__}: {one_line(error)}") from None
     if settings.is_encoder_decoder:
         raise InputError("a model of an encoder and a decoder is not counted; count one of them")
     layers = getattr(settings, "num_hidden_layers", 1)
@@ -82,7 +86,7 @@ def build(config: Mapping, task: str | None = None) -> Built:
             model = getattr(transformers, AUTO[task]).from_config(settings).eval()
         model.set_attn_implementation("eager")
     except Exception as error:
-        raise InputError(f"transformers cannot build this {kind}: {_line(error)}") from None
+        raise InputError(f"transformers cannot build this {kind}: {one_line(error)}") from None
     name = printable(config.get("_name_or_path") or kind)
     return Built(name, "decoder" if decoder else "encoder", model)
 
@@ -102,6 +106,6 @@ def _ids(batch: int, tokens: int):
     return torch.zeros(batch, tokens, dtype=torch.long, device="meta")
 
 
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """The first line of what another library says."""
     return printable((str(error).strip().splitlines() or [type(error).__name__])[0], 200)
