@@ -79,7 +79,7 @@ def count(
     """
     from analysis.predicted.architectures import override
     from analysis.predicted.chips import model_named
-    from analysis.predicted.configs import NotModelled, from_config, read
+    from analysis.predicted.configs import NotModelled, from_file, read
     from analysis.predicted.counted import OPERATOR_CLASSES, count_json, default_phase
     from analysis.predicted.operations import convention_named
 
@@ -89,7 +89,7 @@ def count(
     if element_bytes:
         counted_as = counted_as.with_bytes(int(element_bytes))
     try:
-        architecture = from_config(read(config), task=task) if config else model_named(arch)
+        architecture = from_file(config, task) if config else model_named(arch)
     except NotModelled as refused:
         from analysis.measured.traced_models import traced_json
 
@@ -185,20 +185,19 @@ def _chip(name, run, bandwidth, peak, memory, link, n):
 def _model(config: str, task: str | None):
     """The needs of a file or a known model, and its architecture where a formula counts it."""
     from analysis.predicted.chips import model_named
-    from analysis.predicted.configs import NotModelled, from_config, read
+    from analysis.predicted.configs import NotModelled, from_file, read
     from analysis.predicted.needs import needs_of
 
     path = Path(config)
     if not path.exists() and path.suffix != ".json":
         architecture = model_named(config)
         return needs_of(architecture), architecture
-    mapping = read(path)
     try:
-        architecture = from_config(mapping, task=task)
+        architecture = from_file(path, task)
     except NotModelled as refused:
         from analysis.measured.traced_models import traced_needs
 
-        return _or(refused, traced_needs, mapping, task), None
+        return _or(refused, traced_needs, read(path), task), None
     return needs_of(architecture), architecture
 
 

@@ -25,7 +25,7 @@ def test_predict_json_has_every_answer(capsys):
     found = json.loads(out)
     assert code == 0
     assert found["model"] == {
-        "name": "llama", "kind": "decoder", "counted": "formulas",
+        "name": "llama-3.1-8b", "kind": "decoder", "counted": "formulas",
         "parameters": 8_030_261_248, "active_parameters": 8_030_261_248,
     }  # fmt: skip
     assert found["memory"].keys() == {

@@ -169,8 +169,10 @@ def read(path: Path) -> Mapping:
 
 
 def from_file(path: Path, task: str | None = None) -> Architecture:
-    """The architecture of a config.json. Raises InputError as `read` and `from_config`."""
-    return from_config(read(path), task=task)
+    """The architecture of a config.json, named as it or its folder is where it has no name itself.
+    Raises InputError as `read` and `from_config`."""
+    config, named = read(path), path.stem if path.stem != "config" else path.resolve().parent.name
+    return from_config(config, config.get("_name_or_path") or named, task)
 
 
 def printable(text: object, most: int = 100) -> str:

@@ -5,27 +5,26 @@ from collections.abc import Iterator
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
-def amount(value: float | None, unit: str, digits: int = 3) -> str:
+def number(value: float) -> str:
+    """Three digits, or all of a larger whole part."""
+    return f"{value:.3g}" if value < 99.95 else f"{value:,.0f}"
+
+
+def amount(value: float | None, unit: str) -> str:
     """A quantity with a decimal prefix: 3.35 TB/s."""
     if value is None:
         return "unknown"
     place = 0
-    while abs(value) >= 1000 and place < len(PREFIXES) - 1:
+    while value >= 1000 and place < len(PREFIXES) - 1:
         value, place = value / 1000, place + 1
-    return f"{value:.{digits}g} {PREFIXES[place]}{unit}" if value < 1000 else f"{value:.3g} {unit}"
+    return f"{number(value)} {PREFIXES[place]}{unit}"
 
 
 def duration(seconds: float) -> str:
     """Seconds in the unit that suits them."""
-    for unit, size in (("s", 1), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
-
-
-def number(value: float) -> str:
-    """Three digits, or all of a larger whole part."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    units = (("s", 1), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
+    unit, size = next((each for each in units if seconds >= each[1]), units[-1])
+    return f"{number(seconds / size)} {unit}"
 
 
 def lines(found: dict) -> Iterator[str]:

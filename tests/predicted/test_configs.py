@@ -187,7 +187,7 @@ def test_files_that_are_no_config_are_one_line(tmp_path, text, told):
 def test_a_file_is_read_up_to_its_bound(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(BERT | {"task_specific_params": "a" * 3_100_000}))
-    assert from_file(path) == from_config(BERT)
+    assert from_file(path) == from_config(BERT, path.parent.name)
     with path.open("wb") as file:
         file.truncate(3 * 10**9)  # sparse
     with pytest.raises(InputError, match=f"at most {CONFIG_BYTES} bytes"):
