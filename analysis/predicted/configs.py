@@ -15,7 +15,6 @@ from analysis.predicted.families import CLASSES, FAMILIES, Family
 from analysis.predicted.variants import Experts, Latent, Window
 
 CONFIG_BYTES = 10_000_000
-MULTIMODAL = {"gemma3": "gemma3_text", "mistral3": "mistral"}  # whose text part is a family
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_python": "gelu",
@@ -71,7 +70,7 @@ class _Fields(dict):
     def size(self, name: str, least: int = 1) -> int:
         value = self.get(name)
         if value is None:
-            raise InputError(f"config field {name} is missing; a {self['model_type']} needs it")
+            raise InputError(f"config field {name} is missing, and the counts need it")
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 10**12:
             raise InputError(
                 f"config field {name} is {_shown(value)}; it must be an integer >= {least}"
@@ -110,8 +109,8 @@ def from_config(config: Mapping, name: str | None = None, task: str | None = Non
     name = name or config.get("_name_or_path")
     kind, classes = config.get("model_type"), config.get("architectures")
     if isinstance(config.get("text_config"), Mapping):
-        kind = MULTIMODAL.get(kind) if isinstance(kind, str) else None
-        config = {**config["text_config"], "model_type": kind}
+        config = config["text_config"]
+        kind = config.get("model_type", kind)
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise NotModelled(
             f"config field model_type is {_shown(kind)}; allowed: {', '.join(FAMILIES)}"
@@ -273,7 +272,7 @@ def _head(fields: _Fields, family: Family, classes: object, task: str | None) ->
 
 def _refuse_unmodelled(fields: _Fields, family: Family):
     for name, other in family.equal.items():
-        if name in fields and fields.get(name, fields[other]) != fields[other]:
+        if fields.get(name) not in (None, fields.get(other)):
             raise NotModelled(f"config field {name} is not {other}, which the counts take it to be")
     for name, value in fields.items():
         if name in family.only:

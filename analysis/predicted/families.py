@@ -86,7 +86,7 @@ class Family:
     experts: dict[str, str | int | bool] | None = None  # field of Experts -> config field, or value
     latent: bool = False
     rotated: float = 1  # the share of a head, where a config says no other
-    derive: Callable[[Mapping, dict], dict] = lambda config, values: {}
+    derive: Callable[[Mapping, dict], dict] = lambda config, values: {}  # what takes a rule
 
 
 _OPTIONAL = {"num_key_value_heads": None, "head_dim": None}
@@ -148,24 +148,30 @@ _DEEPSEEK = Family(
 )  # fmt: skip
 
 
-def _falcon(config: Mapping, values: dict) -> dict:
+def _falcon(config, values: dict) -> dict:
     new, parallel = config.get("new_decoder_architecture"), config.get("parallel_attn", True)
-    grouped = config.get("num_kv_heads") or values["n_heads"]
+    grouped = config.get("num_kv_heads", values["n_heads"])
     n_kv_heads = grouped if new else 1 if config.get("multi_query", True) else values["n_heads"]
-    norms = (config.get("num_ln_in_parallel_attn") or 2) if new else 1 if parallel else 2
+    norms = config.get("num_ln_in_parallel_attn", 2) if new else 1 if parallel else 2
     return {"n_kv_heads": n_kv_heads, "layer_norms": norms}
 
 
-def _unrotated(config: Mapping, values: dict) -> dict:
-    layers = config.get("no_rope_layers")  # 1 where a layer has it
-    n, every = values["n_layers"], config.get("no_rope_layer_interval") or 4
-    return {"rotary_layers": sum(map(bool, layers)) if layers else n - n // every}
+def _unrotated(config, values: dict) -> dict:
+    n, named = values["n_layers"], "no_rope_layer_interval"
+    layers = config.items_of("no_rope_layers", n, (0, 1))  # 1 where a layer has it
+    every = config.size(named) if config.get(named) else 4
+    return {"rotary_layers": sum(layers) if layers else n - n // every}
 
 
-def _local(config: Mapping, values: dict) -> dict:
-    n, every = values["n_layers"], config.get("global_attn_every_n_layers") or 3
-    reach = (config.get("local_attention") or 128) // 2  # to either side
-    return {"window": Window(2 * reach + 1, n - -(-n // every))}
+def _local(config, values: dict) -> dict:
+    n, named = values["n_layers"], ("global_attn_every_n_layers", "local_attention")
+    every, tokens = (config.size(one) if config.get(one) else None for one in named)
+    windowed, reach = n - -(-n // (every or 3)), (tokens or 128) // 2  # to either side
+    return {"window": Window(2 * reach + 1, windowed) if windowed else None}
+
+
+def _sliding_rotated(config, values: dict) -> dict:
+    return {"rotary_layers": values["window"].layers if values["window"] else None}
 
 
 FAMILIES = {
@@ -269,7 +275,7 @@ FAMILIES = {
         only={"position_embedding_type": "rope_gptj",
               "order_of_interleaved_layers": "local_attn_first"},
         equal={"layer_switch": "sliding_window_pattern"},
-        derive=lambda _, values: {"rotary_layers": values["window"].layers},
+        derive=_sliding_rotated,
     ),
     "olmo": replace(_LLAMA, fixed=_GATED | {"norm": "layernorm_bare"}, norm_eps=""),
     "olmo2": _OLMO2,

@@ -31,7 +31,7 @@ class Needs:
 
     name: str
     kind: str  # "encoder" or "decoder"
-    counted: str  # by "formulas", or "traced"
+    counted: str  # by "formulas" or "tracing"
     parameters: int
     active_parameters: int  # those that one token visits
     fixed_weights: int  # that each step reads, whatever its batch

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -159,6 +160,19 @@ def test_what_a_config_asks_for_and_is_not_modelled_is_named(config, told):
         from_config(config)
     said = str(caught.value)
     assert said.isprintable() and len(said) < 800
+
+
+JUNK = [0, -1, 2.5, True, "\x1b[2J", [], [1], {"a": 1}, 10**30, float("nan")]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_any_value_of_any_field_is_read_or_refused_in_one_line(name):
+    config = CONFIGS[name]
+    for field, junk in itertools.product(config, JUNK):
+        try:
+            from_config(config | {field: junk})
+        except InputError as problem:
+            assert str(problem).isprintable()
 
 
 def test_names_from_files_are_printable():
