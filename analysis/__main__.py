@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from analysis.arithmetic import FILE, JSON, MOST, count, predict
 from analysis.errors import InputError
 
-MOST = 10**9  # beyond any sequence or batch; keeps a slip of the hand from printing nonsense
 YEARS = {2: "two", 20: "twenty"}
 DATA = click.option(
     "--data",
@@ -18,13 +18,15 @@ DATA = click.option(
     help="Read the tables from DIR instead of the project's data/.",
 )
 BUDGET = click.Choice(["smoke", "quick", "full"])
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-FILE = click.Path(path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Rebuild the results of "AI and Memory Wall" (Gholami et al., IEEE Micro 2024)."""
+
+
+cli.add_command(count)
+cli.add_command(predict)
 
 
 @cli.command()
@@ -91,80 +93,6 @@ def shown() -> None:
         click.echo(f"{name}: {shown.described(run)}, {run.started:%Y-%m-%d}, budget {run.budget}")
     if fault:
         click.echo(f"here: {fault}")
-
-
-@cli.command()
-@click.argument("arch", required=False)
-@click.option(
-    "--config",
-    type=FILE,
-    metavar="FILE",
-    help="Read the architecture from a Hugging Face config.json instead of ARCH.",
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Change a field of the architecture, e.g. n_heads=4; may be repeated.",
-)
-@click.option(
-    "--sequence-length",
-    "-l",
-    type=click.IntRange(1, MOST),
-    required=True,
-    help="Tokens encoded, prefilled or generated, or a step's context.",
-)
-@click.option(
-    "--phase",
-    type=click.Choice(["encode", "prefill", "step", "generate"]),
-    help="Default: encode for an encoder, generate for a decoder.",
-)
-@click.option(
-    "--convention",
-    default="published",
-    show_default=True,
-    help="What is counted: published, unfused or fused.",
-)
-@click.option(
-    "--bytes",
-    "element_bytes",
-    type=click.Choice(["1", "2", "4"]),
-    help="Bytes per element of weights, activations and cache [default: the convention's].",
-)
-@click.option("--batch", type=click.IntRange(1, MOST), default=1, show_default=True)
-@JSON
-def count(
-    arch, config, settings, sequence_length, phase, convention, element_bytes, batch, as_json
-) -> None:
-    """Count FLOPs, bytes and arithmetic intensity of ARCH by operator class."""
-    from analysis.predicted.architectures import named, override
-    from analysis.predicted.configs import from_file
-    from analysis.predicted.counted import OPERATOR_CLASSES, count_json, default_phase
-    from analysis.predicted.operations import convention_named
-
-    if (arch is None) == (config is None):
-        raise InputError("count needs an ARCH or a --config FILE, and not both")
-    architecture = override(named(arch) if arch else from_file(config), settings)
-    counted_as = convention_named(convention)
-    if element_bytes:
-        counted_as = counted_as.with_bytes(int(element_bytes))
-    shown = count_json(
-        architecture, phase or default_phase(architecture), sequence_length, counted_as, batch
-    )
-    if as_json:
-        click.echo(json.dumps(shown, indent=2))
-        return
-    click.echo(
-        f"{shown['architecture']}, {shown['phase']}, {sequence_length} tokens, batch {batch}, "
-        f"convention {convention}"
-    )
-    for name, label in OPERATOR_CLASSES.items():
-        row = shown["operators"].get(name, shown["total"])
-        click.echo(
-            f"{label:28}{row['flops']:>22,} FLOPs {row['bytes']:>20,} bytes "
-            f"{row['intensity']:>10.2f} FLOP/byte"
-        )
 
 
 @cli.command()

@@ -14,8 +14,8 @@ import pandas
 from frictionless import Resource, Schema
 
 from analysis.errors import InputError
+from analysis.published.plain import DATA
 
-DATA = Path(__file__).resolve().parents[2] / "data"
 DTYPES = {"string": "str", "number": "float64", "integer": "int64", "boolean": "bool"}
 DTYPES["date"] = "datetime64[s]"
 EXPECTED = {
