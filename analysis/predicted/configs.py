@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.errors import InputError
+from analysis.files import read
 from analysis.predicted.architectures import Architecture
 
 CONFIG_BYTES = 1_000_000
@@ -173,13 +174,7 @@ def from_file(path: Path) -> Architecture:
     Raises InputError for a file that cannot be read, is too long or no JSON, and as `from_config`.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(CONFIG_BYTES + 1)
-        if len(text) > CONFIG_BYTES:
-            raise InputError(f"{path}: expected a config.json of at most {CONFIG_BYTES} bytes")
-        config = json.loads(text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        config = json.loads(read(path, CONFIG_BYTES))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}: expected JSON: {error}") from None
     return from_config(config)
