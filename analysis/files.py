@@ -2,13 +2,14 @@
 numbered copies, one writer at a time. Every fault is an InputError that names the file."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from analysis.errors import InputError
+
+KEPT_BYTES = 10**8  # many times what a run may have
 
 
 def read(path: Path, most: int) -> bytes:
@@ -24,17 +25,17 @@ def read(path: Path, most: int) -> bytes:
     return content
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: bytes) -> None:
     """Replace the file as a whole or not at all; its folder is made."""
     temporary = None
     try:
         with _told(path, "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(
-                "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+                dir=path.parent, prefix=f".{path.name}.", delete=False
             ) as file:
                 temporary = file.name
-                file.write(text)
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o644)  # temporary files are their owner's alone
@@ -49,11 +50,11 @@ def keep(path: Path) -> Path | None:
     no list of runs takes it for one."""
     if not path.exists():
         return None
-    number = 1
+    content, number = read(path, KEPT_BYTES), 1
     while (copy := path.with_name(f"{path.name}.previous-{number}")).exists():
         number += 1
-    with _told(copy, "written"):
-        return shutil.copy2(path, copy)
+    write(copy, content)
+    return copy
 
 
 @contextmanager

@@ -23,8 +23,8 @@ WORDS = [
     "--sequence-length", "--batch", "--bytes", "--phase", "step", "generate", "encode", "prefill",
     "--convention", "fused", "--config", "/dev/zero", "/dev/null", "/", "--set", "n_layers=3",
     "n_heads=5", "d_ff=", "norm=rmsnorm", "name=\x1b[2J", "kind=encoder", "--data", "--run",
-    "--out", "--budget", "smoke", "--device", "cpu", "--threads", "--fresh", "--processes", "--timeout",
-    "--help", "positions=rotary", "gated_ffn=true", "1", "2", "0", "-1", "1e9",
+    "--out", "--budget", "smoke", "--device", "cpu", "--threads", "--fresh", "--processes",
+    "--timeout", "--help", "positions=rotary", "gated_ffn=true", "1", "2", "0", "-1", "1e9",
     "512", "a\udc80", "ü", "\0", "x" * 5000, "--", "-", "",
     *(f"{field}={value}" for field in ("n_layers", "d_ff", "n_heads", "d_model", "norm_eps")
       for value in ("9" * 316, "9" * 4290, "-1", "0", "nan", "1e400")),

@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-from analysis import files
 from analysis.__main__ import main
 from analysis.measured import driver
 from analysis.measured.run import load_run
@@ -240,15 +239,16 @@ def test_another_process_that_measures_into_the_file_is_one_line(ran, tmp_path, 
 
 def test_a_pipe_or_a_folder_that_cannot_be_written_is_one_line(ran, tmp_path, capsys, monkeypatch):
     os.mkfifo(tmp_path / "pipe")
-    code, _, err = run("--out", tmp_path / "pipe", capsys=capsys)
-    assert code == 2 and "found a device or a pipe" in err and err.count("\n") == 1
+    for fresh in ((), ("--fresh",)):
+        code, _, err = run("--out", tmp_path / "pipe", *fresh, capsys=capsys)
+        assert code == 2 and "found a device or a pipe" in err and err.count("\n") == 1
     out = tmp_path / "run.json"
     run("--out", out, capsys=capsys)
 
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(files.shutil, "copy2", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     code, _, err = run("--out", out, "--fresh", capsys=capsys)
     assert code == 2 and err.count("\n") == 1
     assert "run.json.previous-1: cannot be written: Permission denied" in err

@@ -232,7 +232,7 @@ def save_run(run: Run, path: Path) -> None:
         else:
             text = json.dumps(run.model_dump(mode="json", include={name})[name])
         lines.append(f' "{name}": {text}')
-    write(path, "{\n" + ",\n".join(lines) + "\n}\n")
+    write(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
 
 
 def load_run(path: Path) -> Run:
