@@ -83,8 +83,9 @@ def test_killed_measuring_goes_on(tmp_path):
     run, now = load_run(out), finished(out)
     assert run.finished and before.items() <= now.items()
     assert {key.model for key in now} | {each.model for each in run.not_measured} == set(NAMES)
-    assert all(each.reason == driver.ENDED for each in run.not_measured)
-    assert 0 < len(run.not_measured) <= KILLS
+    cut = [each for each in run.not_measured if each.reason == driver.ENDED]
+    assert 0 < len(cut) <= KILLS  # for others a machine that is busy has no time
+    assert all(each.reason.startswith("budget") for each in run.not_measured if each not in cut)
 
 
 @pytest.mark.slow
