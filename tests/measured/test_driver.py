@@ -53,7 +53,7 @@ def test_all_that_fits_is_measured_in_order_and_saved_each_time():
     bench = Bench()
     run = bench.go([bench.task("a"), bench.task("b"), bench.task("c")])
     assert keys(run.points) == ["a", "b", "c"] and run.not_measured == []
-    assert bench.saved == [1, 2, 3]
+    assert bench.saved == [0, 1, 1, 2, 2, 3]  # before and after each
 
 
 @pytest.mark.parametrize("slowness", [0.5, 1, 2, 4])
@@ -132,7 +132,7 @@ VISITED = Budget("twice", 100, 10**9, seconds_per_point=1, warm_seconds=0, visit
 def test_points_are_visited_again_with_the_others_in_between():
     bench = Bench()
     run = bench.go([bench.task("a"), bench.task("b")], budget=VISITED)
-    assert bench.ran == ["a", "b", "a", "b"] and bench.saved == [1, 2, 2, 2]
+    assert bench.ran == ["a", "b", "a", "b"] and bench.saved == [0, 1, 1, 2, 2, 2, 2, 2]
     assert [point.seconds for point in run.points] == [[[1.0], [1.0]]] * 2
 
 
