@@ -1,14 +1,15 @@
 """The command line: `python -m analysis --help`. Each command calls what the chapters call."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 
 import click
 
-from analysis.errors import InputError
+from analysis.arithmetic import FILE, JSON, MOST, count, predict
+from analysis.terminal import echo, told
 
-MOST = 10**9  # beyond any sequence or batch; keeps a slip of the hand from printing nonsense
 YEARS = {2: "two", 20: "twenty"}
 DATA = click.option(
     "--data",
@@ -18,13 +19,15 @@ DATA = click.option(
     help="Read the tables from DIR instead of the project's data/.",
 )
 BUDGET = click.Choice(["smoke", "quick", "full"])
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-FILE = click.Path(path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Rebuild the results of "AI and Memory Wall" (Gholami et al., IEEE Micro 2024)."""
+
+
+cli.add_command(count)
+cli.add_command(predict)
 
 
 @cli.command()
@@ -45,10 +48,10 @@ def trends(data: Path | None, as_json: bool) -> None:
             }
             for name, g in growths.items()
         }
-        click.echo(json.dumps(shown, indent=2))
+        echo(json.dumps(shown, indent=2))
         return
     for name, g in growths.items():
-        click.echo(
+        echo(
             f"{name:30}{times(g.over(2), 4):>10} per 2 years "
             f"(95 %: {between(g.interval_over(2))}), "
             f"{times(g.over(20), 4)} per 20 years, n = {g.n}"
@@ -71,13 +74,13 @@ def verdicts(data: Path | None, run_name: str | None, as_json: bool) -> None:
     from analysis.compared.verdicts import verdicts
     from analysis.measured.run import find_run, load_run
 
-    here = {"here": load_run(find_run(run_name))} if run_name else {}
+    here = {"here": load_run(find_run(run_name))} if run_name is not None else {}
     judged = verdicts({"reference": shown.reference()} | here, data)
     if as_json:
-        click.echo(judged.to_json(orient="records", indent=2))
+        echo(judged.to_json(orient="records", indent=2))
         return
     for row in judged.itertuples():
-        click.echo(f"{row.verdict:14}{row.id:40}{row.run:10}paper {printed(row):12} accepted "
+        echo(f"{row.verdict:14}{row.id:40}{row.run:10}paper {printed(row):12} accepted "
                    f"{accepted(row):18} ours {with_interval(row)}")  # fmt: skip
 
 
@@ -88,83 +91,9 @@ def shown() -> None:
 
     runs, fault = shown.found()
     for name, run in runs.items():
-        click.echo(f"{name}: {shown.described(run)}, {run.started:%Y-%m-%d}, budget {run.budget}")
+        echo(f"{name}: {shown.described(run)}, {run.started:%Y-%m-%d}, budget {run.budget}")
     if fault:
-        click.echo(f"here: {fault}")
-
-
-@cli.command()
-@click.argument("arch", required=False)
-@click.option(
-    "--config",
-    type=FILE,
-    metavar="FILE",
-    help="Read the architecture from a Hugging Face config.json instead of ARCH.",
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Change a field of the architecture, e.g. n_heads=4; may be repeated.",
-)
-@click.option(
-    "--sequence-length",
-    "-l",
-    type=click.IntRange(1, MOST),
-    required=True,
-    help="Tokens encoded, prefilled or generated, or a step's context.",
-)
-@click.option(
-    "--phase",
-    type=click.Choice(["encode", "prefill", "step", "generate"]),
-    help="Default: encode for an encoder, generate for a decoder.",
-)
-@click.option(
-    "--convention",
-    default="published",
-    show_default=True,
-    help="What is counted: published, unfused or fused.",
-)
-@click.option(
-    "--bytes",
-    "element_bytes",
-    type=click.Choice(["1", "2", "4"]),
-    help="Bytes per element of weights, activations and cache [default: the convention's].",
-)
-@click.option("--batch", type=click.IntRange(1, MOST), default=1, show_default=True)
-@JSON
-def count(
-    arch, config, settings, sequence_length, phase, convention, element_bytes, batch, as_json
-) -> None:
-    """Count FLOPs, bytes and arithmetic intensity of ARCH by operator class."""
-    from analysis.predicted.architectures import named, override
-    from analysis.predicted.configs import from_file
-    from analysis.predicted.counted import OPERATOR_CLASSES, count_json, default_phase
-    from analysis.predicted.operations import convention_named
-
-    if (arch is None) == (config is None):
-        raise InputError("count needs an ARCH or a --config FILE, and not both")
-    architecture = override(named(arch) if arch else from_file(config), settings)
-    counted_as = convention_named(convention)
-    if element_bytes:
-        counted_as = counted_as.with_bytes(int(element_bytes))
-    shown = count_json(
-        architecture, phase or default_phase(architecture), sequence_length, counted_as, batch
-    )
-    if as_json:
-        click.echo(json.dumps(shown, indent=2))
-        return
-    click.echo(
-        f"{shown['architecture']}, {shown['phase']}, {sequence_length} tokens, batch {batch}, "
-        f"convention {convention}"
-    )
-    for name, label in OPERATOR_CLASSES.items():
-        row = shown["operators"].get(name, shown["total"])
-        click.echo(
-            f"{label:28}{row['flops']:>22,} FLOPs {row['bytes']:>20,} bytes "
-            f"{row['intensity']:>10.2f} FLOP/byte"
-        )
+        echo(f"here: {fault}")
 
 
 @cli.command()
@@ -212,13 +141,13 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
         for bar in bars:
             bar.close()
     if as_json:
-        click.echo(run.model_dump_json(indent=2))
+        echo(run.model_dump_json(indent=2))
         return
     for point in run.points:
-        click.echo(in_one_line(point))
+        echo(in_one_line(point))
     for each in run.not_measured:
-        click.echo(f"{str(each.key):40}not measured: {each.reason}")
-    click.echo(f"run: {out or local_path(run.machine, run.budget)}")
+        echo(f"{str(each.key):40}not measured: {each.reason}")
+    echo(f"run: {out or local_path(run.machine, run.budget)}")
 
 
 def in_one_line(point) -> str:
@@ -275,22 +204,15 @@ def links(processes: int, out: Path | None, budget: str, timeout: float, device:
     launch(processes, out, timeout, device=device, budget=budget)
     for point in load_run(out).points:
         if point.what in BETWEEN:
-            click.echo(in_one_line(point))
-    click.echo(f"run: {out}")
+            echo(in_one_line(point))
+    echo(f"run: {out}")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; a user's mistake is one line on stderr and exit code 2."""
-    try:
-        cli.main(arguments, prog_name="python -m analysis", standalone_mode=False)
-    except (InputError, click.ClickException) as error:
-        text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"error: {' '.join(text.split())}", err=True)
-        return 2
-    except click.Abort:
-        return 130
-    return 0
+    """Run the command line; what ends it otherwise than well is `terminal.told`'s to say."""
+    return told(lambda: cli.main(arguments, prog_name="python -m analysis", standalone_mode=False))
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as for an interrupt
     sys.exit(main())

@@ -9,38 +9,22 @@ from analysis.compared.claims import claim
 from analysis.compared.growth import facts, trend_points
 from analysis.compared.ridges import ridges
 from analysis.predicted.architectures import GPT2, Architecture
+from analysis.predicted.chips import architecture
 from analysis.predicted.operations import FUSED
 from analysis.predicted.serving import batch_to_reach, memory_bytes, token_cost
-from analysis.predicted.variants import Experts, Latent, Window
 from analysis.published.tables import load_table
 
 TOLERANCE = 0.02  # of the stated parameters; beyond it a row gives its reason
-SAME = ("n_layers", "d_model", "n_heads", "n_kv_heads", "head_dim", "d_ff", "gated_ffn",
-        "activation", "norm", "positions", "n_positions", "vocab_size", "tied_embeddings",
-        "qkv_bias", "out_bias", "ffn_bias", "qk_norm")  # fmt: skip
 HALF = FUSED.with_bytes(2)  # 16-bit weights, activations and cache
 # One of each kind of attention and feed-forward network, and the paper's decoder.
 DRAWN = ("GPT-2", "OPT-175B", "Llama 3.1 405B", "gpt-oss-120b", "Qwen3-235B-A22B", "DeepSeek-V3")
 
 
-def architecture(row) -> Architecture:
-    """The Architecture of a row of architectures.csv."""
-    fields = {name: getattr(row, name) for name in SAME}
-    if row.latent_rank:
-        fields["latent"] = Latent(row.latent_rank, row.query_rank, row.rotary_dim)
-    if row.n_experts:
-        fields["experts"] = Experts(
-            row.n_experts, row.active_experts, row.expert_d_ff, row.shared_experts, row.dense_layers
-        )
-    if row.window_layers:
-        fields["window"] = Window(row.window_tokens, row.window_layers)
-    return Architecture(row.name, "decoder", lm_head=True, **fields)
-
-
 def architectures(data: Path | None = None) -> dict[str, Architecture]:
     """The open models whose shape gives their stated size, by name, in order of date."""
     rows = load_table("architectures", data)
-    return {row.name: architecture(row) for row in rows[rows["difference"] == ""].itertuples()}
+    counted = rows[rows["difference"] == ""]
+    return {row.name: architecture(row._asdict()) for row in counted.itertuples()}
 
 
 def drawn() -> dict[str, Architecture]:
@@ -88,7 +72,7 @@ def served(chip: pd.Series, context: int, data: Path | None = None) -> pd.DataFr
     """
     records = []
     for row in load_table("architectures", data).itertuples():
-        arch = architecture(row)
+        arch = architecture(row._asdict())
         sizes = {"stated": row.parameters, "counted": arch.n_parameters}
         records.append({"model": row.name, **sizes, "difference": row.difference})
         if row.difference:

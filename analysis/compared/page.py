@@ -11,7 +11,17 @@ import matplotlib.style
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.text import cell
+
 STYLE = Path(__file__).with_name("report.mplstyle")
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """The frame as CSV text, in which no cell is a formula to a spreadsheet."""
+    safe = frame.rename(columns=cell)
+    for name in safe.select_dtypes(["object", "string", "category"]):
+        safe[name] = [cell(v) if isinstance(v, str) else v for v in safe[name]]
+    return safe.to_csv(index=False)
 
 
 def styled() -> AbstractContextManager:
@@ -36,7 +46,7 @@ class Plot:
     def _repr_mimebundle_(self, **_):
         return {
             "image/svg+xml": self.svg(),
-            "text/csv": self.data.to_csv(index=False),
+            "text/csv": as_csv(self.data),
             "text/plain": f"<figure of {len(self.data)} rows>",
         }
 
@@ -82,7 +92,7 @@ class Download:
 
     def _repr_mimebundle_(self, **_):
         return {
-            "text/csv": self.frame.to_csv(index=False),
+            "text/csv": as_csv(self.frame),
             "text/markdown": f"Download: {{table-file}}`{self.name}`",
             "text/plain": f"<{self.name}, {len(self.frame)} rows>",
         }

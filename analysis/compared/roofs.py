@@ -17,6 +17,7 @@ from analysis.errors import InputError
 from analysis.measured.peaks import peak_flops
 from analysis.measured.run import Missing, Run
 from analysis.measured.schema import WHATS
+from analysis.predicted.chips import Chip
 from analysis.predicted.generation import integrate_generation
 from analysis.predicted.operations import FUSED, UNFUSED, Cost, Count
 from analysis.predicted.roofline import (
@@ -74,6 +75,14 @@ def peak_share(run: Run) -> tuple[float, float] | None:
 def ceilings(run: Run) -> Ceilings:
     """The run's read bandwidth and float32 peak."""
     return Ceilings(read_ceiling(run)["best"], matmul_peak(run)["best"])
+
+
+def chip_of(run: Run) -> Chip:
+    """The run's machine as `predict` takes it: what it reached, and the memory that it has."""
+    roof, machine = ceilings(run), run.machine
+    memory = machine.gpu_memory_bytes or machine.memory_bytes
+    peaks = {32: float(roof.peak_flop_per_s)}
+    return Chip(machine.device_name, float(roof.bandwidth_bytes_per_s), peaks, memory)
 
 
 def ridge(run: Run) -> tuple[float, float]:

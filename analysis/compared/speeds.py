@@ -19,6 +19,7 @@ from analysis.compared.models import architectures
 from analysis.compared.ratios import student
 from analysis.compared.ridges import GIB
 from analysis.errors import InputError
+from analysis.predicted.answer import FAST as STACKED
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.operations import FUSED
 from analysis.predicted.roofline import compulsory_bytes
@@ -28,7 +29,7 @@ from analysis.published.tables import load_table
 CAUSES = ("bandwidth", "peak")
 PEAKS = ("peak_16bit_dense", "peak_16bit_sums_dense")  # both programs may sum in 16 bits
 CACHE_BYTES = 2  # of a cached number, which both programs keep in 16 bits
-FAST = 1500  # GB/s; cards with stacked memory (HBM) lie above, all others below
+FAST = STACKED / 1e9  # GB/s
 BELOW = f"below {FAST / 1000:g} TB/s"
 SHORT = 512  # tokens
 ONE = {"devices": 1, "model": "Llama 3 8B", "tokens": SHORT}  # that every device was asked for
@@ -170,9 +171,14 @@ def several(data: Path | None = None) -> pd.DataFrame:
 
 
 def reached(data: Path | None = None) -> pd.DataFrame:
+    """`reached_in` all published speeds; data/published/speeds_reached.csv, which `predict` reads,
+    has the same numbers."""
+    return reached_in(speeds(data))
+
+
+def reached_in(rows: pd.DataFrame) -> pd.DataFrame:
     """The shares of the bound that others reached, by phase and side of `FAST`: n, low, middle and
     high (the tenth, half and nine tenths of devices), for predictions to be quoted with."""
-    rows = speeds(data)
     rows = rows[(rows["devices"] == 1) & (rows["program"] == "llama.cpp")]
     side = np.where(rows["bandwidth"] < FAST, BELOW, "above")
     shares = rows.groupby(["phase", side])["share"]

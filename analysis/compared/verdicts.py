@@ -9,6 +9,7 @@ from analysis.compared import (  # noqa: F401
     contexts,
     counts,
     growth,
+    ladder,
     latency,
     memory,
     models,

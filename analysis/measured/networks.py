@@ -28,7 +28,8 @@ PROJECTIONS = ("qkv", "out", "up", "down")  # of a layer
 BUILT = dict(  # any other value of these fields is refused
     activation=tuple(GELU), norm=("layernorm",), positions=("learned",), gated_ffn=(False,),
     qk_norm=(False,), qkv_bias=(True,), out_bias=(True,), ffn_bias=(True,), latent=(None,),
-    experts=(None,), window=(None,),
+    experts=(None,), window=(None,), layer_norms=(2,), sinks=(False,), softcap=(False,),
+    head_bias=(False,), head_dense=(False,), labels=(0,),
 )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ are not counted.
 """
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -27,14 +27,39 @@ MATMULS = {aten.mm, aten.addmm, aten.bmm, aten.baddbmm}  # the last input is (..
 # FLOPs per element of the largest tensor that an operator touches.
 ELEMENTWISE = (
     dict.fromkeys((aten.add, aten.sub, aten.mul, aten.div, aten.add_, aten.mul_, aten.sum), 1)
-    | dict.fromkeys((aten.gelu, aten.tanh), UNFUSED.activation_flops)
+    | dict.fromkeys(
+        (
+            aten.neg,
+            aten.pow,
+            aten.mean,
+            aten.rsqrt,
+            aten.sqrt,
+            aten.rsub,
+            aten.clamp,
+            aten.cos,
+            aten.sin,
+            aten.exp,
+            aten.where,
+            aten.maximum,
+            aten.relu,
+            aten.masked_fill,
+            aten.abs,
+        ),
+        1,
+    )
+    | dict.fromkeys((aten.gelu, aten.tanh, aten.silu, aten.sigmoid), UNFUSED.activation_flops)
     | {aten._softmax: UNFUSED.softmax_flops, aten.native_layer_norm: UNFUSED.norm_flops}
 )
 MOVES = {
     aten.clone, aten.copy_, aten._to_copy, aten.cat, aten.fill_, aten.zero_, aten.zeros,
     aten.zeros_like, aten.ones, aten.full, aten.arange,
 }  # fmt: skip
-LOOKUPS = {aten.embedding, aten.index_select}  # read as many elements as they write, and the ids
+LOOKUPS = {
+    aten.embedding,
+    aten.index_select,
+    aten.index,
+}  # read as many elements as they write, and the ids
+COPIES = {aten.index, aten.clone, aten._to_copy}  # of a weight are of its class
 OVERWRITES = {aten.copy_, aten.fill_, aten.zero_}  # their first input is not read
 FREE = {
     aten._unsafe_view, aten._reshape_alias, aten.lift_fresh, aten.empty, aten.empty_like,
@@ -45,10 +70,15 @@ FREE = {
 @dataclass(frozen=True)
 class TracedCounts:
     """What one call cost. `classes`: the operator classes and "total", each a Cost. `uncounted`:
-    operator -> calls of it, which move and compute an unknown amount, not counted anywhere."""
+    operator -> calls of it, which move and compute an unknown amount, not counted anywhere.
+    Identities of weights' memory: `multiplied` are those that a matmul reads, `looked_up` those of
+    which rows are, and `chosen` -> how many matrices of a weight were picked by their number."""
 
     classes: dict[str, Cost]
     uncounted: dict[str, int]
+    multiplied: frozenset[int] = frozenset()
+    looked_up: frozenset[int] = frozenset()
+    chosen: dict[int, int] = field(default_factory=dict)
 
 
 def trace(function: Callable, *args, **kwargs) -> TracedCounts:
@@ -64,25 +94,35 @@ def trace(function: Callable, *args, **kwargs) -> TracedCounts:
     """
     network = getattr(function, "__self__", function)
     linears = network.linears() if hasattr(network, "linears") else []
-    counter = _Counter(
-        {
-            memory(tensor): linear.operator_class
-            for linear in linears
-            for tensor in (linear.weight, linear.bias)
-            if tensor is not None
-        }
-    )
+    weights = {
+        memory(tensor): linear.operator_class
+        for linear in linears
+        for tensor in (linear.weight, linear.bias)
+        if tensor is not None
+    }
+    return traced(weights, function, *args, **kwargs)[0]
+
+
+def traced(weights: Mapping[int, str], function: Callable, *args, **kwargs) -> tuple:
+    """As `trace`, with the operator class of each weight by the identity of its memory; the counts,
+    and what `function` returns."""
+    counter = _Counter(weights)
     with counter:
-        function(*args, **kwargs)
-    classes = counter.classes
-    return TracedCounts(classes | {"total": sum(classes.values(), Cost())}, dict(counter.uncounted))
+        result = function(*args, **kwargs)
+    classes = counter.classes | {"total": sum(counter.classes.values(), Cost())}
+    used = frozenset(counter.multiplied), frozenset(counter.looked_up), counter.chosen
+    return TracedCounts(classes, dict(counter.uncounted), *used), result
 
 
 class _Counter(TorchDispatchMode):
-    def __init__(self, weights: dict[int, str]):
+    def __init__(self, weights: Mapping[int, str]):
         super().__init__()
         self.weights, self.classes = weights, dict.fromkeys(CLASSES, Cost())
         self.uncounted = Counter()
+        self.multiplied, self.looked_up, self.chosen = set(), set(), {}
+        self.source = {each: each for each in weights}  # of a copy, the weight that it is of
+        self.whole = set()  # operators that are made of no others
+        self.copies = []  # kept, so that no other memory takes their identity
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -92,11 +132,12 @@ class _Counter(TorchDispatchMode):
         kwargs = kwargs or {}
         operator = func.overloadpacket
         known = operator in MATMULS or operator in ELEMENTWISE
-        if not known:  # under inference_mode composite operators arrive whole
-            with self:
+        if not known and func not in self.whole:
+            with self:  # under inference_mode composite operators arrive whole
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
+            self.whole.add(func)
         result = func(*args, **kwargs)
         if func.is_view or operator in FREE:
             return result
@@ -105,14 +146,29 @@ class _Counter(TorchDispatchMode):
             return result
         inputs = {name: value for name, value in kwargs.items() if name != "out"}
         self._count(operator, _tensors((args, inputs)), _tensors(result))
+        self._follow(operator, args, result)
         return result
+
+    def _follow(self, operator, args, result) -> None:
+        """Notes which weights are looked up, picked from and copied."""
+        source = self.source.get(memory(args[0])) if args and isinstance(args[0], Tensor) else None
+        if source is None:
+            return
+        if operator in LOOKUPS:
+            self.looked_up.add(source)
+        if operator in COPIES:
+            self.source[memory(result)] = source
+            self.copies.append(result)
+            if operator is aten.index:
+                self.chosen[source] = len(result)
 
     def _count(self, operator, inputs: list[Tensor], outputs: list[Tensor]) -> None:
         name = "other"
         if operator in MATMULS:
             flops = 2 * inputs[-1].shape[-2] * outputs[0].numel()  # a bias is in the 2k
-            known = (self.weights.get(memory(each)) for each in inputs)
-            name = next(filter(None, known), "act_to_act")
+            known = [s for each in inputs if (s := self.source.get(memory(each)))]
+            self.multiplied.update(known)
+            name = self.weights[known[0]] if known else "act_to_act"
         else:
             sizes = [each.numel() for each in inputs + outputs]
             flops = ELEMENTWISE.get(operator, 0) * max(sizes)

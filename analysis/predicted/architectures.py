@@ -12,10 +12,12 @@ from dataclasses import dataclass, fields, replace
 from analysis.errors import InputError
 from analysis.predicted.variants import Experts, Latent, Window, at_most
 
+NORM_WEIGHTS = {"layernorm": 2, "layernorm_unbiased": 1, "layernorm_bare": 0, "rmsnorm": 1}
+MOST = 10**9  # of any number in a setting; beyond it floats overflow, and long before it sense
 CHOICES = {
     "kind": ("encoder", "decoder"),
     "activation": ("gelu", "gelu_tanh", "silu", "relu"),
-    "norm": ("layernorm", "rmsnorm"),
+    "norm": tuple(NORM_WEIGHTS),
     "positions": ("learned", "rotary"),
 }
 
@@ -28,7 +30,7 @@ class Architecture:
 
     An encoder normalises the embeddings and the sum after each block (post-norm, as BERT); a
     decoder normalises before each block and once at the end (pre-norm, as GPT-2 and Llama).
-    Either way there are 2 `n_layers` + 1 norms of width `d_model`.
+    Either way there are `layer_norms` `n_layers` + 1 norms of width `d_model`.
 
     Raises InputError, in one line, for sizes that are not positive integers, heads that do not
     divide the width, KV heads that do not divide the heads, and values that are not allowed.
@@ -48,15 +50,25 @@ class Architecture:
     activation: str = "gelu"
     norm: str = "layernorm"
     norm_eps: float = 1e-5
-    qk_norm: bool = False  # an RMS norm of each head's query and key, as Qwen3
+    layer_norms: int = 2  # in a layer
+    qk_norm: bool = False  # a norm of each head's query and key, as Qwen3
+    qk_norm_whole: bool = False  # that has weights for every head, as OLMo 2
+    sinks: bool = False  # a learned score beside a head's others, as gpt-oss
+    softcap: bool = False  # scores are kept within a bound by tanh, as Gemma 2
     positions: str = "learned"
+    rotary_dim: int | None = None  # of a head; None: all of it
+    rotary_layers: int | None = None  # None: all
     token_types: int = 0  # rows of the token-type table; 0: no table
     qkv_bias: bool = True
     out_bias: bool = True  # bias of the attention's output projection
     ffn_bias: bool = True
     pooler: bool = False  # BERT's d x d projection of the first token
-    lm_head: bool = False  # d x vocabulary projection of the last hidden state, without bias
+    lm_head: bool = False  # d x vocabulary projection of the last hidden state
     tied_embeddings: bool = True  # the LM head's weights are the token embedding's
+    head_bias: bool = False  # of the LM head or the classifier
+    head_dense: bool = False  # a d x d projection, activation and norm before it, as BERT's
+    labels: int = 0  # of a classifier; 0: none
+    labels_once: bool = False  # it sees one token of a sequence, not each
     latent: Latent | None = None
     experts: Experts | None = None
     window: Window | None = None
@@ -72,7 +84,7 @@ class Architecture:
             if field.type is bool and not isinstance(value, bool):
                 raise InputError(f"{field.name} is {value!r}; allowed: true, false")
             if field.type in (int, int | None) and not (value is None and field.default is None):
-                least = 0 if field.name == "token_types" else 1
+                least = 0 if field.default == 0 else 1
                 if not isinstance(value, int) or isinstance(value, bool) or value < least:
                     raise InputError(f"{field.name} is {value!r}; it must be an integer >= {least}")
         if isinstance(self.norm_eps, bool) or not (
@@ -130,18 +142,27 @@ class Architecture:
         """Parameters without the experts that a token does not visit."""
         return self._parameters(self.experts.active if self.experts else 0)
 
+    @property
+    def expert_parameters(self) -> int:
+        """Parameters of one routed expert in each layer that has them."""
+        moe = self.experts
+        return (self.n_layers - moe.dense_layers) * self._ffn(moe.d_ff) if moe else 0
+
     def _parameters(self, experts: int) -> int:
-        d, norm, moe = self.d_model, 2 if self.norm == "layernorm" else 1, self.experts
+        d, norm, moe = self.d_model, NORM_WEIGHTS[self.norm] * self.d_model, self.experts
         sparse = self.n_layers - moe.dense_layers if moe else 0
         ffn = (self.n_layers - sparse) * self._ffn(self.d_ff)
         if moe:
-            ffn += sparse * (d * moe.n + (experts + moe.shared) * self._ffn(moe.d_ff))
+            router = d * (moe.n + moe.shared_gate) + moe.n * moe.router_bias
+            ffn += sparse * (router + (experts + moe.shared) * self._ffn(moe.d_ff))
         tables = self.vocab_size + self.token_types
         tables += self.n_positions * (self.positions == "learned")
-        head = self.vocab_size * d * (self.lm_head and not self.tied_embeddings)
-        head += self.pooler * (d * d + d)
-        layers = self.n_layers * (self._attention() + 2 * norm * d)
-        return layers + ffn + tables * d + norm * d + head
+        outputs = self.lm_head * self.vocab_size + self.labels
+        head = d * (outputs - self.vocab_size * (self.lm_head and self.tied_embeddings))
+        head += self.head_bias * outputs + self.pooler * (d * d + d)
+        head += self.head_dense * (d * d + self.ffn_bias * d + norm)
+        layers = self.n_layers * (self._attention() + self.layer_norms * norm)
+        return layers + ffn + tables * d + norm + head
 
     def _ffn(self, width: int) -> int:
         inner = (2 if self.gated_ffn else 1) * width
@@ -151,10 +172,14 @@ class Architecture:
         d, out = self.d_model, self.d_attention * self.d_model + self.out_bias * self.d_model
         if latent := self.latent:
             heads = self.d_attention + self.n_heads * latent.rotary_dim
-            queries = d * latent.query_rank + latent.query_rank * (heads + 1)
+            queries = d * heads
+            if rank := latent.query_rank:
+                queries = d * rank + rank * (heads + 1)
             return queries + d * self.cache_width + latent.rank * (2 * self.d_attention + 1) + out
         width = self.d_attention + 2 * self.d_kv
-        return d * width + self.qkv_bias * width + self.qk_norm * 2 * self.head_dim + out
+        norms = self.d_attention + self.d_kv if self.qk_norm_whole else 2 * self.head_dim
+        small = self.qk_norm * norms + self.sinks * self.n_heads
+        return d * width + self.qkv_bias * width + small + out
 
     def replace(self, **changes) -> "Architecture":
         """A copy with `changes`; what followed from a changed field (KV heads as many as heads,
@@ -192,10 +217,13 @@ def _typed(name: str, text: str, kind: type):
             raise InputError(f"{name}={text}: allowed are true and false")
         return text.lower() == "true"
     try:
-        return float(text) if kind is float else int(text)
+        number = float(text) if kind is float else int(text)
+        if abs(number) > MOST:
+            raise ValueError
     except ValueError:
         wanted = "a number" if kind is float else "an integer"
-        raise InputError(f"{name}={text}: {wanted} is needed") from None
+        raise InputError(f"{name}={text[:60]}: {wanted} is needed, at most {MOST}") from None
+    return number
 
 
 def named(name: str) -> Architecture:

@@ -1,6 +1,6 @@
 """The counts of one workload by operator class, as the command line and the chapters show them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.operations import PUBLISHED, Convention, Cost
@@ -38,16 +38,32 @@ def count_json(
 ) -> dict:
     """Return what `python -m analysis count --json` prints; integers are exact."""
     counted = PHASES[phase](architecture, length, convention, batch)
+    decoder = architecture.kind == "decoder"
+    return counts_json(
+        architecture.name, convention.name, phase, length, batch, counted,
+        architecture.n_parameters, architecture.n_active_parameters,
+        architecture.cached(length) if decoder else None,
+    )  # fmt: skip
+
+
+def counts_json(
+    name: str, convention: str, phase: str, length: int, batch: int, counted: Mapping[str, Cost],
+    parameters: int, active_parameters: int, cached: int | None,
+) -> dict:  # fmt: skip
+    """The same of counts, however they were made; `cached` are elements of one sequence."""
     shown = {
         name: {"flops": cost.flops, "bytes": cost.bytes, "intensity": float(cost.intensity)}
         for name, cost in counted.items()
     }
     return {
-        "architecture": architecture.name,
-        "convention": convention.name,
+        "architecture": name,
+        "convention": convention,
         "phase": phase,
         "sequence_length": length,
         "batch": batch,
+        "parameters": parameters,
+        "active_parameters": active_parameters,
+        "cached": cached,
         "operators": {name: shown[name] for name in CLASSES},
         "total": shown["total"],
     }

@@ -16,7 +16,8 @@ def weight_shapes(arch: Architecture) -> Iterator[tuple[int, int, int]]:
     """(how many, rows, columns) of each kind of matrix; biases and norms are one column."""
     d, matrices = arch.d_model, layer_matrices(arch)
     tables = [arch.vocab_size, arch.token_types, arch.n_positions * (arch.positions == "learned")]
-    tables += [arch.vocab_size * (arch.lm_head and not arch.tied_embeddings), d * arch.pooler]
+    tables += [arch.vocab_size * (arch.lm_head and not arch.tied_embeddings), arch.labels]
+    tables += [d * arch.pooler, d * arch.head_dense]
     matrices += [(1, rows, d) for rows in tables if rows]
     yield from matrices
     yield 1, arch.n_parameters - sum(n * a * b for n, a, b in matrices), 1

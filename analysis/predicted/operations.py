@@ -72,7 +72,8 @@ class Convention:
     # False: only the write is charged, and to the act-to-act matmuls
     outside_layers: bool = True  # embeddings, and their norm or the final norm
     pooler: bool = True  # where the architecture has one
-    lm_head: bool = True  # where the architecture has one, at every position
+    lm_head: bool = True  # or a classifier; where the architecture has one, at every position
+    latent_folded: bool = True  # a step works on latent vectors; False: makes keys and values whole
     mid_step: bool = False  # a step at context t is charged t - 1/2, the mean of before and after
 
     def __post_init__(self):
@@ -211,6 +212,12 @@ def softmax(batch, queries, keys, n_heads: int, masked: bool, rule, convention) 
         moved + mask * (convention.scale_and_mask and masked),
         moved,
     )
+
+
+def softcap(elements, in_memory: bool, convention: Convention) -> Cost:
+    """A quotient, its tanh and a product, cap * tanh(x / cap), as one operator."""
+    size = elements * convention.activation_bytes * in_memory
+    return Cost(elements * (convention.activation_flops + 2), size, size)
 
 
 def elementwise(elements, flops_each: int, inputs: int, convention: Convention) -> Cost:

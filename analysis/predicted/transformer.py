@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.errors import InputError
 from analysis.predicted import operations as op
-from analysis.predicted.architectures import Architecture
+from analysis.predicted.architectures import NORM_WEIGHTS, Architecture
 from analysis.predicted.operations import Convention, Cost, Count
 from analysis.predicted.variants import at_most
 
@@ -101,8 +101,16 @@ def _stack(arch, batch, queries, keys, convention, step):
     if arch.pooler and convention.pooler:
         costs["ffn_projections"] += op.projection(batch, d, d, True, convention)
         costs["other"] += op.elementwise(batch * d, convention.activation_flops, 1, convention)
-    if arch.lm_head and convention.lm_head:
-        costs["ffn_projections"] += op.projection(rows, d, arch.vocab_size, False, convention)
+    outputs = arch.vocab_size * arch.lm_head + arch.labels
+    if outputs and convention.lm_head:
+        rows = batch if arch.labels_once else rows
+        if arch.head_dense:
+            costs["ffn_projections"] += op.projection(rows, d, d, arch.ffn_bias, convention)
+            costs["other"] += op.elementwise(rows * d, convention.activation_flops, 1, convention)
+            costs["other"] += _norm(arch, rows, d, convention)
+        costs["ffn_projections"] += op.projection(rows, d, outputs, arch.head_bias, convention)
+        if arch.softcap:
+            costs["other"] += op.softcap(rows * outputs, True, convention)
     return costs
 
 
@@ -115,18 +123,23 @@ def _layers(arch, batch, queries, keys, convention, step):
     mha, act = attention(arch, (batch, queries, keys), rule, kv_bytes, convention, step)
 
     masked = arch.kind == "decoder" and not step
-    other = op.softmax(batch, queries, keys, arch.n_heads, masked, rule, convention)
+    other = op.softmax(batch, queries, keys + arch.sinks, arch.n_heads, masked, rule, convention)
+    if arch.softcap:
+        scores = batch * arch.n_heads * queries * keys
+        other += op.softcap(scores, rule.scores_in_memory, convention)
     if rule.heads_copied:
         other += op.elementwise(rows * arch.d_attention, 0, 1, convention)
-    other += _norm(arch, rows, d, convention) * 2
+    other += _norm(arch, rows, d, convention) * arch.layer_norms
     for reads in (2, rule.ffn_residual_reads):
         other += op.elementwise(rows * d, 1, reads, convention)
-    width = arch.latent.rotary_dim if arch.latent else arch.head_dim
+    width = arch.latent.rotary_dim if arch.latent else arch.rotary_dim or arch.head_dim
+    rotated = Cost()
     for n in (arch.n_heads, 1 if arch.latent else arch.n_kv_heads):
         if arch.qk_norm:
-            other += op.norm(rows * n, arch.head_dim, arch.head_dim, convention)
+            weights = arch.head_dim * (n if arch.qk_norm_whole else 1)
+            other += op.norm(rows * n, arch.head_dim, weights, convention)
         if arch.positions == "rotary":
-            other += op.rotary(rows, queries, n, width, convention)
+            rotated += op.rotary(rows, queries, n, width, convention)
     if arch.kind == "decoder":
         cache = op.cache_write(rows, arch.cache_width, convention)
         if convention.cache_copied:
@@ -134,7 +147,8 @@ def _layers(arch, batch, queries, keys, convention, step):
         else:
             act += cache
     ffn, inner = _feed_forward(arch, rows, convention)
-    return mha * arch.n_layers, act * arch.n_layers, ffn, other * arch.n_layers + inner
+    other = other * arch.n_layers + rotated * (arch.rotary_layers or arch.n_layers) + inner
+    return mha * arch.n_layers, act * arch.n_layers, ffn, other
 
 
 def _attention(arch, shape, rule, kv_bytes, convention, step):
@@ -150,15 +164,18 @@ def _attention(arch, shape, rule, kv_bytes, convention, step):
 def _latent_attention(arch, shape, rule, kv_bytes, convention, step):
     """As `_attention`. In a step the projections from the latent vector are folded into queries
     and outputs, so that all heads share what is cached; where scores stay out of memory, one
-    kernel reads it once. In a pass every token's keys and values are made whole."""
+    kernel reads it once. In a pass every token's keys and values are made whole, and in a step
+    too where the convention does not fold."""
     rows, d, latent, n = shape[0] * shape[1], arch.d_model, arch.latent, arch.n_heads
     width = arch.head_dim + latent.rotary_dim
-    mha = op.projection(rows, d, latent.query_rank, False, convention)
-    mha += op.projection(rows, latent.query_rank, n * width, False, convention)
+    mha = op.projection(rows, latent.query_rank or d, n * width, False, convention)
+    if latent.query_rank:
+        mha += op.projection(rows, d, latent.query_rank, False, convention)
     mha += op.projection(rows, d, arch.cache_width, False, convention)
     mha += op.projection(rows, arch.d_attention, d, arch.out_bias, convention)
-    if not step:
-        mha += op.projection(rows, latent.rank, 2 * arch.d_attention, False, convention)
+    if not (step and convention.latent_folded):
+        seen = shape[0] * shape[2]
+        mha += op.projection(seen, latent.rank, 2 * arch.d_attention, False, convention)
         act = op.scores(*shape, (n, n, width), rule, kv_bytes, convention)
         values = (n, n, arch.head_dim)
         return mha, act + op.weighted_values(*shape, values, rule, kv_bytes, convention)
@@ -176,7 +193,9 @@ def _feed_forward(arch, rows, convention):
     sparse = arch.n_layers - moe.dense_layers if moe else 0
     parts = [(arch.n_layers - sparse, _network(arch, rows, arch.d_ff, convention))]
     if moe:
-        scored = op.projection(rows, arch.d_model, moe.n, False, convention)
+        scored = op.projection(rows, arch.d_model, moe.n, moe.router_bias, convention)
+        if moe.shared_gate:
+            scored += op.projection(rows, arch.d_model, 1, False, convention)
         parts.append((sparse, (scored, Cost())))
         parts.append((sparse * moe.shared, _network(arch, rows, moe.d_ff, convention)))
         visited = (moe.n, moe.active)
@@ -202,7 +221,7 @@ def _network(arch, rows, width, convention, experts=None):
 
 
 def _norm(arch, rows, width, convention):
-    return op.norm(rows, width, width * (2 if arch.norm == "layernorm" else 1), convention)
+    return op.norm(rows, width, width * NORM_WEIGHTS[arch.norm], convention)
 
 
 def _finished(costs):

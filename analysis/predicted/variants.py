@@ -15,11 +15,17 @@ def at_most(counts, most: int | None):
 
 
 class _Sizes:
-    """Sizes that are integers: at least 1, or 0 where that is the default."""
+    """Sizes that are integers: at least 1, or 0 where that is the default; and flags."""
 
     def __post_init__(self):
         for field in fields(self):
             value, least = getattr(self, field.name), 0 if field.default == 0 else 1
+            if (
+                field.type is bool
+                and isinstance(value, bool)
+                or (value is None and field.type == int | None)
+            ):
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 name = f"{type(self).__name__.lower()}.{field.name}"
                 raise InputError(f"{name} is {value!r}; it must be an integer >= {least}")
@@ -31,7 +37,7 @@ class Latent(_Sizes):
     elements from which the keys and values of all heads follow, and one rotary key."""
 
     rank: int
-    query_rank: int  # queries are compressed as well
+    query_rank: int | None  # queries are compressed as well; None: they are not
     rotary_dim: int  # width of the rotary part, which each query head has beside `head_dim`
 
 
@@ -45,6 +51,8 @@ class Experts(_Sizes):
     d_ff: int
     shared: int = 0
     dense_layers: int = 0
+    router_bias: bool = False  # of the projection that scores the experts
+    shared_gate: bool = False  # a d x 1 projection weighs the shared ones, as Qwen2-MoE
 
 
 @dataclass(frozen=True)

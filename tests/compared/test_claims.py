@@ -118,6 +118,7 @@ def test_what_is_not_reproduced(judged):
         "generating_follows_bandwidth": "differs",  # 0.44: cards of 2 TB/s reach half of it
         "prompts_follow_peak": "differs",
         "four_bits_on_others_machines": "differs",
+        "longer_texts_cost_their_cache": "differs",  # its cache is read at half of the rate
     }
 
 
@@ -127,7 +128,7 @@ def test_the_table_has_columns_of_here_only_where_there_is_one(reference, judged
     both = verdicts({"reference": reference, "here": reference})
     table = claims.verdict_table(both, "tab", "C.").frame
     assert list(table.columns)[5:] == ["Here", "Verdict here"]
-    machine = table[table["Here"] != ""]
+    machine = table[~table["Here"].isin(["", "–"])]  # what the reference lacks, another run has
     assert (machine["Here"] == machine["Ours"]).all() and len(machine) < len(table)
 
 

@@ -8,6 +8,7 @@ from analysis.predicted.footprint import (
     optimizer_numbers,
     weight_shapes,
 )
+from analysis.predicted.variants import Experts
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,11 @@ def test_a_mistake_is_one_line(options, says):
     with pytest.raises(InputError, match=says) as caught:
         model_state(BERT_BASE, **options)
     assert "\n" not in str(caught.value)
+
+
+def test_adafactor_keeps_two_vectors_of_each_expert():
+    arch = GPT2.replace(experts=Experts(8, 2, 512, shared=1, dense_layers=4))
+    routed = optimizer_numbers(arch, "adafactor") - optimizer_numbers(GPT2, "adafactor")
+    networks = 9 * 2 * (768 + 512) + (8 + 768)  # of a sparse layer, with what scores the experts
+    biases = 9 * (768 + 512)
+    assert routed == 8 * (networks + biases - 2 * (768 + 3072) - (768 + 3072))

@@ -1,0 +1,122 @@
+"""Chips of data/hardware/accelerators.csv, and open models of data/models/, by name."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+
+from analysis.errors import InputError
+from analysis.predicted.architectures import ARCHITECTURES, Architecture
+from analysis.predicted.configs import printable
+from analysis.predicted.variants import Experts, Latent, Window
+from analysis.published.plain import rows
+
+GIB = 2**30  # bytes, which cards and their makers print as GB
+BITS = (4, 8, 16, 32)
+PEAKS = {  # quantity -> bits of the numbers that are multiplied
+    "peak_fp32": 32,
+    "peak_16bit_dense": 16,
+    "peak_16bit_sums_dense": 16,
+    "peak_8bit_dense": 8,
+    "peak_int8_dense": 8,
+    "peak_4bit_dense": 4,
+    "peak_int4_dense": 4,
+}
+
+
+@dataclass(frozen=True)
+class Chip:
+    """`n` equal chips among which every matrix is split, each with these limits."""
+
+    name: str
+    bandwidth: float  # of memory, bytes/s
+    peaks: Mapping[int, float]  # bits -> FLOP/s, dense
+    memory: float | None = None  # bytes
+    link: float | None = None  # bytes/s in each direction
+    n: int = 1
+
+    def peak(self, bits: int) -> float:
+        """FLOP/s of products of numbers of `bits`, which wider units can do, too."""
+        able = [peak for wide, peak in self.peaks.items() if wide >= bits]
+        if not able:
+            raise InputError(f"{self.name}: no peak is known at {bits} bits or more")
+        return max(able)
+
+
+def chip_named(name: str) -> Chip:
+    """The chip of a name, whose facts may be announced; unknown: an InputError with the nearest."""
+    table = rows("hardware/accelerators.csv")
+    name = nearest(name, dict.fromkeys(row["name"] for row in table), "chip")
+    facts = {row["quantity"]: float(row["value"]) for row in table if row["name"] == name}
+    peaks: dict[int, float] = {}
+    for quantity, bits in PEAKS.items():
+        if quantity in facts:
+            peaks[bits] = max(peaks.get(bits, 0), 1e9 * facts[quantity])
+    if "memory_bandwidth" not in facts or not peaks:
+        raise InputError(f"{name}: its bandwidth or its peak is not known; type them instead")
+    memory, link = facts.get("memory_capacity"), facts.get("link_bandwidth_both_directions")
+    return Chip(
+        name, 1e9 * facts["memory_bandwidth"], peaks, memory and memory * GIB, link and link * 5e8
+    )
+
+
+def open_models() -> dict[str, Architecture]:
+    """The models of data/models/architectures.csv whose shape gives their size, and the paper's."""
+    table = rows("models/architectures.csv")
+    found = {row["name"]: architecture(_typed(row)) for row in table if not row["difference"]}
+    return ARCHITECTURES | found
+
+
+def model_named(name: str) -> Architecture:
+    """The architecture of a name; unknown: an InputError with the nearest."""
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    known = open_models()
+    return known[nearest(name, known, "model")]
+
+
+SAME = ("n_layers", "d_model", "n_heads", "n_kv_heads", "head_dim", "d_ff", "gated_ffn",
+        "activation", "norm", "positions", "n_positions", "vocab_size", "tied_embeddings",
+        "qkv_bias", "out_bias", "ffn_bias", "qk_norm")  # fmt: skip
+
+
+def architecture(row: Mapping) -> Architecture:
+    """The Architecture of a row of architectures.csv."""
+    found = {name: row[name] for name in SAME}
+    if row["latent_rank"]:
+        query_rank = row["query_rank"] or None
+        found["latent"] = Latent(row["latent_rank"], query_rank, row["rotary_dim"])
+    if row["n_experts"]:
+        names = ("n_experts", "active_experts", "expert_d_ff", "shared_experts", "dense_layers")
+        found["experts"] = Experts(*(row[name] for name in names))
+    if row["window_layers"]:
+        found["window"] = Window(row["window_tokens"], row["window_layers"])
+    return Architecture(row["name"], "decoder", lm_head=True, **found)
+
+
+def _typed(row: Mapping[str, str]) -> dict:
+    words = {"true": True, "false": False}
+    plain = {each.name for each in fields(Architecture) if each.type is str}
+
+    def value(name: str, text: str):
+        if name in plain or not text.isdecimal():
+            return words.get(text, text)
+        return int(text)
+
+    return {name: value(name, text) for name, text in row.items()}
+
+
+def nearest(name: str, known: Iterable[str], what: str) -> str:
+    """The name that is meant, whatever its case and spaces; an InputError with the nearest."""
+
+    def bare(text: str) -> str:
+        return re.sub(r"[^a-z0-9.+]", "", text.lower())
+
+    by_bare = {bare(each): each for each in known}
+    if bare(name) in by_bare:
+        return by_bare[bare(name)]
+    within = [each for key, each in by_bare.items() if bare(name) and bare(name) in key]
+    alike = difflib.get_close_matches(bare(name), by_bare, 5, 0.4)
+    shown = list(dict.fromkeys(within + [by_bare[each] for each in alike]))[:5]
+    told = f"the nearest are: {', '.join(shown)}" if shown else "and none is like it"
+    raise InputError(f"no {what} {printable(repr(name), 60)}; {told}")

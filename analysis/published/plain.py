@@ -1,0 +1,15 @@
+"""Tables of data/ as they are written, for answers within a moment: neither pandas nor checks,
+which `analysis.published.tables` makes."""
+
+import csv
+from functools import cache
+from pathlib import Path
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+
+
+@cache
+def rows(path: str) -> list[dict[str, str]]:
+    """The rows of a CSV file of the project's data/, each a dict of text."""
+    with open(DATA / path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
