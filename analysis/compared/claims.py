@@ -101,8 +101,8 @@ def standing_in(claim: Claim) -> Interval | float | None:
 def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = None):
     """Judge every claim, or those of one page, by each run.
 
-    Returns a frame, a row a claim and run, in the order of claims.csv: number, id, statement, kind,
-    rule, printed, published (the same as a number), accepted_low, accepted_high, unit, basis, run,
+    Returns a frame, a row a claim and run, in the order of claims.csv: number, id, statement, short,
+    kind, rule, printed, published (the same as a number), accepted_low, accepted_high, unit, basis, run,
     ours, low, high, verdict. Claims that rest on data have one row, whose run is "data". Where the
     run "reference" lacks the points, another archived one stands in for it.
     """
@@ -111,8 +111,9 @@ def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = 
         if page not in (None, each.page):
             continue
         least, most = each.acceptance
-        row = {"number": number_, "id": each.id, "statement": each.statement, "kind": each.kind}
-        row |= {"rule": each.rule, "printed": each.printed, "published": each.value}
+        row = {"number": number_, "id": each.id, "statement": each.statement, "short": each.short}
+        row |= {"kind": each.kind, "rule": each.rule, "printed": each.printed}
+        row |= {"published": each.value}
         row |= {"accepted_low": least, "accepted_high": most, "unit": each.unit}
         for name, source in ({"data": data} if each.basis == "data" else runs).items():
             found = judge(each, ours(each, source))
