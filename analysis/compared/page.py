@@ -73,7 +73,6 @@ class Table:
             "text/plain": str(self._plain()),
         }
 
-
     def _plain(self) -> pd.DataFrame:
         """The frame as a notebook shows it, which knows no roles."""
         cells = {c: self.frame[c].astype(str).map(plain) for c in self.markup if c in self.frame}
