@@ -134,11 +134,8 @@ def counted(judged: pd.DataFrame) -> dict[str, int]:
 def squares(judged: pd.DataFrame, page: str) -> str:
     """Show how many claims have each verdict as HTML: the word, and a square a claim that leads to
     its row of `page`."""
-    rows, link = (
-        judged[judged["run"] != "here"],
-        '<a tabindex="-1" href="{}#claim-{}" title="{}"></a>',
-    )
-    lines = []
+    rows, lines = judged[judged["run"] != "here"], []
+    link = '<a tabindex="-1" href="{}#claim-{}" title="{}"></a>'
     for word, badge in BADGES.items():
         links = [
             link.format(page, row.number, html.escape(row.short))

@@ -2,7 +2,9 @@
 themselves, and links that lead somewhere."""
 
 import json
+import re
 import zipfile
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -36,7 +38,7 @@ def test_no_page_shows_an_error(pages):
 
 def test_every_image_is_a_described_figure(articles):
     for doc, article in articles.items():
-        for image in article.select("img"):
+        for image in article.select("img:not(.everything img)"):
             alt = image.get("alt", "")
             assert len(alt.split()) > 3, f"{doc}: the alt text of {image['src']} is {alt!r}"
             assert image.find_parent("figure"), f"{doc}: no figure around {image['src']}"
@@ -97,8 +99,13 @@ def test_all_figures_tables_and_data_are_listed(html, articles):
     numbered = [e for a in articles.values() for e in a.select("figure, table")]
     named = {e["id"] for e in numbered if e.select_one(".caption-number")}
     assert len(named) > 20 and names == named | set(described()) | {
-        file.stem for file in (DATA / "runs").glob("*.json")
+        file.name for file in (DATA / "runs").glob("*.json")
     }
+    for item in listed.select("ul.everything li:not(:first-child)"):
+        assert len(item.strong.text.split()) > 1, item.text
+    pictures = [(html / "book" / image["src"]).resolve() for image in listed.select("li.pictured img")]
+    drawn = {e["id"] for a in articles.values() for e in a.select("figure")}
+    assert {file.stem for file in pictures} == drawn and all(map(Path.is_file, pictures))
     with zipfile.ZipFile(html / "_downloads" / "memory-wall-data.zip") as archive:
         packed = {name: archive.read(name) for name in archive.namelist()}
     assert packed == {
