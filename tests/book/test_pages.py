@@ -2,7 +2,6 @@
 themselves, and links that lead somewhere."""
 
 import json
-import re
 import zipfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -103,7 +102,9 @@ def test_all_figures_tables_and_data_are_listed(html, articles):
     }
     for item in listed.select("ul.everything li:not(:first-child)"):
         assert len(item.strong.text.split()) > 1, item.text
-    pictures = [(html / "book" / image["src"]).resolve() for image in listed.select("li.pictured img")]
+    pictures = [
+        (html / "book" / image["src"]).resolve() for image in listed.select("li.pictured img")
+    ]
     drawn = {e["id"] for a in articles.values() for e in a.select("figure")}
     assert {file.stem for file in pictures} == drawn and all(map(Path.is_file, pictures))
     with zipfile.ZipFile(html / "_downloads" / "memory-wall-data.zip") as archive:
