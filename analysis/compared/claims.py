@@ -103,7 +103,7 @@ def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = 
     """Judge every claim, or those of one page, by each run.
 
     Returns a frame, a row a claim and run, in the order of claims.csv: number, id, statement,
-    short, kind, rule, printed, published (the same as a number), accepted_low, accepted_high, unit,
+    claim (in a few words), kind, rule, printed, published (the same as a number), accepted_low, accepted_high, unit,
     basis, run, ours, low, high, verdict. Claims that rest on data have one row, whose run is
     "data". Where the run "reference" lacks the points, another archived one stands in for it.
     """
@@ -112,7 +112,7 @@ def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = 
         if page not in (None, each.page):
             continue
         least, most = each.acceptance
-        row = {"number": number_, "id": each.id, "statement": each.statement, "short": each.short}
+        row = {"number": number_, "id": each.id, "statement": each.statement, "claim": each.short}
         row |= {"kind": each.kind, "rule": each.rule, "printed": each.printed}
         row |= {"published": each.value}
         row |= {"accepted_low": least, "accepted_high": most, "unit": each.unit}
@@ -138,7 +138,7 @@ def squares(judged: pd.DataFrame, page: str) -> str:
     link = '<a tabindex="-1" href="{}#claim-{}" title="{}"></a>'
     for word, badge in BADGES.items():
         links = [
-            link.format(page, row.number, html.escape(row.short))
+            link.format(page, row.number, html.escape(row.claim))
             for row in rows[rows["verdict"] == word].itertuples()
         ]
         name = f"<span>{plain(badge)}: {len(links)}</span>"

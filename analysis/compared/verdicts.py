@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.compared import (  # noqa: F401
+    contexts,
     counts,
     growth,
     ladder,

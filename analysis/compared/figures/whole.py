@@ -110,11 +110,10 @@ def claims(judged: pd.DataFrame) -> Plot:
             ax.annotate("not measured", (1, y), (6, 0), textcoords="offset points", va="center",
                         fontsize=9, color=VERDICTS["not measured"][1],
                         path_effects=HALO)  # fmt: skip
-        ax.set(xlabel="our number over the paper's", ylabel="")
+        ax.set(xlabel="our number over the paper's", ylabel="claim, by its number")
         scale(ax, "x", [0.1, 0.2, 0.5, 1, 2, 5, 10])
         ax.set_xlim(LEAST / 1.1, MOST * 1.1)
-        named = rows.drop_duplicates("number")
-        ax.set_yticks(named["number"], named["short"] + "  " + named["number"].astype(str))
+        ax.set_yticks(rows["number"].unique())
         ax.set_ylim(rows["number"].max() + 0.7, rows["number"].min() - 0.7)
         ax.grid(axis="y", visible=False)
         figure.legend(loc="outside upper center", ncols=3, title="hollow: here" * bool(here.any()))
