@@ -103,9 +103,10 @@ def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = 
     """Judge every claim, or those of one page, by each run.
 
     Returns a frame, a row a claim and run, in the order of claims.csv: number, id, statement,
-    claim (in a few words), kind, rule, printed, published (the same as a number), accepted_low, accepted_high, unit,
-    basis, run, ours, low, high, verdict. Claims that rest on data have one row, whose run is
-    "data". Where the run "reference" lacks the points, another archived one stands in for it.
+    claim (in a few words), kind, rule, printed, published (the same as a number), accepted_low,
+    accepted_high, unit, basis, run, ours, low, high, verdict. Claims that rest on data have one
+    row, whose run is "data". Where the run "reference" lacks the points, another archived one
+    stands in for it.
     """
     rows = []
     for number_, each in enumerate(load_claims(data).values(), 1):
