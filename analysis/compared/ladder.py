@@ -113,18 +113,17 @@ def elasticities(run: Run) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def parts(run: Run) -> pd.DataFrame:
-    """Of each pass and step what shrinks as the peak grows and what does not, by least squares of
-    seconds = flops / (share x peak) + rest over the rungs. Columns: name, share of the peak, rest
-    (ms), and of the highest and the lowest rung's time the share that is arithmetic."""
-    found = []
-    for name, rows in climbed(run).groupby("name", sort=False):
-        ideal = 1e3 * rows["flops"] / rows["peak"]
-        cost, rest = np.polyfit(ideal, rows["value"], 1)
-        shares = {f"computing_{end}": float(cost * ideal.iloc[i] / rows["value"].iloc[i])
-                  for end, i in {"lowest": 0, "highest": -1}.items()}  # fmt: skip
-        found.append({"name": name, "share": 1 / cost, "rest": rest, **shares})
-    return pd.DataFrame(found)
+def shares(run: Run) -> pd.DataFrame:
+    """Of a pass of the encoder on each rung the shares of its time that its products would take at
+    the rung's peak, that is no product, and that is left: products below the peak. Columns: rung,
+    part, value."""
+    passes = climbed(run).query("model == @ENCODER and tokens == @TOKENS").set_index("rung")
+    rest = 1e3 * run.rows("rest", model=ENCODER, tokens=TOKENS).set_index("how")["seconds"]
+    ideal = 1e3 * passes["flops"] / passes["peak"]
+    parts = {"products at the peak": ideal, "no products": rest.reindex(passes.index)}
+    parts["products below the peak"] = passes["value"] - ideal - parts["no products"]
+    found = pd.DataFrame({name: ms / passes["value"] for name, ms in parts.items()})
+    return found.rename_axis(columns="part").stack().rename("value").reset_index()
 
 
 def ratios(run: Run) -> pd.DataFrame:

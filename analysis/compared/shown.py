@@ -11,6 +11,7 @@ from functools import cache, partial
 import pandas as pd
 
 from analysis.errors import InputError
+from analysis.measured.peaks import generation
 from analysis.measured.run import LOCAL, Missing, Run, archived, find_run, load_run
 from analysis.measured.timing import COMPARED
 
@@ -116,4 +117,5 @@ def described(run: Run) -> str:
     """A machine in a few words, for captions and prose."""
     cores = f"{run.machine.cores} cores" if run.machine.cores else "an unknown number of cores"
     on = "" if run.machine.device == "cpu" else f", measured on {run.machine.device_name}"
-    return f"{run.machine.cpu}, {cores}{on}"
+    made = f" ({found})" if (found := generation(run.machine)) else ""
+    return f"{run.machine.cpu}{made}, {cores}{on}"

@@ -1,16 +1,27 @@
 """What a processor could compute at most: operations a cycle, times cores, times the clock."""
 
+import pandas as pd
+
 from analysis.measured.schema import Machine
 from analysis.published.tables import load_table
+
+
+def _rows(machine: Machine) -> pd.DataFrame:
+    rows = load_table("processors")
+    rows = rows[(rows["vendor"] == machine.vendor) & (rows["family"] == machine.family)]
+    model = -1 if machine.model is None else machine.model
+    return rows[(rows["first_model"] <= model) & (model <= rows["last_model"])]
+
+
+def generation(machine: Machine) -> str:
+    """The processor's generation, such as Zen 3; "" where the table `processors` has it not."""
+    return next(iter(_rows(machine)["name"]), "")
 
 
 def flops_per_cycle(machine: Machine) -> dict[str, int]:
     """Float32 operations that a core can do in a cycle, by the instructions that the machine has,
     as Linux names them; empty where the table `processors` has no such model."""
-    rows = load_table("processors")
-    rows = rows[(rows["vendor"] == machine.vendor) & (rows["family"] == machine.family)]
-    model = -1 if machine.model is None else machine.model
-    rows = rows[(rows["first_model"] <= model) & (model <= rows["last_model"])]
+    rows = _rows(machine)
     rows = rows[rows["instructions"].isin(machine.fast_paths)]
     return dict(zip(rows["instructions"], map(int, rows["flops_per_cycle"]), strict=True))
 

@@ -47,6 +47,7 @@ WHATS = {
     "read": What("the read ceiling between others", how="of what", has=("bytes",)),
     "rung": What("a pass, step, sum or square product with limited instructions",
                  how="the last of these", n="side of the square", has=("bytes",)),
+    "rest": What("what is no product in a pass on a rung", how="rung"),
     "breakdown": What("the part of one operator class", how="class", has=("bytes",)),
     "generation": What("tokens from nothing, one by one", how="loop, or by sampled steps"),
     "train": What("a training step", how="what is kept", has=("saved_bytes", "again_bytes"),

@@ -97,11 +97,17 @@ def test_predictions_are_flops_over_peak_or_bytes_over_bandwidth(reference):
     assert steps["predicted"].nunique() == 1 and (steps["predicted"] < steps["value"] * 1.01).all()
 
 
-def test_a_rest_that_no_peak_shortens_is_told_from_arithmetic(reference):
+def test_what_is_no_product_is_told_from_slow_products(reference):
     run = climbed(reference, lambda peak: by_peak(peak) / 0.8 + 0.01, by_bandwidth)
-    part = ladder.parts(run).set_index("name").loc["BERT-Base, 128 tokens"]
-    assert part["share"] == pytest.approx(0.8) and part["rest"] == pytest.approx(10)
-    assert part["computing_lowest"] > part["computing_highest"]
+    rest = [Point(what="rest", model="bert-base", tokens=128, how=rung, seconds=[[0.01]])
+            for rung in PEAKS]  # fmt: skip
+    run = run.model_copy(update={"points": run.points + rest})
+    found = ladder.shares(run).pivot(index="rung", columns="part", values="value")
+    for rung, (_, peak) in PEAKS.items():
+        whole = by_peak(peak) / 0.8 + 0.01
+        assert found.loc[rung, "products at the peak"] == pytest.approx(by_peak(peak) / whole)
+        assert found.loc[rung, "no products"] == pytest.approx(0.01 / whole)
+        assert found.loc[rung].sum() == pytest.approx(1)
 
 
 def test_a_run_without_rungs_is_missing_and_another_stands_in(reference):

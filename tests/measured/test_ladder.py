@@ -1,6 +1,7 @@
 """The ladder: which rungs a machine has, what limits do, and processes that fail."""
 
 import os
+from dataclasses import replace
 from unittest import mock
 
 import pytest
@@ -44,7 +45,9 @@ def test_a_gpu_has_the_rungs_of_its_compute_capability():
         rungs.rungs("cuda", ["sm_70"])
 
 
-@pytest.mark.parametrize("device, flags", [("cpu", ["asimd", "sve"]), ("mps", []), ("cpu", ["avx"])])
+@pytest.mark.parametrize(
+    "device, flags", [("cpu", ["asimd", "sve"]), ("mps", []), ("cpu", ["avx"])]
+)
 def test_a_device_without_rungs_says_so(device, flags):
     with pytest.raises(InputError, match="no instructions that could be forbidden|no oneDNN"):
         rungs.rungs(device, flags)
@@ -76,12 +79,27 @@ def test_limited_models_compute_what_the_others_do():
     assert all(isinstance(each, rungs.Limited) for each in decoder.linears())
 
 
+@ONEDNN
+def test_a_pass_without_its_products_multiplies_nothing():
+    encoder = networks.Encoder(BERT_BASE.replace(n_layers=1, n_positions=64, vocab_size=500))
+    tokens = torch.arange(48)[None]
+    with torch.inference_mode(), mock.patch.object(F, "scaled_dot_product_attention", by_heads):
+        network, called = limited(encoder, 48), []
+        rest = rungs.without_products(lambda: network(tokens))
+        counting = replace(rungs.ONEDNN, product=lambda *_: called.append(1))
+        with mock.patch.object(rungs, "ONEDNN", counting):
+            rest()
+    assert called == []
+
+
 def test_tiled_weights_are_normal():
     random = networks.Weights(torch.float32, "cpu", 0)
     with mock.patch.object(networks.Weights, "normal", tiled):
         found = random.normal(3, rungs.DRAWN, mean=2, std=0.5)
     assert found.shape == (3, rungs.DRAWN) and torch.equal(found[0], found[2])
-    assert found.mean() == pytest.approx(2, abs=0.01) and found.std() == pytest.approx(0.5, abs=0.01)
+    assert found.mean() == pytest.approx(2, abs=0.01) and found.std() == pytest.approx(
+        0.5, abs=0.01
+    )
 
 
 def climb(*wanted: str, least: int = 3):
@@ -116,7 +134,7 @@ def test_the_rungs_that_work_are_measured_in_turn(measured):
 )
 def test_a_rung_that_fails_is_missing_with_its_reason(measured, rung, reason):
     found = {key: text for key, text in measured.missing.items() if key.how == rung}
-    assert len(found) == 4 and set(found.values()) == {reason}
+    assert len(found) == 5 and set(found.values()) == {reason}
 
 
 def test_a_ladder_without_a_rung_that_works_says_why():
