@@ -11,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib.style
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -29,8 +30,12 @@ def styled(width: float = 7.2) -> AbstractContextManager:
 
 
 def name(artist, names) -> None:
-    """Give an artist the name that shows on hover, or each of its marks one, in their order."""
-    artist.set_gid(json.dumps(list(map(str, names)), ensure_ascii=False))
+    """Give an artist the name that shows on hover, or each of its points one, in their order."""
+    names = list(map(str, names))
+    if len(names) > 1:  # points that lack a number are not drawn
+        there = np.isfinite(np.ma.filled(artist.get_offsets(), np.nan)).all(axis=1)
+        names = [each for each, drawn in zip(names, there, strict=True) if drawn]
+    artist.set_gid(json.dumps(names, ensure_ascii=False))
 
 
 def svg(figure: Figure) -> str:
@@ -38,14 +43,19 @@ def svg(figure: Figure) -> str:
     text = io.StringIO()
     figure.patch.set_gid("ground")
     with styled():
-        figure.savefig(text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        figure.savefig(
+            text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
     for prefix, space in (("", SVG), ("xlink", XLINK)):
         ElementTree.register_namespace(prefix, space)
-    root = ElementTree.fromstring(re.sub(r"\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}", text.getvalue()))
+    root = ElementTree.fromstring(
+        re.sub(r"\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}", text.getvalue())
+    )
     root.find(f".//{{{SVG}}}style").text = LETTERS
     for part in root.findall(".//*[@id]"):
         if part.get("id").startswith("["):
-            names, marks = json.loads(part.attrib.pop("id")), list(part.iter(f"{{{SVG}}}use"))
+            names = json.loads(part.attrib.pop("id"))
+            marks = list(part.iter(f"{{{SVG}}}use")) or list(part.iter(f"{{{SVG}}}path"))
             for mark, said in zip([part] if len(names) == 1 else marks, names, strict=True):
                 title = ElementTree.Element(f"{{{SVG}}}title")
                 title.text = said

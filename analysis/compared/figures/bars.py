@@ -18,6 +18,7 @@ from analysis.compared.figures.style import (
     looks,
     scale,
     wide,
+    wrapped,
 )
 from analysis.compared.page import between, name, number, times
 
@@ -79,7 +80,7 @@ def intervals(
             ax.set_title(looks([panel])[panel].label, loc="left", fontsize=10)
         if log:
             scale(ax, "x")
-    grid[-1].set_xlabel(xlabel)
+    grid[-1].set_xlabel(wrapped(xlabel, figure, 24))
     styles = {}
     if "run" in rows and rows["run"].nunique() > 1:
         styles["reference"] = {"color": GREY, **DOT}
@@ -97,15 +98,14 @@ def intervals(
 def _row_of_intervals(ax, rows, y, label, value, colours, base, hollow, written) -> None:
     if base:
         ax.hlines(y, rows[f"{base}_low"], rows[f"{base}_high"], color=FAINT, lw=8)
-        ax.scatter(rows[base], y, color=PAPER, marker="|", s=80)
+        ax.scatter(rows[base], y, color=PAPER, marker="|", s=60)
     low, high = rows[f"{value}_low"], rows[f"{value}_high"]
     ax.hlines(y, low, high, color=colours, lw=1.6)
     for end in (low, high):  # caps that are taller than the dot show the narrowest interval
         ax.scatter(end, y, marker="|", s=70, linewidths=1.2, color=colours)
     dots = ax.scatter(rows[value], y, edgecolor=colours, color="white" if hollow else colours, s=18,
                       zorder=3)  # fmt: skip
-    found = rows[rows[value].notna()]
-    said = zip(found[label], found[value], low[found.index], high[found.index], strict=True)
+    said = zip(rows[label], rows[value], low, high, strict=True)
     name(dots, [f"{at}: {number(v)} ({between((a, b))})" for at, v, a, b in said])
     for at, seen in zip(y, rows[value] if written else (), strict=False):
         ax.annotate(times(seen), (seen, at), (0, 7), textcoords="offset points", ha="center",
@@ -152,7 +152,7 @@ def stacked(
         ax.set_yticks(list(places.values()), [str(each) for each in places], fontsize=9)
         ax.grid(axis="y", visible=False)
         ax.set_title(panel, loc="left")
-    ax.set_xlabel(xlabel if wide(figure) else textwrap.fill(xlabel, 32))
+    ax.set_xlabel(wrapped(xlabel, figure, 24))
     styles = {look.label: {"color": look.colour, "lw": 8} for look in known.values()}
     if limit:
         tick = {"marker": "|", "ms": 12, "mew": 2.4, "ls": "none"}

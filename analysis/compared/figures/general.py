@@ -5,11 +5,11 @@ hollow. What the paper prints is dashed, what is predicted dotted. A column Y ma
 its interval beside it, as Y_low and Y_high.
 """
 
+import textwrap
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from matplotlib.dates import AutoDateLocator
 
 from analysis.compared.figures.labels import beside
 from analysis.compared.figures.style import (
@@ -17,10 +17,12 @@ from analysis.compared.figures.style import (
     Look,
     axes,
     data_of,
+    dates,
     drawn,
     legend,
     looks,
     scale,
+    wrapped,
 )
 from analysis.compared.page import name
 
@@ -64,7 +66,7 @@ def lines(
     foretold = {"ls": ":", "lw": 1.4} if dotted else {"ls": "none", "marker": "_", "ms": 16}
     if runs:  # dashes are the paper's
         known = {which: look._replace(dash="-") for which, look in known.items()}
-    figure, grid = axes(height, len(names), 2 - len(names) % 2, sharex=True)
+    figure, grid = axes(height, len(names), 1 if len(names) % 2 else 2, sharex=True)
     for ax, panel in zip(grid, names, strict=True):
         part = rows[rows[panels] == panel] if panels else rows
         if span:
@@ -90,9 +92,11 @@ def lines(
         for axis in log:
             scale(ax, axis, (part if paper is None else paper)[x] if axis == "x" else ())
         if "y" not in log:
-            ax.set_ylim(min(0, ax.get_ylim()[0]))
+            low, high = ax.get_ylim()
+            ax.set_ylim(low if low > high / 3 else min(0, low))
         if ax.get_subplotspec().is_last_row():
-            ax.set_xlabel(xlabel)
+            ax.set_xlabel(wrapped(xlabel, figure) if len(names) == 1 else
+                          textwrap.fill(xlabel, 34))  # fmt: skip
     styles = {
         look.label: {"color": look.colour, "ls": look.dash, "ms": 5,
                      "marker": look.marker if markers else ""}
@@ -174,15 +178,18 @@ def scatter(
     wanted = [] if stars is None else list(zip(stars[x], stars[y], stars["name"], strict=True))
     for at, value, said in wanted:
         name(ax.scatter(at, value, marker="*", s=150, color=STAR, zorder=5), [said])
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(xlabel=wrapped(xlabel, figure), ylabel=ylabel)
     for axis in log:
         scale(ax, axis)
     if pd.api.types.is_datetime64_dtype(rows[x]):
-        ax.xaxis.set_major_locator(AutoDateLocator(maxticks=7))
+        dates(ax)
     point, line = {"ls": "none", "ms": 5}, {"ls": "-" if steps else "--"}
     seen = set(kinds)
     styles = {
-        look.label: {"color": look.colour, **(point | {"marker": look.marker} if which in seen else line)}
+        look.label: {
+            "color": look.colour,
+            **(point | {"marker": look.marker} if which in seen else line),
+        }
         for which, look in known.items()
     }
     if hollow is not None and rows[hollow].any():

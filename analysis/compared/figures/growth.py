@@ -2,12 +2,21 @@
 
 import textwrap
 
-import matplotlib.dates
 import numpy as np
 import pandas as pd
 
 from analysis.compared.figures.labels import beside
-from analysis.compared.figures.style import LOOKS, PAPER, axes, drawn, legend, looks, scale, wide
+from analysis.compared.figures.style import (
+    LOOKS,
+    PAPER,
+    axes,
+    dates,
+    drawn,
+    legend,
+    looks,
+    scale,
+    wide,
+)
 from analysis.compared.page import name, times
 from analysis.predicted.forecast import predict
 from analysis.predicted.trends import Growth, years_since
@@ -34,15 +43,20 @@ def growth(
     on hover. moore: a name and a factor per 2 years of a line from the first point on.
     """
     rows_of, styles, wanted = [points.assign(what="point")], {}, []
+    points = points.assign(label=points["label"].fillna(""))
     figure, (ax,) = axes(height)
     ax.set(yscale="log", ylabel=ylabel, xlabel="year")
     for series, rows in points.groupby("series", sort=False):
         colour = LOOKS[series].colour
         dots = ax.scatter(rows["date"], rows[y], s=16, color=colour, zorder=4)
         years_of = rows["date"].dt.year.astype(str)
-        name(dots, looks([series])[series].label + ": " + rows["label"] + ", " + years_of)
-        ends = rows.sort_values("date", kind="stable").iloc[[0, -1]].index
-        some = [*ends, *rows.index[rows["label"].isin(named) & ~rows.index.isin(ends)]]
+        known = looks([series])[series].label + ", " + rows["label"]
+        name(dots, known.str.removesuffix(", ") + ", " + years_of)
+        ends = rows[rows["label"] != ""].sort_values("date", kind="stable").iloc[[0, -1]].index
+        some = [
+            *dict.fromkeys(ends),
+            *rows.index[rows["label"].isin(named) & ~rows.index.isin(ends)],
+        ]
         wanted += [
             (row["date"], row[y], row["label"].split(" (")[0], colour)
             for row in rows.loc[some].to_dict("records")
@@ -65,6 +79,7 @@ def growth(
         styles[moore[0]] = {"color": PAPER, "ls": ":"}
     ax.margins(y=0.08)
     scale(ax, "y")
+    dates(ax)
     legend(figure, styles)
     beside(ax, wanted)
     rows = pd.concat(rows_of, ignore_index=True)
@@ -93,12 +108,12 @@ def foretold(rows: pd.DataFrame, names: dict[str, str], until: str):
         groups = dict(list(part.groupby("points", sort=False)))
         paper, colour = groups["the paper's points"], LOOKS[trend].colour
         start = paper["date"].min().to_datetime64()
-        dates = np.arange(start, np.datetime64(until), np.timedelta64(60, "D"))
-        at = predict(paper["date"].to_numpy(), paper["value"].to_numpy(), dates)
-        ax.fill_between(dates, at.low, at.high, color="#dddddd")
-        (line,) = ax.plot(dates, at.line, color=PAPER, lw=1.2)
+        days = np.arange(start, np.datetime64(until), np.timedelta64(60, "D"))
+        at = predict(paper["date"].to_numpy(), paper["value"].to_numpy(), days)
+        ax.fill_between(days, at.low, at.high, color="#dddddd")
+        (line,) = ax.plot(days, at.line, color=PAPER, lw=1.2)
         name(line, ["the paper's line"])
-        band = {"date": dates, "line": at.line, "low": at.low, "high": at.high}
+        band = {"date": days, "line": at.line, "low": at.low, "high": at.high}
         rows_of.append(pd.DataFrame(band).assign(trend=trend, points="the paper's line"))
         for label, style in (
             ("the paper's points", {"color": PAPER}),
@@ -113,8 +128,7 @@ def foretold(rows: pd.DataFrame, names: dict[str, str], until: str):
         scale(ax, "y")
         ax.set_title(textwrap.fill(names[trend], 26 if wide(figure) else 60), loc="left",
                      fontsize=9.5)  # fmt: skip
-        ax.xaxis.set_major_locator(matplotlib.dates.AutoDateLocator(minticks=3, maxticks=4))
-        ax.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%Y"))
+        dates(ax)
     dot = {"marker": "o", "ms": 4, "ls": "none"}
     legend(figure, {
         "95 % of new points": {"color": "#dddddd", "lw": 8},

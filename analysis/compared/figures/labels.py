@@ -78,7 +78,11 @@ def _marks(ax, point: float) -> np.ndarray:
         for path in paths:
             at = artist.get_transform().transform(np.asarray(path, float))
             for start, end in zip(at[:-1], at[1:], strict=True):
-                n = min(500, int(np.hypot(*(end - start)) / 2) + 2) if np.isfinite([start, end]).all() else 0
+                n = (
+                    min(500, int(np.hypot(*(end - start)) / 2) + 2)
+                    if np.isfinite([start, end]).all()
+                    else 0
+                )
                 piece = np.linspace(start, end, n)
                 found.append(np.hstack([piece - 1.5 * point, piece + 1.5 * point]))
     return np.vstack(found)

@@ -1,12 +1,14 @@
 """What all figures share: two widths, looks with a fixed meaning, axes, a legend."""
 
 import functools
+import textwrap
 from collections.abc import Callable
 from typing import NamedTuple
 
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
+from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -107,6 +109,19 @@ def looks(names) -> dict[str, Look]:
 def data_of(rows: pd.DataFrame) -> pd.DataFrame:
     """What the CSV under a figure holds: all that is drawn, without raw repetitions."""
     return rows.drop(columns=[name for name in ("sample", "turn") if name in rows])
+
+
+def wrapped(text: str, figure: Figure, letters: int = 30) -> str:
+    """A text in lines of `letters` where the figure is for a phone."""
+    return text if wide(figure) else "\n".join(textwrap.fill(t, letters) for t in text.split("\n"))
+
+
+def dates(ax) -> None:
+    """Write years along the x axis, as many as there is room for."""
+    across = ax.get_subplotspec().get_gridspec().ncols
+    most = int(ax.figure.get_figwidth() * 1.3 / across)
+    ax.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=most))
+    ax.xaxis.set_major_formatter(DateFormatter("%Y"))
 
 
 def axes(height: float, n: int = 1, columns: int = 1, **kwargs) -> tuple[Figure, list]:

@@ -6,7 +6,17 @@ import numpy as np
 import pandas as pd
 
 from analysis.compared.figures.labels import beside
-from analysis.compared.figures.style import FAINT, GREY, LOOKS, axes, drawn, legend, looks, scale, wide
+from analysis.compared.figures.style import (
+    FAINT,
+    GREY,
+    LOOKS,
+    axes,
+    drawn,
+    legend,
+    looks,
+    scale,
+    wide,
+)
 from analysis.compared.page import name
 from analysis.predicted.roofline import Ceilings
 
@@ -87,7 +97,9 @@ def claims(judged: pd.DataFrame):
     shown = judged[columns].astype(float).div(judged["published"], axis="index").clip(LEAST, MOST)
     rows, here = judged.join(shown.add_prefix("drawn_")), judged["run"] == "here"
     one = rows[~here].drop_duplicates("number")
-    figure, (ax,) = axes(0.36 * len(one) + 1.6)
+    figure, (ax,) = axes(0.24 * len(one) + 1.6)
+    if wide(figure):  # the claims stand in words
+        figure.set_figheight(0.36 * len(one) + 1.6)
     ax.axvline(1, color="black", lw=1)
     for row in rows[~here].itertuples():
         ax.plot([row.drawn_accepted_low, row.drawn_accepted_high], [row.number] * 2, lw=6,
@@ -100,17 +112,21 @@ def claims(judged: pd.DataFrame):
             dots = ax.scatter(group["drawn_ours"], group["number"], s=36, marker=marker or "o",
                               zorder=3, facecolor=fill, edgecolor=colour)  # fmt: skip
             if len(group):
-                name(dots, group["number"].astype(str) + ". " + group["claim"] + ": " + verdict)
+                name(dots, group["number"].astype(str) + ". " + group["statement"] + ": " + verdict)
                 plain = {"color": colour, "marker": marker, "ls": "none"}
                 styles |= {verdict: plain} if fill == colour else {}
     for y in rows["number"][(rows["verdict"] == "not measured") & ~here]:
         ax.annotate("not measured", (1, y), (6, 0), textcoords="offset points", va="center",
                     fontsize=9, color=VERDICTS["not measured"][1])  # fmt: skip
-    ax.set(xlabel="our number over the paper's", ylabel="" if wide(figure) else "number of the claim")
+    ax.set(
+        xlabel="our number over the paper's", ylabel="" if wide(figure) else "number of the claim"
+    )
     scale(ax, "x", [0.1, 0.2, 0.5, 1, 2, 5, 10])
     ax.set_xlim(LEAST / 1.1, MOST * 1.1)
-    said = [f"{row.number}. {row.claim}" if wide(figure) else row.number for row in one.itertuples()]
-    ax.set_yticks(one["number"], [textwrap.fill(str(each), 54) for each in said], fontsize=8.5)
+    said = [
+        f"{row.number}. {row.statement}" if wide(figure) else row.number for row in one.itertuples()
+    ]
+    ax.set_yticks(one["number"], [textwrap.fill(str(each), 64) for each in said], fontsize=8)
     ax.set_ylim(rows["number"].max() + 0.7, rows["number"].min() - 0.7)
     ax.grid(axis="y", visible=False)
     if here.any():
