@@ -118,8 +118,8 @@ def _by_run(rows: pd.DataFrame, by: str, known: dict[str, Look]) -> Iterator[tup
     """(look, style, rows) of each line, here after the reference."""
     for run in rows["run"].unique() if "run" in rows else [None]:
         part = rows if run is None else rows[rows["run"] == run]
-        for name, look in known.items():
-            some = part[part[by] == name]
+        for which, look in known.items():
+            some = part[part[by] == which]
             if len(some):
                 yield look, THIN if run == "here" else STRONG, some
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.transforms import Bbox
 
-DISTANCES = (4, 8, 13, 19)  # points
+DISTANCES = (4, 8, 13, 19, 26)  # points
 # Where a name lies from its point, the better ones first.
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 MARK = 4.5  # points: half of a marker and of the room around it
