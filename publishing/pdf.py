@@ -35,7 +35,7 @@ FOOTER = (
     '<div style="width:100%;font-size:8px;text-align:center"><span class="pageNumber"></span></div>'
 )
 # What reaches beyond the column that it stands in, on pages that are upright or across.
-CUT = """() => [...document.querySelectorAll("article table, article pre, article img")]
+CUT = """() => [...document.querySelectorAll("article table, article pre, article svg")]
     .filter(e => e.getBoundingClientRect().right > document.body.clientWidth + 1
                  && !e.closest(".across"))
     .map(e => e.id || e.closest("[id]").id)"""
@@ -120,7 +120,7 @@ def adapt(article, document: str, html: Path, documents: set[str]) -> None:
         tag.decompose()
     for details in article.select("details"):
         details.name = "div"
-    for tag in article.select("[id]"):
+    for tag in article.select("[id]:not(svg [id])"):
         tag["id"] = f"{slug(document)}--{tag['id']}"
     for tag in article.select("[src]"):
         tag["src"] = local(tag["src"], document, html)

@@ -13,14 +13,17 @@ import zipfile
 from pathlib import Path
 
 from docutils import nodes
+from inline import drawings
 from reading import executed_notebook, has_notebook
 from sphinx.util import logging
 
 from analysis import text as texts
+from analysis.compared.page import NARROW
 from publishing.citation import citation
 
 DOWNLOADS = "_downloads"
 ARCHIVE = f"{DOWNLOADS}/memory-wall-data.zip"
+TYPES = {"svg": "image/svg+xml", "csv": "text/csv", "narrow": NARROW}  # what a figure gives
 logger = logging.getLogger(__name__)
 
 
@@ -53,7 +56,7 @@ def number_of(app, docname, node, kind: str) -> str:
 
 
 def figure_files(app, docname) -> dict[str, dict[str, str]]:
-    """Return {figure name: {"svg": .., "csv": ..}} from the executed notebook of `docname`."""
+    """Return {figure name: {"svg": .., "csv": .., "narrow": ..}} of the executed notebook."""
     if not has_notebook(app, docname):
         return {}
     found = {}
@@ -61,11 +64,8 @@ def figure_files(app, docname) -> dict[str, dict[str, str]]:
         name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")
         for output in cell.get("outputs", []):
             bundle = output.get("data", {})
-            if name and {"text/csv", "image/svg+xml"} <= bundle.keys():
-                found[name] = {
-                    "svg": "".join(bundle["image/svg+xml"]),
-                    "csv": "".join(bundle["text/csv"]),
-                }
+            if name and set(TYPES.values()) <= bundle.keys():
+                found[name] = {kind: "".join(bundle[type]) for kind, type in TYPES.items()}
     return found
 
 
@@ -84,7 +84,7 @@ def how_to_cite(app, docname, figure) -> nodes.raw:
 
 
 def offer_figures(app, doctree, docname):
-    """Under every figure, link its SVG and the CSV of what it shows, and say how to cite it."""
+    """Put every figure into its page; under it, link its SVG and CSV, and say how to cite it."""
     available = figure_files(app, docname)
     for figure in doctree.findall(nodes.figure):
         name = next((n for n in figure["names"] if n in available), None)
@@ -92,10 +92,13 @@ def offer_figures(app, doctree, docname):
             said = ", ".join(figure["names"]) or "without a name"
             warn(docname, figure, f"figure {said}: no SVG and CSV to download")
             continue
-        paths = {}
-        for kind, text in available[name].items():
+        files, paths = available[name], {}
+        for kind in ("svg", "csv"):
             paths[kind.upper()] = f"{DOWNLOADS}/figures/{name}.{kind}"
-            save(app, paths[kind.upper()], text)
+            save(app, paths[kind.upper()], files[kind])
+        image = figure.next_node(nodes.image)
+        drawn = drawings(name, image.get("alt", ""), files["svg"], files["narrow"])
+        image.replace_self(nodes.raw("", drawn, format="html"))
         legend = nodes.legend()
         legend += [links(app, docname, "Download: ", paths), how_to_cite(app, docname, figure)]
         figure += legend

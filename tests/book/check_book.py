@@ -10,78 +10,17 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
+from scripts import AT_REST, DRAWINGS, FIRST_PAINT, MISSING, PALE, STUMBLES
 
 from analysis.errors import InputError
 from publishing.pdf import QUIET, find_browser
 
-WIDTHS = (375, 768, 1440)
+WIDTHS = (375, 768, 1440, 2560)
 MOST_BYTES = 2_500_000  # of a chapter, formulas included
-SMALLEST_FIGURE = 0.7  # of its natural size, in which the smallest letters have 8 points
+SMALLEST_LETTERS = 10  # px, of figures on a phone
 # Whatever is not on this machine does not exist; nothing runs beside the pages.
 SWITCHES = ["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", *QUIET]
 AXE = {"resultTypes": ["violations"], "preload": False}  # preloading asks for what is no page's own
-# What a reader of this width would stumble over, as a list of texts.
-STUMBLES = r"""() => {
-  const said = [], page = document.documentElement, article = document.querySelector("article");
-  const name = (e) => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "." + e.className);
-  const scrolls = (e) => e && (/auto|scroll/.test(getComputedStyle(e).overflowX)
-    || scrolls(e.parentElement));
-  if (page.scrollWidth > innerWidth) said.push(`page is ${page.scrollWidth} px wide`);
-  for (const e of article?.querySelectorAll("*") ?? []) {
-    if (e.closest("mjx-container, .math, .headerlink, button, details:not([open])")) continue;
-    const box = e.getBoundingClientRect(), style = getComputedStyle(e);
-    if (!box.width || style.clipPath !== "none") continue;
-    if ((box.right > innerWidth + 1 || box.left < -1) && !scrolls(e.parentElement))
-      said.push(`${name(e)} leaves the page`);
-    if (style.overflowX === "hidden" && e.scrollWidth > e.clientWidth + 1)
-      said.push(`${name(e)} is cut off`);
-  }
-  for (const box of article?.querySelectorAll(".pst-scrollable-table-container") ?? []) {
-    const table = box.querySelector("table"), stacked = table.matches(".stacked");
-    if (innerWidth >= 500 && stacked) said.push(`${name(table)} is cards`);
-    if (box.scrollWidth > box.clientWidth + 1 && (innerWidth < 500 || box.tabIndex !== 0))
-      said.push(`${name(table)} hides part of itself`);
-    for (const cell of table.querySelectorAll("td")) {
-      if (!/^\d{4}-\d\d(-\d\d)?$/.test(cell.textContent.trim())) continue;
-      const line = parseFloat(getComputedStyle(cell).lineHeight);
-      const text = document.createRange();
-      text.selectNodeContents(cell);
-      if (text.getBoundingClientRect().height > 1.5 * line) said.push(`${cell.textContent} wraps`);
-    }
-  }
-  for (const pre of article?.querySelectorAll(".highlight-bibtex pre, .highlight-sh pre") ?? [])
-    if (pre.scrollWidth > pre.clientWidth + 1) said.push(`${pre.textContent.slice(0, 40)} is cut`);
-  for (const number of article?.querySelectorAll("div.math .eqno") ?? []) {
-    const a = number.getBoundingClientRect();
-    const b = number.parentElement.querySelector("mjx-math")?.getBoundingClientRect();
-    if (b && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
-      said.push(`${number.textContent} lies on its formula`);
-  }
-  for (const e of article?.querySelectorAll("section > *, .cell > *, .cell_output > *") ?? []) {
-    const next = e.nextElementSibling;
-    if (!next || [e, next].some((x) => getComputedStyle(x).float !== "none" || !x.offsetHeight
-        || getComputedStyle(x).position === "absolute")) continue;
-    if (e.getBoundingClientRect().bottom > next.getBoundingClientRect().top + 2)
-      said.push(`${name(e)} lies on ${name(next)}`);
-  }
-  return said;
-}"""
-MISSING = """() => [
-  ...[...document.images].filter((i) => !i.complete || !i.naturalWidth)
-    .map((i) => "image " + i.getAttribute("src")),
-  ...[...document.querySelectorAll(".math")]
-    .filter((m) => !m.querySelector("mjx-container") || m.querySelector("mjx-merror"))
-    .map((m) => "formula " + m.textContent),
-  ...([...document.fonts].some((f) => /Awesome/.test(f.family) && f.status === "loaded")
-    ? [] : ["icons"]),
-]"""
-SCALES = """() => [...document.querySelectorAll("article figure img")]
-  .map((i) => i.clientWidth / i.naturalWidth)"""
-AT_REST = """async () => {
-  for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
-  await Promise.allSettled(document.getAnimations().map((animation) => animation.finished));
-}"""
-FIRST_PAINT = """() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0"""
 
 
 @dataclass
@@ -93,7 +32,7 @@ class Visit:
     missing: list[str] = field(default_factory=list)
     stumbles: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
-    scales: list[float] = field(default_factory=list)
+    letters: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     first_paint: float = 0
 
@@ -155,7 +94,7 @@ def settle(page):
 def look(browser, base: str, path: str, axe: Axe | None = None) -> Visit:
     """Open a page, and look at it at every width and, with axe, in both themes."""
     visit = Visit()
-    page = browser.new_page(viewport={"width": WIDTHS[-1], "height": 900})
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
     listen(page, base, visit)
     page.goto(f"{base}/{path}", wait_until="load")
     settle(page)
@@ -164,12 +103,14 @@ def look(browser, base: str, path: str, axe: Axe | None = None) -> Visit:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         page.evaluate(AT_REST)
-        visit.stumbles += [f"{width} px: {said}" for said in page.evaluate(STUMBLES)]
+        wrong, letters = page.evaluate(DRAWINGS)
+        visit.stumbles += [f"{width} px: {said}" for said in page.evaluate(STUMBLES) + wrong]
         if width == WIDTHS[0]:
-            visit.scales = page.evaluate(SCALES)
+            visit.letters = letters
     for theme in ("light", "dark") if axe else ():
         page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
         page.evaluate(AT_REST)
+        visit.stumbles += [f"{theme}: {said}" for said in page.evaluate(PALE)]
         for found in axe.run(page, options=AXE).response["violations"]:
             if found["impact"] in ("serious", "critical"):
                 where = [" ".join(node["target"]) for node in found["nodes"][:3]]
@@ -212,8 +153,8 @@ def test_no_page_opened_as_a_file_has_any(offline, name):
 
 
 def test_letters_of_figures_can_be_read_on_a_phone(online):
-    scales = {path: min(visit.scales) for path, visit in online.items() if visit.scales}
-    assert scales and {p: s for p, s in scales.items() if s < SMALLEST_FIGURE} == {}
+    letters = {path: visit.letters[0] for path, visit in online.items() if visit.letters}
+    assert letters and {p: size for p, size in letters.items() if size < SMALLEST_LETTERS} == {}
 
 
 def test_chapters_are_light(online, capsys):
@@ -285,7 +226,11 @@ PLANTED = """<!doctype html><html lang="en"><title>Planted</title><meta name="vi
 content="width=device-width"><main><article class="bd-article"><section><h1>Planted</h1>
 <p style="width: 900px">wide</p><p style="margin-bottom: -3em">on</p><p>another</p>
 <div style="overflow: hidden; width: 9em; white-space: nowrap">cut off, since it is too long</div>
-<figure><img src="gone.svg"></figure><span class="math">x</span>
+<figure><img src="gone.svg"></figure><figure id="drawn"><svg viewBox="0 0 90 20" width="90"
+style="background: #fff"><path id="m" d="M 0 0 L 9 9"/><text y="9">one</text><text y="9">two</text>
+<text x="30" y="12" fill="#eee">pale</text><use href="#m" x="35" y="5"/>
+<text x="85" y="9">out</text>
+</svg></figure><span class="math">x</span>
 <p style="color: #eee; background: #fff">pale</p></section></article></main>
 <script src="https://elsewhere.example/x.js"></script>
 <script>console.error("planted")</script></html>"""
@@ -297,7 +242,9 @@ def test_planted_faults_are_seen(browser, serve, tmp_path):
     assert visit.foreign == ["https://elsewhere.example/x.js"]
     assert {"planted"} <= set(visit.errors) and any("gone.svg" in e for e in visit.errors)
     assert {m.split()[0] for m in visit.missing} == {"image", "formula", "icons"}
-    for said in ("375 px: page is", "leaves the page", "lies on", "is cut off"):
+    for said in ("375 px: page is", "leaves the page", "lies on", "is cut off",
+                 "drawn is 90 px wide", "two lies on one", "pale lies on a marker", "out leaves it",
+                 "pale: contrast", "a plate"):  # fmt: skip
         assert any(said in stumble for stumble in visit.stumbles), said
     for rule in ("image-alt", "color-contrast"):
         assert any(rule in violation for violation in visit.violations), rule

@@ -30,12 +30,12 @@ kernelspec:
 ```{code-cell}
 from pathlib import Path
 
-import analysis
+import analysis.compared.page
 
 class Plot:
     def _repr_mimebundle_(self, **_):
         svg = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'></svg>"
-        return {"image/svg+xml": svg, "text/csv": "a,b"}
+        return {"image/svg+xml": svg, analysis.compared.page.NARROW: svg, "text/csv": "a,b"}
 
 with open(Path(analysis.__file__).parents[1] / "executed", "a") as log:
     log.write("x")

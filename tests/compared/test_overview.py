@@ -71,7 +71,7 @@ def test_the_figure_draws_every_verdict(judged, with_here):
     silent = (judged["verdict"] == "not measured").sum()
     for rows in (judged, with_here):
         plot = figures.claims(rows)
-        ax = plot.figure.axes[0]
+        ax = plot.figures[0].axes[0]
         scatters = [each for each in ax.collections if isinstance(each, PathCollection)]
         dots = sum(np.isfinite(np.ma.filled(s.get_offsets(), np.nan)[:, 0]).sum() for s in scatters)
         assert dots == rows["ours"].notna().sum() and len(ax.texts) == silent
@@ -81,7 +81,7 @@ def test_the_figure_draws_every_verdict(judged, with_here):
 def test_a_number_beyond_the_axis_is_drawn_at_its_end(judged):
     row = judged[judged["verdict"] != "not measured"].head(1)
     for ours, end in ((0.0, 0.1), (1e9, 10)):
-        ax = figures.claims(row.assign(ours=ours, published=1.0, number=1)).figure.axes[0]
+        ax = figures.claims(row.assign(ours=ours, published=1.0, number=1)).figures[0].axes[0]
         scatters = [each for each in ax.collections if isinstance(each, PathCollection)]
         drawn = [s.get_offsets()[0][0] for s in scatters if len(s.get_offsets())]
         assert drawn == [pytest.approx(end)]

@@ -10,17 +10,22 @@ import pandas as pd
 from analysis.compared.figures.style import (
     FAINT,
     GREY,
-    HALO,
     PAPER,
     axes,
     data_of,
+    drawn,
     legend,
     looks,
     scale,
+    wide,
+    wrapped,
 )
-from analysis.compared.page import Plot, styled, times
+from analysis.compared.page import between, name, number, times
+
+DOT = {"marker": "o", "ls": "none"}
 
 
+@drawn
 def intervals(
     rows: pd.DataFrame,
     label: str,
@@ -33,72 +38,81 @@ def intervals(
     predicted: str | None = None,
     log: bool = False,
     written: bool = False,
+    own: bool = False,
     row_height: float = 0.36,
-) -> Plot:
+):
     """Draw a value and its interval in a row for each `label`, top down, in panels if asked for.
 
     by: the column that gives a row its colour, by default the panel. base: a column whose value
     and interval lie in grey behind. mark: a column whose value is a dashed line across the panel.
-    predicted: a column drawn as a hollow circle. written: whether the value stands beside its dot.
+    predicted: a column drawn as a diamond. written: whether the value stands beside its dot.
+    own: whether each panel has an axis of its own.
     """
     parts = list(rows.groupby(panels, sort=False)) if panels else [("", rows)]
     by = by or panels or label
-    colours = {name: look.colour for name, look in looks(rows[by]).items()}
+    colours = {each: look.colour for each, look in looks(rows[by]).items()}
     heights = [part[label].nunique() for _, part in parts]
-    with styled():
-        height = row_height * sum(heights) + 0.5 * len(parts) + 0.9
-        figure, grid = axes(height, nrows=len(parts), height_ratios=heights, squeeze=False,
-                            sharex=not mark)  # fmt: skip
-        for ax, (panel, part) in zip(grid[:, 0], parts, strict=True):
-            if log:
-                ax.set_xscale("log")
-            ax.margins(x=0.12 if written else 0.05)  # room for the numbers
-            places = {name: -i for i, name in enumerate(part[label].unique())}
-            for run, some in part.groupby("run", sort=False) if "run" in part else [("", part)]:
-                shift = {"reference": 0.14, "here": -0.16}.get(run, 0)
-                shift = 0 if part.get("run", pd.Series(dtype=str)).nunique() < 2 else shift
-                y = some[label].map(places).to_numpy(float) + shift
-                _row_of_intervals(ax, some, y, value, [colours[c] for c in some[by]], base,
-                                  run == "here", written)  # fmt: skip
-            if predicted:
-                first = part.drop_duplicates(label)
-                ax.plot(first[predicted], first[label].map(places), "o", mfc="none", ms=8,
-                        color="black", ls="none")  # fmt: skip
-            if mark:
-                ax.axvline(part[mark].iloc[0], color="#d55e00", ls="--", lw=1.4)
-            names = [textwrap.fill(str(each), 27) for each in places]
-            ax.set_yticks(list(places.values()), names, fontsize=9)
-            ax.set_ylim(-len(places) + 0.4, 0.6)
-            ax.grid(axis="y", visible=False)
-            if panels:
-                ax.set_title(looks([panel])[panel].label, loc="left", fontsize=10)
-            if log:
-                scale(ax, "x")
-        grid[-1, 0].set_xlabel(xlabel)
-        styles, dot = {}, {"marker": "o", "ls": "none"}
-        if "run" in rows and rows["run"].nunique() > 1:
-            styles["reference"] = {"color": GREY, **dot}
-            styles["here"] = {"color": GREY, "mfc": "white", **dot}
+    height = row_height * sum(heights) + 0.5 * len(parts) + 0.9 + 0.4 * own * len(parts)
+    figure, grid = axes(height, len(parts), height_ratios=heights, sharex=not (mark or own))
+    for ax, (panel, part) in zip(grid, parts, strict=True):
+        if log:
+            ax.set_xscale("log")
+        ax.margins(x=0.14 if written else 0.05)  # room for the numbers
+        places = {each: -i for i, each in enumerate(part[label].unique())}
+        several = "run" in part and part["run"].nunique() > 1
+        for run, some in part.groupby("run", sort=False) if "run" in part else [("", part)]:
+            shift = {"reference": 0.14, "here": -0.16}.get(run, 0) * several
+            y = some[label].map(places).to_numpy(float) + shift
+            _row_of_intervals(ax, some, y, label, value, [colours[c] for c in some[by]], base,
+                              run == "here", written)  # fmt: skip
         if predicted:
-            styles["allowed by bytes"] = {"color": "black", "mfc": "none", "ms": 8, **dot}
-        if base:
-            styles["the paper's points alone"] = {"color": FAINT, "lw": 8}
-        legend(figure, styles)
-    return Plot(figure, data_of(rows))
+            first = part.drop_duplicates(label)
+            (line,) = ax.plot(first[predicted], first[label].map(places), "D", mfc="none", ms=7,
+                              color="black", ls="none")  # fmt: skip
+            name(line, ["allowed by bytes"])
+        if mark:
+            ax.axvline(part[mark].iloc[0], color="#d55e00", ls="--", lw=1.4)
+        names = [textwrap.fill(str(each), 44 if wide(figure) else 20) for each in places]
+        ax.set_yticks(list(places.values()), names, fontsize=9)
+        ax.set_ylim(-len(places) + 0.4, 0.6)
+        ax.grid(axis="y", visible=False)
+        if panels:
+            ax.set_title(looks([panel])[panel].label, loc="left", fontsize=10)
+        if log:
+            scale(ax, "x")
+    grid[-1].set_xlabel(wrapped(xlabel, figure, 24))
+    styles = {}
+    if "run" in rows and rows["run"].nunique() > 1:
+        styles["reference"] = {"color": GREY, **DOT}
+        styles["here"] = {"color": GREY, "mfc": "white", **DOT}
+    if predicted:
+        styles["allowed by bytes"] = {**DOT, "color": "black", "mfc": "none", "marker": "D"}
+    if base:
+        styles["the paper's points alone"] = {"color": FAINT, "lw": 8}
+    if mark:
+        styles["printed by the paper"] = {"color": "#d55e00", "ls": "--", "lw": 1.4}
+    legend(figure, styles)
+    return figure, data_of(rows)
 
 
-def _row_of_intervals(ax, rows, y, value, colours, base, hollow, written) -> None:
+def _row_of_intervals(ax, rows, y, label, value, colours, base, hollow, written) -> None:
     if base:
         ax.hlines(y, rows[f"{base}_low"], rows[f"{base}_high"], color=FAINT, lw=8)
-        ax.scatter(rows[base], y, color=PAPER, marker="|", s=80)
-    ax.hlines(y, rows[f"{value}_low"], rows[f"{value}_high"], color=colours, lw=2)
-    face = "white" if hollow else colours
-    ax.scatter(rows[value], y, edgecolor=colours, color=face, s=28, zorder=3)
-    for at, found in zip(y, rows[value] if written else (), strict=False):
-        ax.annotate(times(found), (found, at), (0, 5), textcoords="offset points", ha="center",
-                    fontsize=8.5, path_effects=HALO)  # fmt: skip
+        ax.scatter(rows[base], y, color=PAPER, marker="|", s=60)
+    low, high = rows[f"{value}_low"], rows[f"{value}_high"]
+    ax.hlines(y, low, high, color=colours, lw=1.6)
+    for end in (low, high):  # caps that are taller than the dot show the narrowest interval
+        ax.scatter(end, y, marker="|", s=70, linewidths=1.2, color=colours)
+    dots = ax.scatter(rows[value], y, edgecolor=colours, color="white" if hollow else colours, s=18,
+                      zorder=3)  # fmt: skip
+    said = zip(rows[label], rows[value], low, high, strict=True)
+    name(dots, [f"{at}: {number(v)} ({between((a, b))})" for at, v, a, b in said])
+    for at, seen in zip(y, rows[value] if written else (), strict=False):
+        ax.annotate(times(seen), (seen, at), (0, 7), textcoords="offset points", ha="center",
+                    fontsize=8.5)  # fmt: skip
 
 
+@drawn
 def stacked(
     rows: pd.DataFrame,
     label: str,
@@ -108,41 +122,42 @@ def stacked(
     panels: str | None = None,
     limit: str | None = None,
     limit_name: str = "",
-) -> Plot:
+):
     """Draw horizontal bars of `value`, one a `label`, stacked by `part`; of several runs the bars
     lie under each other, that of here pale. limit: a column marked with a tick."""
     groups = list(rows.groupby(panels, sort=False)) if panels else [("", rows)]
     known = looks(rows[part])
     runs = list(rows["run"].unique()) if "run" in rows else [""]
     heights = [group[label].nunique() for _, group in groups]
-    with styled():
-        figure, grid = axes(0.5 * (sum(heights) + len(groups)) + 1.3, squeeze=False,
-                            nrows=len(groups), height_ratios=heights, sharex=True)  # fmt: skip
-        for ax, (panel, group) in zip(grid[:, 0], groups, strict=True):
-            places = {name: -i for i, name in enumerate(group[label].unique())}
-            for i, run in enumerate(runs):
-                some = group if run == "" else group[group["run"] == run]
-                thick, shift = 0.74 / len(runs), 0.37 - 0.74 * (i + 0.5) / len(runs)
-                left = dict.fromkeys(places, 0.0)
-                for name, look in known.items():
-                    each = some[some[part] == name].set_index(label)[value]
-                    y = [places[at] + shift for at in each.index]
-                    ax.barh(y, each, left=[left[at] for at in each.index], height=thick,
-                            color=look.colour, alpha=0.55 if run == "here" else 1)  # fmt: skip
-                    left |= {at: left[at] + each[at] for at in each.index}
-            if limit:
-                first = group.drop_duplicates(label)
-                ax.scatter(first[limit], first[label].map(places), marker="|", s=260,
-                           color="black", linewidths=2.4)  # fmt: skip
-            ax.set_yticks(list(places.values()), [str(each) for each in places], fontsize=9)
-            ax.grid(axis="y", visible=False)
-            ax.set_title(panel, loc="left")
-        ax.set_xlabel(xlabel)
-        styles = {look.label: {"color": look.colour, "lw": 8} for look in known.values()}
+    figure, grid = axes(0.5 * (sum(heights) + len(groups)) + 1.3, len(groups),
+                        height_ratios=heights, sharex=True)  # fmt: skip
+    for ax, (panel, group) in zip(grid, groups, strict=True):
+        places = {each: -i for i, each in enumerate(group[label].unique())}
+        for i, run in enumerate(runs):
+            some = group if run == "" else group[group["run"] == run]
+            thick, shift = 0.74 / len(runs), 0.37 - 0.74 * (i + 0.5) / len(runs)
+            left = dict.fromkeys(places, 0.0)
+            for which, look in known.items():
+                each = some[some[part] == which].set_index(label)[value]
+                y = [places[at] + shift for at in each.index]
+                bars = ax.barh(y, each, left=[left[at] for at in each.index], height=thick,
+                               color=look.colour, alpha=0.55 if run == "here" else 1)  # fmt: skip
+                for bar, at in zip(bars, each.index, strict=True):
+                    name(bar, [f"{at}, {look.label}: {number(each[at])}"])
+                left |= {at: left[at] + each[at] for at in each.index}
         if limit:
-            tick = {"marker": "|", "ms": 12, "mew": 2.4, "ls": "none"}
-            styles[limit_name] = {"color": "black", **tick}
-        if "here" in runs and len(runs) > 1:
-            styles["pale: here"] = {"color": "#c5c5c5", "lw": 8}
-        legend(figure, styles)
-    return Plot(figure, data_of(rows))
+            first = group.drop_duplicates(label)
+            ax.scatter(first[limit], first[label].map(places), marker="|", s=260, color="black",
+                       linewidths=2.4)  # fmt: skip
+        ax.set_yticks(list(places.values()), [str(each) for each in places], fontsize=9)
+        ax.grid(axis="y", visible=False)
+        ax.set_title(panel, loc="left")
+    ax.set_xlabel(wrapped(xlabel, figure, 24))
+    styles = {look.label: {"color": look.colour, "lw": 8} for look in known.values()}
+    if limit:
+        tick = {"marker": "|", "ms": 12, "mew": 2.4, "ls": "none"}
+        styles[limit_name] = {"color": "black", **tick}
+    if "here" in runs and len(runs) > 1:
+        styles["pale: here"] = {"color": "#cfcfcf", "lw": 8}
+    legend(figure, styles)
+    return figure, data_of(rows)

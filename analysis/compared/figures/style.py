@@ -1,20 +1,40 @@
-"""What all figures share: looks with a fixed meaning, axes, and labels that keep apart."""
+"""What all figures share: two widths, looks with a fixed meaning, axes, a legend."""
 
+import functools
+import textwrap
+from collections.abc import Callable
 from typing import NamedTuple
 
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
-import seaborn
-from adjustText import adjust_text
-from matplotlib import patheffects
+from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.compared.page import number
+from analysis.compared.page import Plot, number, styled
 
+WIDTHS = (7.2, 3.9)  # inches: the text column of a screen, and a phone
 PAPER, FAINT, GREY = "#8a8a8a", "#cfcfcf", "#5a5a5a"
-HALO = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+
+
+def drawn(draw: Callable[..., tuple[Figure, pd.DataFrame]]) -> Callable[..., Plot]:
+    """Make a function that draws a figure and says its data one that draws it for both widths."""
+
+    @functools.wraps(draw)
+    def both(*args, **kwargs) -> Plot:
+        found = []
+        for width in WIDTHS:
+            with styled(width):
+                found.append(draw(*args, **kwargs))
+        return Plot(tuple(figure for figure, _ in found), found[0][1])
+
+    return both
+
+
+def wide(figure: Figure) -> bool:
+    """Whether a figure is drawn for a screen."""
+    return figure.get_figwidth() == WIDTHS[0]
 
 
 class Look(NamedTuple):
@@ -91,15 +111,32 @@ def data_of(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(columns=[name for name in ("sample", "turn") if name in rows])
 
 
-def axes(height: float | None = None, **kwargs):
-    """A figure as wide as a phone, `height` inches high, and its axes."""
+def wrapped(text: str, figure: Figure, letters: int = 30) -> str:
+    """A text in lines of `letters` where the figure is for a phone."""
+    return text if wide(figure) else "\n".join(textwrap.fill(t, letters) for t in text.split("\n"))
+
+
+def dates(ax) -> None:
+    """Write years along the x axis, as many as there is room for."""
+    across = ax.get_subplotspec().get_gridspec().ncols
+    most = int(ax.figure.get_figwidth() * 1.3 / across)
+    ax.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=most))
+    ax.xaxis.set_major_formatter(DateFormatter("%Y"))
+
+
+def axes(height: float, n: int = 1, columns: int = 1, **kwargs) -> tuple[Figure, list]:
+    """A figure and its `n` axes: `height` inches if they lie under each other, as on a phone.
+
+    columns: how many lie side by side on a screen.
+    """
     figure = Figure()
-    if height:
-        figure.set_figheight(height)
-    found = figure.subplots(**kwargs)
-    for ax in np.atleast_1d(found).flat:
-        seaborn.despine(ax=ax)
-    return figure, found
+    columns = columns if wide(figure) else 1
+    rows = -(-n // columns)
+    figure.set_figheight(height if columns == 1 else height * rows / n + 0.6)
+    found = figure.subplots(rows, columns, squeeze=False, **kwargs)
+    for ax in found.flat[n:]:
+        ax.remove()
+    return figure, list(found.flat[:n])
 
 
 def scale(ax, which: str, values=()) -> None:
@@ -125,41 +162,16 @@ def legend(figure: Figure, styles: dict[str, dict]) -> None:
     """Say above the figure what lines and markers are; styles: what each is called -> its style."""
     handles = [Line2D([], [], label=label, **style) for label, style in styles.items()]
     if handles:
-        figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=9.5)
+        longest = max(map(len, styles)) + 7  # letters, its sign among them
+        columns = max(1, min(len(styles), int(figure.get_figwidth() * 12.5) // longest))
+        figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+        for text in figure.legends[0].get_texts():
+            text.set_parse_math(False)  # names may come from a file made elsewhere
 
 
 def plain(value: float) -> str:
     """A number of an axis: plain up to a million, then a power of ten."""
     if 1e-4 <= abs(value) < 1e6:
         return number(value, 2)
-    return f"$10^{{{round(np.log10(value))}}}$"
-
-
-def label_points(ax, rows: pd.DataFrame, x: str, y: str, label: str, colour: str) -> list:
-    """Write each point's name without what is in brackets, which the CSV keeps."""
-    return [
-        ax.text(at, value, name.split(" (")[0], fontsize=8.5, color=colour, path_effects=HALO)
-        for at, value, name in zip(rows[x], rows[y], rows[label], strict=True)
-        if name
-    ]
-
-
-def spread(ax, texts: list) -> None:
-    """Move labels off points, lines and each other; the library's search starts from a seed."""
-    np.random.seed(0)  # adjustText draws from the global generator
-    points = [scatter.get_offsets().data for scatter in ax.collections]
-    x, y = np.concatenate(points + _log_samples(ax)).T
-    adjust_text(
-        texts, x=x, y=y, ax=ax, expand=(1.06, 1.3), time_lim=None, iter_lim=300,
-        force_text=(0.2, 0.35), force_static=(0.15, 0.25), max_move=8,
-        arrowprops={"arrowstyle": "-", "color": "#999999", "lw": 0.5},
-    )  # fmt: skip
-
-
-def _log_samples(ax) -> list[np.ndarray]:
-    """50 points along each straight line of a log axis, in data units, for labels to avoid."""
-    samples = []
-    for line in ax.lines:
-        (x0, y0), (x1, y1) = line.get_xydata()
-        samples.append(np.column_stack([np.linspace(x0, x1), np.geomspace(y0, y1)]))
-    return samples
+    power = str(round(np.log10(value)))
+    return "10" + power.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
