@@ -1,7 +1,7 @@
 """What a browser is asked about a page, as JavaScript."""
 
 # What a reader of this width would stumble over, as a list of texts.
-STUMBLES = """() => {
+STUMBLES = r"""() => {
   const said = [], page = document.documentElement, article = document.querySelector("article");
   const name = (e) => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "." + e.className);
   const scrolls = (e) => e && (/auto|scroll/.test(getComputedStyle(e).overflowX)
