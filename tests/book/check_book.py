@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
-from scripts import AT_REST, DRAWINGS, FIRST_PAINT, MISSING, PALE, STUMBLES
 
 from analysis.errors import InputError
 from publishing.pdf import QUIET, find_browser
@@ -21,6 +20,24 @@ SMALLEST_LETTERS = 10  # px, of figures on a phone
 # Whatever is not on this machine does not exist; nothing runs beside the pages.
 SWITCHES = ["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", *QUIET]
 AXE = {"resultTypes": ["violations"], "preload": False}  # preloading asks for what is no page's own
+STUMBLES, DRAWINGS, PALE = (
+    Path(__file__).with_name(f"{name}.js").read_text("utf-8")
+    for name in ("stumbles", "drawings", "pale")
+)
+MISSING = """() => [
+  ...[...document.images].filter((i) => !i.complete || !i.naturalWidth)
+    .map((i) => "image " + i.getAttribute("src")),
+  ...[...document.querySelectorAll(".math")]
+    .filter((m) => !m.querySelector("mjx-container") || m.querySelector("mjx-merror"))
+    .map((m) => "formula " + m.textContent),
+  ...([...document.fonts].some((f) => /Awesome/.test(f.family) && f.status === "loaded")
+    ? [] : ["icons"]),
+]"""
+AT_REST = """async () => {
+  for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame);
+  await Promise.allSettled(document.getAnimations().map((animation) => animation.finished));
+}"""
+FIRST_PAINT = """() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0"""
 
 
 @dataclass
@@ -223,14 +240,14 @@ def test_claims_are_filtered_and_sorted(browser, serve, html):
 
 
 PLANTED = """<!doctype html><html lang="en"><title>Planted</title><meta name="viewport"
-content="width=device-width"><main><article class="bd-article"><section><h1>Planted</h1>
+content="width=device-width"><body style="background: #fff"><main>
+<article class="bd-article"><section><h1>Planted</h1>
 <p style="width: 900px">wide</p><p style="margin-bottom: -3em">on</p><p>another</p>
 <div style="overflow: hidden; width: 9em; white-space: nowrap">cut off, since it is too long</div>
 <figure><img src="gone.svg"></figure><figure id="drawn"><svg viewBox="0 0 90 20" width="90"
 style="background: #fff"><path id="m" d="M 0 0 L 9 9"/><text y="9">one</text><text y="9">two</text>
 <text x="30" y="12" fill="#eee">pale</text><use href="#m" x="35" y="5"/>
-<text x="85" y="9">out</text>
-</svg></figure><span class="math">x</span>
+<text x="85" y="9">out</text></svg></figure><span class="math">x</span>
 <p style="color: #eee; background: #fff">pale</p></section></article></main>
 <script src="https://elsewhere.example/x.js"></script>
 <script>console.error("planted")</script></html>"""

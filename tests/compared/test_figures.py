@@ -103,7 +103,7 @@ def touched(figure):
 
 
 NAMED = ("fig-scaling-disparity", "fig-models-memory", "fig-training-compute", "fig-answer",
-         "fig-generating", "fig-prompts", "fig-ratio-ridge", "fig-machines")  # fmt: skip
+         "fig-generating", "fig-prompts", "fig-machines")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -9,7 +9,7 @@ from matplotlib.collections import PathCollection
 
 from analysis.compared import figures, roofs, shown
 from analysis.compared.claims import BADGES, counted
-from analysis.compared.page import number
+from analysis.compared.page import number, svg
 from analysis.compared.verdicts import all_claims, claims_table, machines_table, verdicts
 from analysis.measured.run import ARCHIVE, load_run
 from analysis.published.claims import load_claims
@@ -142,7 +142,7 @@ def test_text_of_run_files_is_drawn_and_shown_as_text(reference):
     text = machines_table(planted, "t", "C.")._repr_mimebundle_()["text/markdown"]
     assert not re.search(UNESCAPED, text) and "javascript\\:0" in text
     plot = figures.rooflines(roofs.roofs(planted), shown.both(roofs.points, planted))
-    assert "<script" not in plot.svg()
+    assert "<script" not in svg(plot.figures[0])
 
 
 def test_every_file_of_the_archive_is_a_finished_run_of_a_plain_name():

@@ -54,6 +54,9 @@ def intervals(
     heights = [part[label].nunique() for _, part in parts]
     height = row_height * sum(heights) + 0.5 * len(parts) + 0.9 + 0.4 * own * len(parts)
     figure, grid = axes(height, len(parts), height_ratios=heights, sharex=not (mark or own))
+    if not wide(figure):  # names take several lines
+        lines = max(len(textwrap.wrap(str(each), 20)) for each in rows[label])
+        figure.set_figheight(height + max(0, 0.17 * lines - row_height) * sum(heights))
     for ax, (panel, part) in zip(grid, parts, strict=True):
         if log:
             ax.set_xscale("log")

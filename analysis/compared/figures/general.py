@@ -194,8 +194,10 @@ def scatter(
     }
     if hollow is not None and rows[hollow].any():
         styles[f"hollow: {hollow}"] = {"color": GREY, "marker": "o", "mfc": "none", **point}
+    if len(wanted) == 1:
+        styles[wanted[0][2]] = {"color": STAR, "marker": "*", "ls": "none", "ms": 11}
     legend(figure, styles)
-    texts = [(*star, STAR_NAME) for star in wanted]
+    texts = [(*star, STAR_NAME) for star in wanted if len(wanted) > 1]
     if label:
         some = rows[rows[label] != ""]
         texts += [(*each, GREY) for each in zip(some[x], some[y], some[label], strict=True)]
