@@ -14,7 +14,8 @@ from analysis.compared.ratios import over_time
 from analysis.compared.ridges import shipped_machines
 from analysis.compared.shown import both, gathered
 from analysis.errors import InputError
-from analysis.measured.run import Run
+from analysis.measured.peaks import peak_flops
+from analysis.measured.run import Missing, Run
 from analysis.measured.schema import WHATS
 from analysis.predicted.chips import Chip
 from analysis.predicted.generation import integrate_generation
@@ -28,7 +29,7 @@ from analysis.predicted.roofline import (
 )
 from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_flops
 
-READS = ("sum", "product")  # the bandwidth kernels that write nothing
+READS = ("sum", "streams", "product")  # the bandwidth kernels that write nothing
 PAPER_MACHINE = "Xeon Gold 6242"
 CEILINGS = {
     "bandwidth": ("memory: {how}", "GB/s"),
@@ -59,6 +60,16 @@ def read_ceiling(run: Run) -> pd.Series:
 def matmul_peak(run: Run) -> pd.Series:
     """The fastest product of float32 matrices of a run, of whatever shape."""
     return _fastest(run.rows("matmul", dtype="float32"))
+
+
+def peak_share(run: Run) -> tuple[float, float] | None:
+    """What the run's processor could do at most in float32, FLOP/s, and the share of it that its
+    fastest product reached; None where either is not known."""
+    try:
+        most, reached = peak_flops(run.machine), matmul_peak(run)["best"]
+    except Missing:
+        return None
+    return (most, float(reached / most)) if most else None
 
 
 def ceilings(run: Run) -> Ceilings:

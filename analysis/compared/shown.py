@@ -11,8 +11,9 @@ from functools import cache, partial
 import pandas as pd
 
 from analysis.errors import InputError
+from analysis.measured.peaks import generation
 from analysis.measured.run import LOCAL, Missing, Run, archived, find_run, load_run
-from analysis.measured.timing import METHOD_VERSION
+from analysis.measured.timing import COMPARED
 
 REFERENCE = "amd-epyc-2-cores"
 
@@ -54,10 +55,10 @@ def _here(name: str) -> Run | None:
         return None
     path = find_run(name) if name else own[-1]
     run = load_run(path)
-    if run.method_version != METHOD_VERSION:
+    if run.method_version not in COMPARED:
         raise InputError(
             f"{path}: measured by method {run.method_version}; only runs of method "
-            f"{METHOD_VERSION} are compared here: measure again"
+            f"{' and '.join(COMPARED)} are compared here: measure again"
         )
     return run
 
@@ -116,4 +117,5 @@ def described(run: Run) -> str:
     """A machine in a few words, for captions and prose."""
     cores = f"{run.machine.cores} cores" if run.machine.cores else "an unknown number of cores"
     on = "" if run.machine.device == "cpu" else f", measured on {run.machine.device_name}"
-    return f"{run.machine.cpu}, {cores}{on}"
+    made = f" ({found})" if (found := generation(run.machine)) else ""
+    return f"{run.machine.cpu}{made}, {cores}{on}"

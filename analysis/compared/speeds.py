@@ -31,7 +31,7 @@ PEAKS = ("peak_16bit_dense", "peak_16bit_sums_dense")  # both programs may sum i
 CACHE_BYTES = 2  # of a cached number, which both programs keep in 16 bits
 FAST = STACKED / 1e9  # GB/s
 BELOW = f"below {FAST / 1000:g} TB/s"
-SHORT, LONG = 512, 8192  # tokens
+SHORT = 512  # tokens
 ONE = {"devices": 1, "model": "Llama 3 8B", "tokens": SHORT}  # that every device was asked for
 
 
@@ -125,31 +125,24 @@ def elasticity(rows: pd.DataFrame) -> pd.DataFrame:
     return found.assign(on=list(CAUSES), n=len(rows))
 
 
-def elasticities(data: Path | None = None) -> pd.DataFrame:
-    """`elasticity` in each phase and format, over which devices (`over`): all, those without
-    stacked memory, and those of each maker that has enough."""
-    rows, found = speeds(data), []
+def elasticities_of(rows: pd.DataFrame, data: Path | None = None) -> pd.DataFrame:
+    """`elasticity` over which devices (`over`): all, those without stacked memory, and those of
+    each maker that has enough."""
     makers = load_table("accelerators", data).drop_duplicates("name").set_index("name")["vendor"]
-    for phase, format in product(("generate", "prompt"), ("F16", "Q4_K_M")):
-        some = alone(rows, phase, format)
-        over = {"all": some, BELOW: some[some["bandwidth"] < FAST]}
-        over |= dict(list(some.groupby(some["device"].map(makers))))
-        found += [elasticity(each).assign(phase=phase, format=format, over=name)
-                  for name, each in over.items() if len(each) >= 5]  # fmt: skip
+    over = {"all": rows, BELOW: rows[rows["bandwidth"] < FAST]}
+    over |= dict(list(rows.groupby(rows["device"].map(makers))))
+    found = [elasticity(some).assign(over=name) for name, some in over.items() if len(some) >= 5]
     return pd.concat(found, ignore_index=True)
 
 
-def contexts(data: Path | None = None) -> pd.DataFrame:
-    """What a longer text costs: speed of generating `LONG` tokens over that of `SHORT`, by device,
-    devices, model and format: value (measured) and predicted (by the bytes)."""
-    rows = speeds(data).query("phase == 'generate' and program == 'llama.cpp'")
-    keys = ["device", "devices", "model", "format", "bandwidth"]
-    wide = rows.pivot(index=keys, columns="tokens", values=["tokens_per_s", "bytes"])
-    found = pd.DataFrame({
-        "value": wide["tokens_per_s"][LONG] / wide["tokens_per_s"][SHORT],
-        "predicted": wide["bytes"][SHORT] / wide["bytes"][LONG],
-    })  # fmt: skip
-    return found.dropna().reset_index()
+def elasticities(data: Path | None = None) -> pd.DataFrame:
+    """`elasticities_of` single devices in each phase and format."""
+    rows = speeds(data)
+    found = [
+        elasticities_of(alone(rows, phase, format), data).assign(phase=phase, format=format)
+        for phase, format in product(("generate", "prompt"), ("F16", "Q4_K_M"))
+    ]
+    return pd.concat(found, ignore_index=True)
 
 
 def gains(data: Path | None = None) -> pd.DataFrame:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.compared import (  # noqa: F401
+    contexts,
     counts,
     growth,
+    ladder,
     latency,
     memory,
     models,

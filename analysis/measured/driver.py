@@ -34,6 +34,7 @@ def measure_machine(
     """
     start, budget = time.monotonic(), budget_named(budget_name)
     from analysis.measured import machine  # torch, which takes seconds to import
+    from analysis.measured.ladder import ladder_tasks
 
     machine.keep_memory()
     device, threads = machine.choose_device(device), machine.set_threads(threads)
@@ -56,8 +57,10 @@ def measure_machine(
     gc.freeze()  # all that was imported needs no look at before each point
     measure = partial(run_tasks, free_memory=partial(machine.free_memory_bytes, device))
     measure(tasks, run, budget, save, progress, used=time.monotonic() - start)
-    measure(remedies, run, budget.for_remedies(), save, progress)
+    measure(remedies, run, budget.part("remedies", budget.remedy_seconds), save, progress)
     del tasks, remedies  # and the networks that they keep: processes need memory, too
+    ladder = ladder_tasks(device, budget, threads, here.fast_paths)
+    measure(ladder, run, budget.part("ladder", budget.ladder_seconds), save, progress)
     if budget.link_seconds and not any(point.what == LINK.what for point in run.points):
         save(run)
         progress(str(LINK), 0, 1, budget.link_seconds)
@@ -77,7 +80,7 @@ def with_links(run: Run, path: Path, device: str, budget: Budget) -> Run:
 
     free_memory_bytes(device)  # gives back what torch and the C library keep
     try:
-        if device == "mps" or (run.machine.cores or 1) < 2:
+        if device == "mps" or (run.machine.usable_cores or run.machine.cores or 1) < 2:
             raise InputError(f"links need two processes, each with a core and its own {device}")
         device_for(2, device)
         launch(2, path, SILENT, device=device, budget=budget.name, most=budget.link_seconds)

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from analysis.measured.libraries import PLAIN, fastest
+
 MKL = torch.backends.mkl.is_available()
 SLICES = 64  # of a weight, at most: as many as threads that share the memory's bandwidth
 FEW = 8  # rows, at most, that go through slices
@@ -14,13 +16,15 @@ class Linear:
 
     On a CPU with MKL a single row in float32, or a few, go through slices of the weight's rows, as
     one batched product of matrices and columns: a product with one row would run on one thread, at
-    a third of the read bandwidth. A column is the view of a row; MKL is slow with any other.
+    a third of the read bandwidth. A column is the view of a row; MKL is slow with any other. More
+    rows go through the fastest library that torch has for them (`analysis.measured.libraries`).
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, operator_class: str):
         self.weight, self.bias, self.operator_class = weight, bias, operator_class
         self.nbytes = weight.nbytes  # of the weight as it is stored, scales included
         self.slices = self.biases = None
+        self.packed = {}  # by library: the version of the weight that was packed, and the result
         if weight.device.type == "cpu" and weight.dtype == torch.float32 and MKL:
             n = max(n for n in range(1, SLICES + 1) if len(weight) % n == 0)
             self.slices = weight.unflatten(0, (n, -1))
@@ -28,7 +32,7 @@ class Linear:
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.slices is None or len(x) > FEW:
-            return F.linear(x, self.weight, self.bias)
+            return self.many(x)
         if len(x) > 1:
             return self.few(x)
         n, _, width = self.slices.shape
@@ -36,6 +40,24 @@ class Linear:
         if self.biases is None:
             return torch.bmm(self.slices, columns).view(1, -1)
         return torch.baddbmm(self.biases, self.slices, columns).view(1, -1)
+
+    def many(self, x: Tensor) -> Tensor:
+        """By the fastest library; with gradients by the one that torch knows them of."""
+        if torch.is_grad_enabled() or x.device.type != "cpu" or len(x) <= FEW:
+            return F.linear(x, self.weight, self.bias)
+        weight, (n_out, n_in) = self.weight, self.weight.shape
+        library = fastest(len(x), n_in, n_out, weight.dtype, weight.device.type)
+        if library is PLAIN:
+            return F.linear(x, weight, self.bias)
+        version = 0 if weight.is_inference() else weight._version
+        if self.packed.get(library.name, (None,))[0] != version:
+            self.packed[library.name] = version, library.pack(weight, len(x))
+        return library.product(x, self.packed[library.name][1], weight, self.bias)
+
+    @property
+    def library(self) -> str:
+        """The library of what was multiplied so far, by more than a few rows."""
+        return ", ".join(self.packed) or PLAIN.name
 
     def few(self, x: Tensor) -> Tensor:
         """The same for a few rows; not with gradients, which the slices know nothing of."""

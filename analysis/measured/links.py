@@ -36,6 +36,7 @@ import torch.distributed as dist
 
 from analysis.errors import InputError
 from analysis.measured import machine, parallel, sharded
+from analysis.measured.allowed import may_use
 from analysis.measured.messages import all_reduce, send_recv, state, times_of
 from analysis.measured.run import LOCAL, Run, load_run, local_path, now, save_run
 from analysis.measured.timing import (
@@ -153,7 +154,7 @@ def measure_links(out: Path, timeout: float, asked: str, budget: Budget) -> None
     if int(os.environ["WORLD_SIZE"]) < 2:
         raise InputError("one process has no link: start two or more")
     here = int(os.environ.setdefault("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // here))
+    torch.set_num_threads(max(1, may_use().cores // here))
     device = place(asked)
     own = {"device_id": device} if device.type == "cuda" else {}
     run, start = None, time.monotonic()

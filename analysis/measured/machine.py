@@ -4,10 +4,8 @@ Nothing leaves the machine. What cannot be found out is None or "unknown", never
 """
 
 import ctypes
-import os
 import platform
 import re
-import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -16,14 +14,18 @@ import psutil
 import torch
 
 from analysis.errors import InputError
+from analysis.measured.allowed import may_use, processors, threads_per_core
+from analysis.measured.clock import measured_clock
+from analysis.measured.processors import instructions, processor, processor_name, sysctl
 from analysis.measured.schema import TEXT, Machine
 
 DEVICES = ("cpu", "cuda", "mps")
 SYSTEM = Path("/sys/devices/system/cpu")
 # Instructions, as Linux names them, that speed up a data type or widen a vector.
 FLAGS = (
-    "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16",
-    "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimdhp", "asimddp", "sve", "bf16", "i8mm",
+    "sse4_1", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16",
+    "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimdhp", "asimddp",
+    "sve", "bf16", "i8mm",
 )  # fmt: skip
 
 
@@ -46,16 +48,17 @@ def choose_device(name: str = "auto") -> str:
 
 
 def set_threads(threads: int | None = None) -> int:
-    """Use `threads` CPU threads in torch, or as many as it chose itself; returns how many.
+    """Use `threads` CPU threads in torch, or as many as there are cores that this process may use;
+    returns how many.
 
-    Raises InputError for less than one or more than there are processors.
+    Raises InputError for less than one or more than there are such cores.
     """
-    if threads is not None:
-        most = os.cpu_count() or 1
-        if not 1 <= threads <= most:
-            raise InputError(f"threads is {threads}; this machine allows 1 to {most}")
-        torch.set_num_threads(threads)
-    return torch.get_num_threads()
+    most = may_use().cores
+    threads = most if threads is None else threads
+    if not 1 <= threads <= most:
+        raise InputError(f"threads is {threads}; this process may use 1 to {most}")
+    torch.set_num_threads(threads)
+    return threads
 
 
 @cache
@@ -75,7 +78,7 @@ def keep_memory() -> None:
 
 def describe(device: str, threads: int) -> Machine:
     """Describe this machine as one whose `device` is measured with `threads` CPU threads."""
-    cpu, gpu = _cpu_name(), None
+    cpu, gpu, allowed = processor_name(), None, may_use()
     if device == "cuda":
         gpu = torch.cuda.get_device_properties(0)
     name = {"cpu": cpu, "cuda": gpu and gpu.name, "mps": f"{cpu} GPU"}[device]
@@ -95,6 +98,12 @@ def describe(device: str, threads: int) -> Machine:
         numpy=_text(numpy.__version__),
         blas=_text(blas and blas[1]),
         fast_paths=_fast_paths() + ([f"sm_{gpu.major}{gpu.minor}"] if gpu else []),
+        **processor(),
+        clock_hz=measured_clock(),
+        threads_per_core=threads_per_core(),
+        usable_cores=allowed.cores,
+        quota=allowed.quota,
+        usable_memory_bytes=allowed.memory_bytes,
     )
 
 
@@ -106,7 +115,7 @@ def cpu_caches() -> dict[str, int]:
             return _linux_caches()
         if platform.system() == "Darwin":
             names = {"L1d": "hw.l1dcachesize", "L2": "hw.l2cachesize", "L3": "hw.l3cachesize"}
-            sizes = {level: int(_sysctl(name) or 0) for level, name in names.items()}
+            sizes = {level: int(sysctl(name) or 0) for level, name in names.items()}
             return {level: size for level, size in sizes.items() if size > 0}
     except (OSError, ValueError):
         pass
@@ -115,7 +124,7 @@ def cpu_caches() -> dict[str, int]:
 
 def _linux_caches() -> dict[str, int]:
     sizes, seen = {}, set()
-    for cpu in sorted(os.sched_getaffinity(0)):
+    for cpu in sorted(processors()):
         for index in sorted((SYSTEM / f"cpu{cpu}" / "cache").glob("index*")):
             kind, level, size, shared = (
                 (index / name).read_text().strip()
@@ -138,30 +147,14 @@ def last_level_cache_bytes(device: str) -> int | None:
 
 
 def free_memory_bytes(device: str) -> int:
-    """Bytes that can be allocated now: on CUDA on the card, else in the main memory.
-
-    A container's limit (cgroup v2) counts; what torch or the C library keeps is given back.
-    """
+    """Bytes that can be allocated now: on CUDA on the card, else in the main memory, as far as
+    this process may use it; what torch or the C library keeps is given back."""
     if device == "cuda":
         torch.cuda.empty_cache()
         return torch.cuda.mem_get_info()[0]
     if _libc():
         _libc().malloc_trim(0)
-    free = psutil.virtual_memory().available
-    try:
-        group = Path("/sys/fs/cgroup")
-        limit, used = ((group / f"memory.{name}").read_text() for name in ("max", "current"))
-        cached = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.M)
-        return max(0, min(free, int(limit) - int(used) + int(cached[1] if cached else 0)))
-    except (OSError, ValueError):  # no such group, or no limit ("max")
-        return free
-
-
-def _cpu_name() -> str | None:
-    if platform.system() == "Darwin":
-        return _sysctl("machdep.cpu.brand_string")
-    name = re.search(r"^model name\s*:\s*(.+)$", _cpuinfo(), re.M)
-    return name[1] if name else platform.processor() or platform.machine()
+    return may_use().free_bytes
 
 
 def _fast_paths() -> list[str]:
@@ -169,23 +162,7 @@ def _fast_paths() -> list[str]:
     paths = [torch.backends.cpu.get_cpu_capability()]
     backends = {"mkl": torch.backends.mkl, "mkldnn": torch.backends.mkldnn}
     paths += [name for name, backend in backends.items() if backend.is_available()]
-    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", _cpuinfo(), re.M)
-    there = set(flags[1].split() if flags else ())
-    return paths + [flag for flag in FLAGS if flag in there]
-
-
-@cache
-def _cpuinfo() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-def _sysctl(name: str) -> str | None:
-    command = ["/usr/sbin/sysctl", "-n", name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    return done.stdout.strip() or None
+    return paths + [flag for flag in FLAGS if flag in instructions()]
 
 
 def _text(value: str | None) -> str:

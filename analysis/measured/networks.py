@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from analysis.errors import InputError
+from analysis.measured.libraries import PLAIN
 from analysis.measured.linear import Linear
 from analysis.predicted.architectures import Architecture
 
@@ -166,6 +167,11 @@ class Network:
         """Every projection, once; `analysis.measured.traced` reads their operator classes."""
         inside = [getattr(layer, name) for layer in self.layers for name in PROJECTIONS]
         return inside + [each for each in vars(self).values() if isinstance(each, Linear)]
+
+    def libraries(self) -> str:
+        """Those that its projections went through so far, of more than a few rows."""
+        names = {name for linear in self.linears() for name in linear.packed}
+        return ", ".join(sorted(names)) or PLAIN.name
 
     def check(self, length: int) -> int:
         if not 1 <= length <= self.max_length:

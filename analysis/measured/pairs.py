@@ -47,7 +47,7 @@ def pair_task(
         for key in decoded:
             works.step(key, decoder, GPT2, cost=costs[key])
 
-    numbers = BERT_BASE.n_parameters + GPT2.n_parameters + GPT2.cached(longest)
+    numbers = 2 * BERT_BASE.n_parameters + GPT2.n_parameters + GPT2.cached(longest)
     numbers += max(passes) * (8 * BERT_BASE.d_model + 2 * BERT_BASE.d_ff)
     first = next(iter(encoded))
     return in_turn(first, prepare, list(costs.values()), 4 * numbers, device, budget, threads,

@@ -1,13 +1,14 @@
 """Matrix products: the peak of each data type, and what the models' own shapes reach.
 
-A square is multiplied into memory that is there already: the best a product can do. A model's own
-shape is multiplied as `analysis.measured.networks` does: a projection by its `Linear`, bias
+A square is multiplied by every library that torch has for it (`analysis.measured.libraries`), the
+plain product into memory that is there already, and the fastest counts. A model's own shape is
+multiplied as `analysis.measured.networks` does: a projection by its `Linear`, bias
 included, each time with another copy of the weights, so that it reads them from memory as a pass
 does; the heads' products of activations with no such care, as they were just computed. The output
 is new each time, as it is in the models.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from math import ceil, prod
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from analysis.errors import InputError
+from analysis.measured.libraries import PLAIN, by_library, trial
 from analysis.measured.linear import Linear
 from analysis.measured.machine import last_level_cache_bytes
 from analysis.measured.networks import Weights
@@ -25,6 +27,7 @@ from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2, Archit
 MODELS = (GPT2, BERT_BASE, BERT_LARGE)
 PROBE = 256  # size of the square that a data type is tried with
 OWN = 0.25  # of a point's seconds: the models' own shapes are many
+TRIED = 2048  # size of the largest square that every library multiplies; larger ones by the best
 SLOW = 8  # times a point's seconds: squares that take longer are left out
 # Copies of a weight take so many times the last-level cache, at most COPIES_MOST: a cache that does
 # not replace its oldest line first still serves a part of what is read in turn.
@@ -68,7 +71,7 @@ def square_tasks(
     """(n, n) by (n, n) for n in `sizes`, which rise. A data type without a fast path is measured
     too, and labelled; larger squares are left out where they would take too long. `reached` is
     the FLOP/s of each data type so far, which tasks fill in and plan with."""
-    rate = probe(dtype, device)
+    rate, best = probe(dtype, device), {"library": PLAIN.name}
 
     def run(n: int, seconds: float) -> Measurement:
         if rate is None:
@@ -78,25 +81,37 @@ def square_tasks(
             raise InputError(f"one product would take about {once:.2g} s: too long for this budget")
         a, b = random((n, n), dtype, device), random((n, n), dtype, device)
         c = torch.zeros_like(multiply(a, b))
-        work = partial(multiply, a, b, c)
+        by = {PLAIN.name: partial(multiply, a, b, c)}
+        by = by_library(a, b.t().contiguous()) | by if dtype != "int8" else by
+        if n <= TRIED:
+            best.update(tried(by, device))
+        work = by[best["library"]]
         sample = measure(work, device, seconds, budget.warm_seconds, budget.least)
-        verify(a, b, c)
+        verify(a, b, work())
         reached[dtype] = max(reached.get(dtype, 0), 2 * n**3 / sample.best)
         plain = reached.get("float32") or probe("float32", device) or 0
         fast = "yes" if reached[dtype] >= plain / 2 else "no: less than half of float32's rate"
-        details = {"shape": f"{n}x{n}x{n}", "fast_path": fast} | precision(dtype)
+        details = {"shape": f"{n}x{n}x{n}", "fast_path": fast} | best | precision(dtype)
         moved = sum(x.numel() * x.element_size() for x in (a, b, c))
         return Measurement(sample, 2 * n**3, moved, details)
 
     return [
         Task(
             Key("matmul", how=f"{n}x{n}x{n}", dtype=dtype),
-            memory_bytes=4 * n * n * 4,
+            memory_bytes=6 * n * n * 4,
             estimate_seconds=seconds_of(budget, 1, 2 * n**3 / (rate or 1e12)),
             run=partial(run, n),
         )
         for n in sizes
     ]
+
+
+def tried(products: dict[str, Callable], device: str) -> dict[str, str]:
+    """Which of `products` is the fastest, and the rates of the others over its."""
+    seconds = trial(products, device)
+    name = min(seconds, key=seconds.get)
+    others = [f"{each} {seconds[name] / seconds[each]:.2f}" for each in seconds if each != name]
+    return {"library": name} | ({"others": ", ".join(others)} if others else {})
 
 
 def precision(dtype: str) -> dict[str, str]:
@@ -150,7 +165,7 @@ def own_task(
     name = "x".join(map(str, shape))
     moved = heads * (m * k + k * n + m * n) * element
     copies = 1 if len(shape) == 4 else weight_copies(k * n * element, device)
-    memory = moved + copies * k * n * element
+    memory = moved + 2 * copies * k * n * element
     once = max(once, moved / 1e10)
 
     @torch.inference_mode()
@@ -160,15 +175,18 @@ def own_task(
             a, b = activations(heads, m, k, n, dtype, device)
             sample = measure(lambda: torch.bmm(a, b), device, *spent, budget.least)
             verify(a, b, torch.bmm(a, b))
-            state = "activations"
+            state, library = "activations", {}
         else:
             x = random((m, k), dtype, device)
             linears = cold_linears(arch, k, n, dtype, device, copies)
-            works = [lambda linear=linear: linear(x) for linear in linears]
-            sample = measure_each(works, device, *spent, budget.least)
+            for linear in linears:  # each packs its weight, where that is faster
+                linear(x)
+            calls = [lambda linear=linear: linear(x) for linear in linears]
+            sample = measure_each(calls, device, *spent, budget.least)
             verify(x, linears[-1].weight.t(), linears[-1](x), linears[-1].bias)
             state = f"weights cold, {copies} copies"
-        details = {"shape": name, "state": state} | precision(dtype)
+            library = {"library": linears[-1].library}
+        details = {"shape": name, "state": state} | library | precision(dtype)
         return Measurement(sample, 2 * prod(shape), moved, details)
 
     estimate = seconds_of(budget, OWN, once) + memory / 1e9

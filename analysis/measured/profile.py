@@ -102,7 +102,8 @@ class Point:
         activations some ten of a token's width, and three copies of unfused scores."""
         arch, longest, unfused = self.arch, self.store.longest, self.key.how == "unfused"
         rows = 1 if self.steps else self.key.tokens
-        numbers = arch.n_parameters + longest * arch.d_model
+        numbers = (1 if self.steps else 2) * arch.n_parameters  # and a packed copy
+        numbers += longest * arch.d_model
         if self.steps:
             numbers += arch.vocab_size * arch.d_model + 2 * arch.n_layers * longest * arch.d_model
             numbers += unfused * longest**2
@@ -137,6 +138,8 @@ class Point:
             work, eager = self.work(), broken_down or not self.steps
             warm = 2 if self.steps else 1
             works.add(self.key, work, total, warm=warm, eager=eager, **self.details())
+            if not self.steps:
+                works.about[self.key][1]["library"] = self.network().libraries()
             if broken_down:
                 counts = self.counts(self.count)
                 about = {

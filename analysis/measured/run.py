@@ -163,7 +163,8 @@ class Run(Checked):
         for other, each in measurement.beside.items():
             self.add(other, each, turn)
         for other, reason in measurement.missing.items():
-            self.skip(other, reason)
+            if not self.find(other):
+                self.skip(other, reason)
 
     def skip(self, key: Key, reason: str) -> None:
         """Note that a point was not measured; of the reason, its first printable line is kept."""

@@ -45,6 +45,9 @@ WHATS = {
     "step": What("a decoder step", how="attention"),
     "pair": What("a pass or step timed in turn with others", how="turn"),
     "read": What("the read ceiling between others", how="of what", has=("bytes",)),
+    "rung": What("a pass, step, sum or square product with limited instructions",
+                 how="the last of these", n="side of the square", has=("bytes",)),
+    "rest": What("what is no product in a pass on a rung", how="rung"),
     "breakdown": What("the part of one operator class", how="class", has=("bytes",)),
     "generation": What("tokens from nothing, one by one", how="loop, or by sampled steps"),
     "train": What("a training step", how="what is kept", has=("saved_bytes", "again_bytes"),
@@ -73,7 +76,7 @@ COLUMNS = {*KEY, "turn", "sample", "seconds", "low", "high", "flops", "bytes", "
 NUMBERS = {*SCORES, *AGREEMENT, "error"}
 COUNTS = {
     *STATE, *FARED, "weight_bytes", "sparse_bytes", "saved_bytes", "again_bytes", "state_bytes",
-    "peak_bytes", "parameters", "processes",
+    "peak_bytes", "parameters", "processes", "year",
 }  # fmt: skip
 
 
@@ -129,10 +132,23 @@ class Machine(Checked):
     numpy: Text
     blas: Text
     fast_paths: Annotated[list[Text], Field(max_length=50)]  # such as AVX2, amx_bf16, sm_90
+    # Of the processor; former runs do not have what follows.
+    vendor: Empty = ""
+    family: Count | None = None
+    model: Count | None = None
+    stepping: Count | None = None
+    clock_hz: Annotated[float, Field(ge=1e6, le=1e12)] | None = None  # measured, all cores busy
+    threads_per_core: Positive | None = None
+    # What the process might use of it.
+    usable_cores: Positive | None = None
+    quota: Annotated[float, Field(gt=0, le=1e6)] | None = None  # in processors; None: no limit
+    usable_memory_bytes: Positive | None = None
 
     def identity(self) -> list[str | int | None]:
-        """What two runs must share for one to stand for the other."""
-        return [self.device, self.device_name, self.cpu, self.cores, self.threads, self.torch]
+        """What two runs must share for one to stand for the other. Names alone do not tell
+        generations of a processor apart."""
+        named = [self.device, self.device_name, self.cpu, self.vendor, self.family, self.model]
+        return [*named, self.cores, self.threads, self.torch]
 
 
 class Named(Checked):

@@ -80,7 +80,7 @@ def table_task(name: str, table: Table, device: str, budget: Budget, threads: in
 
     costs = [decoder_step(arch, key.tokens, FUSED, key.batch)["total"] for key, arch in table]
     context = max(key.tokens for key, _ in table)
-    numbers = sum(arch.n_parameters + n * arch.cached(context) for arch, n in most.items())
+    numbers = sum(2 * arch.n_parameters + n * arch.cached(context) for arch, n in most.items())
     logits = 4 * max(key.batch * arch.vocab_size for key, arch in table)
     return in_turn(table[0][0], prepare, costs, 4 * (numbers + logits) + READ_BYTES, device, budget,
                    threads, before=DRAWN * (numbers + READ_BYTES / 8))  # fmt: skip

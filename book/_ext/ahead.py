@@ -1,9 +1,9 @@
-"""Execute what no cache holds yet before the pages are read, as many at a time as processors.
+"""Execute what no cache holds yet before the pages are read, as many at a time as the build may use
+cores and has memory for.
 
 MyST-NB executes one chapter after another while it reads them, and each spends seconds on starting.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +11,10 @@ from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
 from myst_nb.core.read import create_nb_reader
+
+from analysis.measured.allowed import Allowed, may_use
+
+KERNEL_BYTES = 500_000_000  # what a chapter's process takes
 
 
 def execute_ahead(app, env, docnames):
@@ -29,13 +33,18 @@ def execute_ahead(app, env, docnames):
             timeout=app.config.nb_execution_timeout, meta_override=True,
         )  # fmt: skip
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(at_once(may_use())) as pool:
         for path, result in zip(todo, pool.map(execute, todo), strict=True):
             if result.err is None:
                 bundle = CacheBundleIn(
                     todo[path], str(path), data={"execution_seconds": result.time}
                 )
                 cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
+def at_once(allowed: Allowed) -> int:
+    """How many chapters are executed at a time, at least one."""
+    return max(1, min(allowed.cores, allowed.free_bytes // KERNEL_BYTES))
 
 
 def notebook_of(env, docname: str):

@@ -2,231 +2,211 @@
 
     python -m tests.benchmarks [THREADS]
 
-The triad against STREAM's in C (`stream.c`, with OpenMP and -O3), our square product against a
-plain `torch.mm`, the encoder against BertModel with SDPA and against OpenVINO, the decoder's
-generation against GPT2LMHeadModel.generate with a static cache and against CTranslate2; float32 on
-the CPU, random weights of the same sizes (OpenVINO and CTranslate2 run those of transformers), the
-same threads. What is not installed is not compared, and said in a line:
+The triad against STREAM's in C, as the compiler makes it and for this processor, the faster one;
+square products, as the ceilings have them, against each library alone; the encoder against
+BertModel with SDPA and in OpenVINO; the decoder's generation, by the bits of its weights, against
+GPT2LMHeadModel with a static cache, CTranslate2 and llama.cpp; and the rate at which each decoder
+reads its weights against our best read kernel. Random weights of the same sizes, the CPU, the same
+threads. What is not installed is not compared, and said in a line:
 
-    pip install transformers openvino ctranslate2
+    pip install transformers openvino ctranslate2 llama-cpp-python gguf
 
-Repetitions alternate, so that both meet the same machine; the ratio is the median of the ratios of
-neighbours, ours over theirs, with its 95 % bootstrap interval.
+All of a table are timed in turn, so that they meet the same machine. A ratio is of times, ours over
+theirs: the median of those of neighbours, with its 95 % bootstrap interval.
 """
 
-import os
-import shutil
-import subprocess
+import math
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 import torch
 
 from analysis.errors import InputError
 from analysis.measured.ceilings import KERNELS, array_bytes
-from analysis.measured.machine import set_threads
+from analysis.measured.machine import keep_memory, set_threads
 from analysis.measured.networks import Decoder, Encoder
-from analysis.measured.products import multiply, random
+from analysis.measured.products import square_tasks
 from analysis.measured.profile import call_all, generation_steps
-from analysis.measured.timing import BUDGETS, Sample
+from analysis.measured.quantised import FORMATS, with_projections
+from analysis.measured.timing import BUDGETS, Clock, Sample, measure, measure_in_turn
 from analysis.predicted.architectures import BERT_BASE, GPT2, Architecture
+from tests.benchmarks.libraries import BUILDS, PRODUCTS, TRIADS, stream
+from tests.benchmarks.peers import DECODERS, ENCODERS
 
-SECONDS, LEAST = 30, 7  # of each comparison; repetitions of each side
+BUDGET = BUDGETS["quick"]
+SECONDS, LEAST = 60, 9  # of each table, and rounds
+PAUSE = 0.25  # seconds before each work: threads of the one before may spin for as long
+LONG = 0.3  # seconds that are timed at once, at least
+SMALL, SQUARE = 256, 2048
 LENGTHS = (128, 512)
-SQUARE, TRIADS = 2048, 20
-STREAM = Path(__file__).with_name("stream.c")
 GENERATED = 64  # tokens
-ROW = "{:34}{:>12}{:>12}{:>8}   {}"
+OURS = {32: ("float32",), 8: ("int8", "int8-planes", "int8-dynamic"), 4: ("int4",)}
+ROW = "{:26}{:28}{:>14}{:>10}{:>8}   {}"
 
-Pair = tuple[Callable[[], object], Callable[[], object]]
-
-
-def alternate(ours, theirs, seconds: float, least: int, now=time.perf_counter):
-    """Samples of ours, of theirs, and of ours / theirs of each pair; each goes first in turn."""
-    pairs, start = [], now()
-    while len(pairs) < least or now() - start < seconds:
-        order = (ours, theirs) if len(pairs) % 2 else (theirs, ours)
-        times = {}
-        for work in order:
-            begun = now()
-            work()
-            times[work] = now() - begun
-        pairs.append((times[ours], times[theirs]))
-    return (
-        Sample(tuple(a for a, _ in pairs)),
-        Sample(tuple(b for _, b in pairs)),
-        Sample(tuple(a / b for a, b in pairs)),
-    )
+Times = Callable[[], float]  # seconds of one unit of a work
+Samples = dict[str, Sample]
 
 
-@contextmanager
-def triads(n: int, threads: int) -> Iterator[Pair]:
-    """`TRIADS` of ours and as many of STREAM's in C, over arrays of `n` numbers. They are many, as
-    torch's threads spin for some ms after ours; to ask the other process counts as its time.
-    InputError without a C compiler that knows OpenMP."""
-    x, y = (torch.rand(n, dtype=torch.float64) for _ in range(2))
-    out, ours = torch.zeros_like(x), next(k for k in KERNELS if k.name == "triad")
-    with tempfile.TemporaryDirectory() as folder:
-        program = str(Path(folder, "stream"))
-        command = [shutil.which("cc"), "-O3", "-fopenmp", "-o", program, str(STREAM)]
-        if not command[0] or subprocess.run(command, capture_output=True).returncode:
-            raise InputError("STREAM in C needs cc with OpenMP (-fopenmp)")
-        env = os.environ | {"OMP_NUM_THREADS": str(threads)}
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        with subprocess.Popen([program, str(n)], text=True, env=env, bufsize=1, **pipes) as stream:
+def timed(work: Callable[[], object], units: float = 1) -> Times:
+    """Times of `work`, which is so many units; calls it to warm up."""
+    clock = Clock()
+    work()
+    calls = math.ceil(LONG / clock.time(work))
 
-            def theirs() -> str:
-                stream.stdin.write(f"{TRIADS}\n")
-                return stream.stdout.readline()
+    def times() -> float:
+        time.sleep(PAUSE)
+        return clock.time(work, calls) / units
 
-            yield partial(call_all, [partial(ours.run, x, y, out)] * TRIADS), theirs
+    return times
 
 
-def products(n: int) -> Pair:
-    """One product of squares as the ceilings make it, and a plain one."""
-    a, b = (random((n, n), "float32", "cpu") for _ in range(2))
-    return partial(multiply, a, b, torch.zeros_like(a)), lambda: torch.mm(a, b)
+def made(makers: Iterable[tuple[str, Callable[[], Times], str]]) -> dict[str, Times]:
+    """Of each name, way to make it and needs: what is made; a line says why another is not."""
+    there = {}
+    for name, make, needs in makers:
+        try:
+            there[name] = make()
+        except (ImportError, InputError, RuntimeError) as error:
+            why = f"pip install {needs}" if isinstance(error, ImportError) else error
+            print(f"{name}: not compared: {why}", flush=True)
+    return there
 
 
-def bert(arch: Architecture):
-    """transformers' encoder of that size."""
-    from transformers import BertConfig, BertModel
-
-    config = BertConfig(
-        vocab_size=arch.vocab_size, hidden_size=arch.d_model, num_hidden_layers=arch.n_layers,
-        num_attention_heads=arch.n_heads, intermediate_size=arch.d_ff,
-        max_position_embeddings=arch.n_positions, attn_implementation="sdpa",
-    )  # fmt: skip
-    return BertModel(config).eval()
+def in_turn(works: dict[str, Times]) -> Samples:
+    """All of `works` in the same minutes."""
+    rounds = measure_in_turn(list(works.values()), Clock(), SECONDS, LEAST)
+    return dict(zip(works, map(Sample, rounds), strict=True))
 
 
-def encoders(arch: Architecture, length: int) -> Pair:
-    """One pass of ours and of BertModel's, over the same random tokens."""
-    ours, theirs = Encoder(arch), bert(arch)
-    tokens = torch.randint(arch.vocab_size, (1, length))
-    return lambda: ours(tokens), torch.inference_mode()(lambda: theirs(tokens))
+def pick(samples: Samples, names: Iterable[str]) -> Samples:
+    return {name: samples[name] for name in names}
 
 
-def compiled_encoders(arch: Architecture, length: int) -> Pair:
-    """One pass of ours and of BertModel's in OpenVINO, compiled for this length."""
-    import openvino
+def fastest(samples: Samples) -> Samples:
+    """The one with the shortest median, if there is any."""
+    return dict(sorted(samples.items(), key=lambda each: each[1].median)[:1])
 
-    ours, tokens = Encoder(arch), torch.randint(arch.vocab_size, (1, length))
-    model = openvino.convert_model(bert(arch), example_input=tokens, input=[tokens.shape])
-    options = {
-        "INFERENCE_PRECISION_HINT": "f32",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "PERFORMANCE_HINT": "LATENCY",
+
+def per(samples: Samples, units: dict[str, float]) -> Samples:
+    """Times of one of the units, of which a work has so many."""
+    return {
+        name: Sample(tuple(time / units[name] for time in sample.times))
+        for name, sample in samples.items()
     }
-    theirs, numbers = openvino.compile_model(model, "CPU", options), tokens.numpy()
-    return lambda: ours(tokens), lambda: theirs([numbers])
 
 
-def gpt(arch: Architecture):
-    """transformers' decoder of that size."""
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    config = GPT2Config(
-        vocab_size=arch.vocab_size, n_embd=arch.d_model, n_layer=arch.n_layers,
-        n_head=arch.n_heads, n_positions=arch.n_positions, attn_implementation="sdpa",
-        bos_token_id=0, eos_token_id=None, pad_token_id=0,
-    )  # fmt: skip
-    return GPT2LMHeadModel(config).eval()
-
-
-def ours_generates(arch: Architecture, token: torch.Tensor, length: int) -> Callable[[], object]:
-    return partial(call_all, generation_steps(Decoder(arch), token.clone(), length))
+def table(title: str, unit: str, ours: Samples, theirs: Samples, amount: float = 0) -> None:
+    """Prints each of ours beside each of theirs: ms, or thousand millions of `amount` a second."""
+    print(ROW.format(title, "", f"ours, {unit}", "theirs", "ratio", "95 % interval"))
+    for name, a in ours.items():
+        for other, b in theirs.items():
+            ratio = Sample(tuple(x / y for x, y in zip(a.times, b.times, strict=True)))
+            shown = (amount / x.median / 1e9 if amount else x.median * 1e3 for x in (a, b))
+            low, high = ratio.interval
+            numbers = (*(f"{each:.2f}" for each in shown), f"{ratio.median:.3f}")
+            print(ROW.format(name, other, *numbers, f"{low:.3f} to {high:.3f}"), flush=True)
+    print()
 
 
-def generations(arch: Architecture, length: int) -> Pair:
-    """`length` greedy tokens from one, by ours and by GPT2LMHeadModel's `generate`."""
-    from transformers import GenerationConfig
-
-    theirs, token = gpt(arch), torch.randint(arch.vocab_size, (1, 1))
-    settings = GenerationConfig(
-        max_new_tokens=length, min_new_tokens=length, do_sample=False, pad_token_id=0,
-        cache_implementation="static", disable_compile=True,
-    )  # fmt: skip
-    mask = torch.ones_like(token)
-    return ours_generates(arch, token, length), torch.inference_mode()(
-        lambda: theirs.generate(token, attention_mask=mask, generation_config=settings)
-    )
-
-
-def compiled_generations(arch: Architecture, length: int) -> Pair:
-    """`length` greedy tokens from one, by ours and by GPT2LMHeadModel in CTranslate2."""
-    import ctranslate2
-    from ctranslate2.specs import transformer_spec as specs
-
-    spec = specs.TransformerDecoderModelSpec.from_config(
-        arch.n_layers, arch.n_heads, pre_norm=True,
-        activation=ctranslate2.specs.Activation.GELUTanh,
-    )  # fmt: skip
-    ctranslate2.converters.transformers.GPT2Loader().set_decoder(
-        spec.decoder, gpt(arch).transformer
-    )
-    spec.decoder.projection.weight = spec.decoder.embeddings.weight
-    words = [str(n) for n in range(arch.vocab_size)]
-    spec.register_vocabulary(words)
-    spec.config.bos_token = spec.config.eos_token = spec.config.unk_token = words[0]
-    with tempfile.TemporaryDirectory() as folder:
-        spec.validate()
-        spec.optimize(quantization="float32")
-        spec.save(folder)
-        threads = torch.get_num_threads()
-        theirs = ctranslate2.Generator(
-            folder, "cpu", compute_type="float32", inter_threads=1, intra_threads=threads
+def compare_triads(n: int) -> None:
+    """The triad of the ceilings beside STREAM's, over arrays of `n` numbers."""
+    x, y = (torch.rand(n, dtype=torch.float64) for _ in range(2))
+    out, kernel = torch.zeros_like(x), next(each for each in KERNELS if each.name == "triad")
+    ours = partial(call_all, [partial(kernel.run, x, y, out)] * TRIADS)
+    with ExitStack() as running:
+        theirs = made(
+            (name, lambda flags=flags: timed(running.enter_context(stream(n, flags)), TRIADS), "")
+            for name, flags in BUILDS.items()
         )
-    token = torch.randint(1, arch.vocab_size, (1, 1))
-    first = [[words[int(token)]]]
-    return ours_generates(arch, token, length), lambda: theirs.generate_batch(
-        first, max_length=length, min_length=length, beam_size=1, include_prompt_in_result=False
+        samples = in_turn({"triad": timed(ours, TRIADS)} | theirs)
+    both = pick(samples, ["triad"]), fastest(pick(samples, theirs))
+    table("STREAM's triad", "GB/s", *both, amount=3 * 8 * n)
+
+
+def compare_products(dtype: str, n: int, reached: dict[str, float]) -> None:
+    """The peak of `dtype` at squares of `n` beside those of libraries; each by its best time of a
+    visit. `reached` is FLOP/s by data type so far."""
+    small, square = square_tasks(dtype, (SMALL, n), "cpu", BUDGET, reached)
+    spent = BUDGET.seconds_per_point, BUDGET.warm_seconds
+
+    def best(library: Callable) -> Times:
+        work = library(n, dtype)
+        work()  # which fails where there is no such product
+        return lambda: measure(work, "cpu", *spent).best
+
+    try:
+        fast = small.run(BUDGET.seconds_per_point).details["fast_path"]
+        if not fast.startswith("yes"):
+            raise InputError(f"fast path: {fast}")
+    except InputError as error:
+        print(f"Products, {dtype}: not compared: {error}\n", flush=True)
+        return
+    theirs = made((name, partial(best, each), "") for name, each in PRODUCTS.items())
+    samples = in_turn({"peak": lambda: square.run(spent[0]).sample.best} | theirs)
+    both = pick(samples, ["peak"]), pick(samples, theirs)
+    table(f"Products of {n}, {dtype}", "GFLOP/s", *both, amount=2 * n**3)
+
+
+def compare_encoders(arch: Architecture, length: int) -> None:
+    """A pass of ours beside those of others."""
+    network, tokens = Encoder(arch), torch.randint(arch.vocab_size, (1, length))
+    theirs = made(
+        (peer.name, lambda peer=peer: timed(peer.make(arch, length)), peer.needs)
+        for peer in ENCODERS
     )
+    samples = in_turn({"ours": timed(lambda: network(tokens))} | theirs)
+    both = pick(samples, ["ours"]), pick(samples, theirs)
+    table(f"{arch.name}, {length} tokens", "ms", *both)
+
+
+def compare_decoders(arch: Architecture, bits: int, length: int, size: int) -> None:
+    """A token of ours, in every format of so many bits, beside those of others; and the rates at
+    which all of them read their weights beside our best kernel's over `size` bytes."""
+    whole, token = Decoder(arch), torch.randint(arch.vocab_size, (1, 1))
+    moved, x = {}, torch.rand(size // 8, dtype=torch.float64)
+
+    def generates(name: str) -> Times:
+        network = with_projections(whole, FORMATS[name])
+        moved[name] = sum(each.nbytes for each in network.linears())
+        steps = generation_steps(network, token.clone(), length)
+        return timed(partial(call_all, steps), length)
+
+    reads = {
+        kernel.name: timed(partial(kernel.run, x, None, None))
+        for kernel in KERNELS
+        if kernel.expected is None
+    }
+    ours = made((name, partial(generates, name), "") for name in OURS[bits])
+    theirs = made(
+        (peer.name, lambda peer=peer: timed(peer.make(arch, length), length), peer.needs)
+        for peer in DECODERS[bits]
+    )
+    samples = in_turn(ours | theirs | reads)
+    table(f"{arch.name}, a token, {bits} bits", "ms", pick(samples, ours), pick(samples, theirs))
+    weights = sum(each.weight.numel() for each in whole.linears())
+    moved |= {peer.name: peer.weight_bytes * weights for peer in DECODERS[bits]}
+    ceiling = per(fastest(pick(samples, reads)), dict.fromkeys(reads, size))
+    table("Reads, of weights theirs", "GB/s", ceiling, per(pick(samples, ours | theirs), moved), 1)
 
 
 def main(threads: str | None = None) -> None:
     if threads is not None and not threads.isdecimal():
         raise InputError(f"threads is {threads!r}; it must be a positive integer")
     set_threads(threads and int(threads))
-    print(f"torch {torch.__version__}, float32, {torch.get_num_threads()} threads; medians in ms")
-    print(ROW.format("", "ours", "theirs", "ratio", "95 % interval"))
-    try:
-        n = array_bytes("cpu", 3, BUDGETS["quick"])[0] // 8
-        with triads(n, torch.get_num_threads()) as pair:
-            compare("Triad, STREAM in C", pair, per=TRIADS)
-    except InputError as error:  # the rest can do without
-        print(f"not compared: {error}")
-    compare(f"Product of {SQUARE}-squares", products(SQUARE))
+    keep_memory()  # as for a run
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n", flush=True)
+    size = array_bytes("cpu", 3, BUDGET)[0]
+    compare_triads(size // 8)
+    reached = {}
+    for dtype in ("float32", "bfloat16", "int8"):
+        compare_products(dtype, SQUARE, reached)
     for length in LENGTHS:
-        for with_, pair in (("transformers", encoders), ("OpenVINO", compiled_encoders)):
-            compare_with(pair, f"BERT-Base, {length}, {with_}", BERT_BASE, length)
-    for with_, pair in (("transformers", generations), ("CTranslate2", compiled_generations)):
-        compare_with(pair, f"GPT-2, a token, {with_}", GPT2, GENERATED, per=GENERATED)
-
-
-def compare_with(pair: Callable[..., Pair], name: str, arch, length: int, per: int = 1) -> None:
-    """Compare with what may not be installed."""
-    try:
-        both = pair(arch, length)
-    except ImportError as error:
-        package = (error.name or "a package").split(".")[0]
-        print(f"{name}: not compared: {package} is not installed", flush=True)
-        return
-    compare(name, both, per)
-
-
-def compare(name: str, pair: Pair, per: int = 1) -> None:
-    for work in pair:  # warms up
-        work()
-    mine, other, ratio = alternate(*pair, SECONDS, LEAST)
-    low, high = ratio.interval
-    times = (f"{sample.median / per * 1e3:.2f}" for sample in (mine, other))
-    print(ROW.format(name, *times, f"{ratio.median:.3f}", f"{low:.3f} to {high:.3f}"), flush=True)
+        compare_encoders(BERT_BASE, length)
+    for bits in DECODERS:
+        compare_decoders(GPT2, bits, GENERATED, size)
 
 
 if __name__ == "__main__":

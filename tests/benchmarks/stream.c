@@ -1,4 +1,4 @@
-/* STREAM's triad in plain C (McCalpin 1995), for `analysis.measured.benchmark`: argument n numbers
+/* STREAM's triad in plain C (McCalpin 1995), for `tests.benchmarks`: argument n numbers
  * an array; for each line on the standard input so many triads, and a line when they are done. */
 #define _GNU_SOURCE
 #include <stdio.h>

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from analysis.measured.allowed import Allowed
+
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = "# Start\n\nNothing to see.\n"
 CHAPTER = """---
@@ -138,6 +140,17 @@ def test_a_change_that_chapters_can_reach_executes_them_again(edited, monkeypatc
         assert len(digests) == i, file
     code, output = book.build()
     assert (code, executions(book)) == (0, before + 2), output
+
+
+@pytest.mark.parametrize(
+    "cores, free, kernels", [(8, 64e9, 8), (8, 3e9, 6), (8, 0.9e9, 1), (1, 64e9, 1), (4, 0, 1)]
+)
+def test_no_more_chapters_run_at_a_time_than_cores_and_memory_allow(
+    cores, free, kernels, monkeypatch
+):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    at_once = importlib.import_module("ahead").at_once
+    assert at_once(Allowed(cores, None, 2**40, int(free))) == kernels
 
 
 def test_a_cell_that_raises_fails_every_build(site):

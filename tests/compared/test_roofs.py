@@ -56,6 +56,19 @@ def run(reference):
     return reference.model_copy(update={"points": list(points()), "machine": machine})
 
 
+@pytest.mark.parametrize("clock, share", [(PEAK / 64, 1.0), (PEAK / 32, 0.5), (None, None)])
+def test_the_share_of_the_peak_is_of_what_the_cores_can_do(run, clock, share):
+    known = dict(vendor="AuthenticAMD", family=25, model=1, clock_hz=clock, threads=2)
+    machine = run.machine.model_copy(update=known | {"fast_paths": ["fma"]})  # 32 FLOP a cycle
+    found = roofs.peak_share(run.model_copy(update={"machine": machine}))
+    best = 1 / 0.99  # of three repetitions
+    assert found == (share and pytest.approx((PEAK / share, share * best)))
+
+
+def test_without_products_no_share_is_known(run):
+    assert roofs.peak_share(run.model_copy(update={"points": []})) is None
+
+
 @pytest.fixture(scope="module")
 def predicted(run):
     return roofs.predictions(run).set_index(["prediction", "model", "tokens"])

@@ -21,7 +21,17 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from analysis.measured import ceilings, formats, parts, products, profile, serving, timing, works
+from analysis.measured import (
+    ceilings,
+    formats,
+    libraries,
+    parts,
+    products,
+    profile,
+    serving,
+    timing,
+    works,
+)
 from analysis.measured.driver import all_tasks, run_tasks
 from analysis.measured.run import Run, now
 from analysis.measured.schema import Machine
@@ -172,8 +182,10 @@ def _in_place_of_this_machine(known: Known, events: bool) -> Iterator[None]:
         there = (module for module in ASKING if hasattr(module, name))
         others += [(module, name, lambda device, size=size: size) for module in there]
     others += [(torch.cuda, "Event", partial(Event, known)), (formats, "ERRORS", 1)]
+    others += [(libraries, "LIBRARIES", (libraries.PLAIN,))]  # whose operators have known costs
     others += [(gc, "collect", lambda: None)]  # which takes long, and nothing waits for memory
     products.probe.cache_clear()  # of what the machine that this is reaches
+    libraries.fastest.cache_clear()
     try:
         with ExitStack() as stack:
             for module, name, other in others:
@@ -182,6 +194,7 @@ def _in_place_of_this_machine(known: Known, events: bool) -> Iterator[None]:
             yield
     finally:
         products.probe.cache_clear()
+        libraries.fastest.cache_clear()
         torch.set_num_threads(threads)
 
 

@@ -55,7 +55,7 @@ def test_a_split_model_is_all_where_it_should_be(arch):
 def test_links_are_kept_in_the_run_that_the_book_shows(tmp_path, monkeypatch):
     for module in (runs, links):
         monkeypatch.setattr(module, "LOCAL", tmp_path)
-    here = machine.describe("cpu", torch.get_num_threads())
+    here = machine.describe("cpu", machine.set_threads())
     save_run(Run.new(here, "quick"), local_path(here, "quick"))
     assert links.own_file("quick", 2, "cpu") == local_path(here, "quick")
     assert links.own_file("full", 2, "cpu") == tmp_path / "links.json"  # nothing shows it yet

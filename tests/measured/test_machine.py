@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from analysis.errors import InputError
-from analysis.measured import machine
+from analysis.measured import machine, processors
+from analysis.measured.allowed import Allowed
 from analysis.measured.schema import Machine
 
 
@@ -33,11 +34,11 @@ def test_an_absent_device_is_told_in_one_line(monkeypatch):
 
 
 def test_threads_are_bounded(monkeypatch):
-    monkeypatch.setattr(machine.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(machine, "may_use", lambda: Allowed(2, 1.5, 2**30, 2**29))
     before = torch.get_num_threads()
-    assert machine.set_threads() == before
     try:
-        assert machine.set_threads(1) == 1
+        assert machine.set_threads(1) == torch.get_num_threads() == 1
+        assert machine.set_threads() == torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
     for threads in (0, 3):
@@ -45,8 +46,11 @@ def test_threads_are_bounded(monkeypatch):
             machine.set_threads(threads)
 
 
-def test_free_memory_is_some_of_it():
+def test_free_memory_is_what_the_process_may_use(monkeypatch):
     assert 0 < machine.free_memory_bytes("cpu") <= machine.psutil.virtual_memory().total
+    monkeypatch.setattr(machine, "may_use", lambda: Allowed(2, None, 2**30, 2**29))
+    assert machine.free_memory_bytes("cpu") == 2**29
+    assert machine.describe("cpu", 1).usable_memory_bytes == 2**30
 
 
 def test_memory_that_was_freed_is_used_again():
@@ -86,7 +90,7 @@ def test_caches_count_once_for_each_that_is_shared(tmp_path, monkeypatch):
             ).items():
                 (folder / name).write_text(f"{text}\n")
     monkeypatch.setattr(machine, "SYSTEM", tmp_path)
-    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
+    monkeypatch.setattr(machine, "processors", lambda: {0, 1})
     assert machine._linux_caches() == {"L1d": 2 * 32 * 1024, "L3": 16 * 1024**2}
 
 
@@ -100,18 +104,20 @@ def test_unknown_caches_are_none(monkeypatch):
 def test_other_systems_are_described_too(system, monkeypatch):
     def sysctl(command, **options):
         known = {"machdep.cpu.brand_string": "Apple M9\n", "hw.l2cachesize": "4194304\n"}
+        known |= {"machdep.cpu.model": "158\n"}
         return types.SimpleNamespace(stdout=known.get(command[-1], ""))
 
     monkeypatch.setattr(machine.platform, "system", lambda: system)
     monkeypatch.setattr(machine.platform, "processor", lambda: "")
-    monkeypatch.setattr(machine, "_cpuinfo", lambda: "")
+    monkeypatch.setattr(processors, "_cpuinfo", lambda: "")
     monkeypatch.setattr(subprocess, "run", sysctl)
     monkeypatch.setattr(machine, "cpu_caches", machine.cpu_caches.__wrapped__)
     here = machine.describe("cpu", 1)
     if system == "Darwin":
         assert here.cpu == "Apple M9" and here.caches == {"L2": 4194304}
+        assert (here.vendor, here.family, here.model) == ("", None, 158)
     else:
-        assert here.cpu and here.caches == {}
+        assert here.cpu and here.caches == {} and here.vendor == ""
 
 
 def test_nothing_is_asked_of_the_network(monkeypatch):

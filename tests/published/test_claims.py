@@ -68,6 +68,7 @@ PRINTED = {
     "prompts_follow_peak": 1,
     "four_bits_on_others_machines": 1,
     "more_devices_bring_no_faster_token": 1,
+    "longer_texts_cost_their_cache": 1,
 }
 # Kind and rule -> how far ours may lie from what is printed, each worked out by hand.
 ACCEPTED = {

@@ -22,11 +22,13 @@ ROWS = {
     "training_memory": 72,  # 8 models: 4 parts in the table, 5 in the figure
     "counts_by_length": 72,  # 3 models, 4 quantities, 6 lengths
     "operator_breakdown": 90,  # 2 models, 3 lengths, 5 classes, 3 quantities
-    "claims": 56,
+    "claims": 57,
     "speeds": 811,
     "speeds_reached": 4,  # 2 phases, 2 sides
     "speed_formats": 10,
+    "speed_repeats": 66,  # 11 devices, 2 formats, 3 repetitions
     "like_with_like": 15,
+    "processors": 105,  # a set of instructions each
     "other_trends": 8,
     "accelerators": 567,
     "memory_generations": 111,

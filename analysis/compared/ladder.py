@@ -1,0 +1,156 @@
+"""Twenty years of instructions on one chip: what more arithmetic alone does to both models.
+
+A run's rungs (`measured.rungs`) share a machine and its memory and were visited in turn. An
+elasticity is the slope of the logarithm of a speed against that of the peak, over the rungs: 1
+where a speed grows as the peak does, 0 where it does not. Each round of visits gives one; ours is
+their median, with its 95 % bootstrap interval.
+"""
+
+import numpy as np
+import pandas as pd
+
+from analysis.compared.claims import Interval, claim
+from analysis.compared.shown import all_archived
+from analysis.measured.run import Missing, Run
+from analysis.measured.timing import bootstrap
+from analysis.predicted.architectures import ARCHITECTURES
+from analysis.predicted.roofline import compulsory_bytes
+from analysis.predicted.serving import step_bytes
+
+ENCODER, DECODER, TOKENS, CONTEXT = "bert-base", "gpt2", 128, 64  # the mean context of as many
+GENERATED = f"{TOKENS} steps of GPT-2 over a pass of BERT-Base"
+
+
+def runs_with_rungs(runs: dict[str, Run]) -> dict[str, Run]:
+    """`runs`; where the reference has no rungs, the first archived run that has them stands in."""
+    there = [run for run in (runs["reference"], *all_archived()[0].values()) if _has(run)]
+    if not there:
+        raise Missing("no archived run has rungs")
+    return runs | {"reference": there[0]}
+
+
+def _has(run: Run) -> bool:
+    return any(point.what == "rung" for point in run.points)
+
+
+def rungs(run: Run) -> pd.DataFrame:
+    """The rungs by their peak. Columns: rung, year, precision, peak (FLOP/s, the best product),
+    read (bytes/s, the best sum), bandwidth (the best of all rungs: they share the memory), ridge
+    (FLOP/byte) and sample, of the product."""
+    rows = run.rows("rung", model="")
+    rows["best"] = [sample.best for sample in rows["sample"]]
+    peaks, sums = (rows[rows["n"] > 0] if peak else rows[rows["n"] == 0] for peak in (True, False))
+    found = peaks[["how", "year", "precision", "sample"]].rename(columns={"how": "rung"})
+    found["peak"] = peaks["flops"] / peaks["best"]
+    found["read"] = found["rung"].map((sums["bytes"] / sums["best"]).set_axis(sums["how"]))
+    found["bandwidth"] = found["read"].max()
+    found["ridge"] = found["peak"] / found["bandwidth"]
+    if len(found) < 2:
+        raise Missing("the run has fewer than two rungs")
+    return found.sort_values("peak", ignore_index=True)
+
+
+def climbed(run: Run) -> pd.DataFrame:
+    """Passes and steps on each rung. Columns: those of `rungs`, model, tokens, name, value (ms) and
+    the ends of its interval, predicted (ms: FLOPs over the peak or bytes over the bandwidth, which
+    is more), flops and of_peak, the share of the peak that it computes at."""
+    rows = run.rows("rung")
+    rows = rows[rows["model"] != ""].drop(columns=["precision", "year", "sample"], errors="ignore")
+    rows = rows.rename(columns={"how": "rung"}).merge(rungs(run), on="rung")
+    for name, column in {"value": "seconds", "value_low": "low", "value_high": "high"}.items():
+        rows[name] = 1e3 * rows[column]
+    moved = [_bytes(row) for row in rows.itertuples()]
+    bound = np.maximum(rows["flops"] / rows["peak"], moved / rows["bandwidth"])
+    rows["predicted"], rows["of_peak"] = 1e3 * bound, rows["flops"] / rows["seconds"] / rows["peak"]
+    rows["name"] = [_named(row) for row in rows.itertuples()]
+    return rows.sort_values(["model", "tokens", "peak"], ignore_index=True)
+
+
+def _bytes(row) -> float:
+    """What a pass or step must read: of a step weights and cache, of a pass its weights."""
+    arch = ARCHITECTURES[row.model]
+    weights = compulsory_bytes(arch)
+    return step_bytes(arch, row.tokens, weights, 1) if arch.kind == "decoder" else weights
+
+
+def _named(row) -> str:
+    arch = ARCHITECTURES[row.model]
+    if arch.kind == "decoder":
+        return f"{arch.name}, a step at {row.tokens} tokens"
+    return f"{arch.name}, {row.tokens} tokens"
+
+
+def by_round(run: Run, model: str, tokens: int) -> pd.DataFrame:
+    """Seconds of that pass or step, a row a round of visits, a column a rung in order of peaks."""
+    rows = run.rows("rung", model=model, tokens=tokens).set_index("how")["sample"]
+    times = {rung: rows[rung].times for rung in rungs(run)["rung"] if rung in rows}
+    if len(times) < 2 or len(set(map(len, times.values()))) > 1:
+        raise Missing("the run has fewer than two rungs that were visited as often")
+    return pd.DataFrame(times)
+
+
+def slope(run: Run, values: pd.DataFrame, column: str = "peak") -> Interval:
+    """The elasticity of `values`, as `by_round` has them, on a column of `rungs`: the median over
+    the rounds, with its 95 % interval."""
+    known = rungs(run).set_index("rung")[column]
+    found = np.polyfit(np.log(known[values.columns]), np.log(values).T, 1)[0]
+    return float(np.median(found)), *bootstrap(found, np.median)
+
+
+def elasticities(run: Run) -> pd.DataFrame:
+    """The elasticity of each speed on the peak. Columns: name, value and the ends of its interval,
+    gain (how many times as fast the highest rung is), with its own, and peak_gain."""
+    found, peaks = [], rungs(run)["peak"]
+    for row in climbed(run).drop_duplicates(["model", "tokens"]).itertuples():
+        times = by_round(run, row.model, row.tokens)
+        over = times.iloc[:, 0] / times.iloc[:, -1]
+        each = {"value": slope(run, 1 / times)}
+        each["gain"] = float(over.median()), *bootstrap(over.to_numpy(), np.median)
+        ends = {f"{name}{end}": number for name, numbers in each.items()
+                for end, number in zip(("", "_low", "_high"), numbers, strict=True)}  # fmt: skip
+        found.append({"name": row.name, "model": row.model, "tokens": row.tokens, **ends,
+                      "peak_gain": peaks.iloc[-1] / peaks.iloc[0]})  # fmt: skip
+    return pd.DataFrame(found)
+
+
+def shares(run: Run) -> pd.DataFrame:
+    """Of a pass of the encoder on each rung the shares of its time that its products would take at
+    the rung's peak, that is no product, and that is left: products below the peak. Columns: rung,
+    part, value."""
+    passes = climbed(run).query("model == @ENCODER and tokens == @TOKENS").set_index("rung")
+    rest = 1e3 * run.rows("rest", model=ENCODER, tokens=TOKENS).set_index("how")["seconds"]
+    ideal = 1e3 * passes["flops"] / passes["peak"]
+    parts = {"products at the peak": ideal, "no products": rest.reindex(passes.index)}
+    parts["products below the peak"] = passes["value"] - ideal - parts["no products"]
+    found = pd.DataFrame({name: ms / passes["value"] for name, ms in parts.items()})
+    return found.rename_axis(columns="part").stack().rename("value").reset_index()
+
+
+def ratios(run: Run) -> pd.DataFrame:
+    """`GENERATED` on each rung, by the ridge point: `rungs` with value and its interval."""
+    passes, steps = by_round(run, ENCODER, TOKENS), by_round(run, DECODER, CONTEXT)
+    each = TOKENS * steps / passes
+    rows = rungs(run).set_index("rung").loc[each.columns].reset_index()
+    ends = [bootstrap(each[rung].to_numpy(), np.median) for rung in each]
+    rows["value"], rows["name"] = each.median().to_numpy(), rows["rung"]
+    return rows.assign(value_low=[low for low, _ in ends], value_high=[high for _, high in ends])
+
+
+@claim("more_arithmetic_speeds_encoding")
+def encoding(run: Run) -> Interval:
+    """The elasticity of the encoder's speed on the peak."""
+    return slope(run, 1 / by_round(run, ENCODER, TOKENS))
+
+
+@claim("more_arithmetic_leaves_decoding")
+def decoding(run: Run) -> Interval:
+    """One less the elasticity of the decoder's speed on the peak: 1 where it has none."""
+    value, low, high = slope(run, 1 / by_round(run, DECODER, CONTEXT))
+    return 1 - value, 1 - high, 1 - low
+
+
+@claim("ratio_follows_ridge_point")
+def following(run: Run) -> Interval:
+    """The elasticity of `GENERATED` on the ridge point."""
+    each = TOKENS * by_round(run, DECODER, CONTEXT) / by_round(run, ENCODER, TOKENS)
+    return slope(run, each, "ridge")

@@ -1,0 +1,36 @@
+"""What a processor could compute at most: operations a cycle, times cores, times the clock."""
+
+import pandas as pd
+
+from analysis.measured.schema import Machine
+from analysis.published.tables import load_table
+
+
+def _rows(machine: Machine) -> pd.DataFrame:
+    rows = load_table("processors")
+    rows = rows[(rows["vendor"] == machine.vendor) & (rows["family"] == machine.family)]
+    model = -1 if machine.model is None else machine.model
+    return rows[(rows["first_model"] <= model) & (model <= rows["last_model"])]
+
+
+def generation(machine: Machine) -> str:
+    """The processor's generation, such as Zen 3; "" where the table `processors` has it not."""
+    return next(iter(_rows(machine)["name"]), "")
+
+
+def flops_per_cycle(machine: Machine) -> dict[str, int]:
+    """Float32 operations that a core can do in a cycle, by the instructions that the machine has,
+    as Linux names them; empty where the table `processors` has no such model."""
+    rows = _rows(machine)
+    rows = rows[rows["instructions"].isin(machine.fast_paths)]
+    return dict(zip(rows["instructions"], map(int, rows["flops_per_cycle"]), strict=True))
+
+
+def peak_flops(machine: Machine, dtype: str = "float32") -> float | None:
+    """FLOP/s that the processor could do at most with the threads that were used; None where it,
+    its clock or what it does in that data type is not known, and on an accelerator."""
+    most = max(flops_per_cycle(machine).values(), default=None)
+    if machine.device != "cpu" or dtype != "float32" or None in (most, machine.clock_hz):
+        return None
+    cores = min(n for n in (machine.threads, machine.usable_cores, machine.quota) if n)
+    return most * cores * machine.clock_hz
