@@ -121,6 +121,7 @@ class _Counter(TorchDispatchMode):
         self.uncounted = Counter()
         self.multiplied, self.looked_up, self.chosen = set(), set(), {}
         self.source = {each: each for each in weights}  # of a copy, the weight that it is of
+        self.whole = set()  # operators that are made of no others
         self.copies = []  # kept, so that no other memory takes their identity
 
     @classmethod
@@ -131,11 +132,12 @@ class _Counter(TorchDispatchMode):
         kwargs = kwargs or {}
         operator = func.overloadpacket
         known = operator in MATMULS or operator in ELEMENTWISE
-        if not known:  # under inference_mode composite operators arrive whole
-            with self:
+        if not known and func not in self.whole:
+            with self:  # under inference_mode composite operators arrive whole
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
+            self.whole.add(func)
         result = func(*args, **kwargs)
         if func.is_view or operator in FREE:
             return result

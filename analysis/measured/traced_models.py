@@ -17,9 +17,12 @@ SIZES = (64, 128, 192, 256)  # tokens; a line or a parabola is drawn through all
 ATTENTION = ("attn", "attention", "mixer", "mamba", "temporal")  # in the names of modules
 
 
-def counts(built: Built, phase: str, tokens: int, batch: int = 1, last: bool = False):
+def counts(
+    built: Built, phase: str, tokens: int, batch: int = 1, last: bool = False, cache=None
+) -> tuple[TracedCounts, object]:
     """What a "step" at context `tokens`, or a pass over them, costs (its head at the `last` token
-    only), and the cache after it. Raises InputError where transformers cannot run it so."""
+    only), and the cache after it; a step's `cache` is filled first where there is none. Raises
+    InputError where transformers cannot run it so."""
     weights = {
         memory(parameter): "mha_projections"
         if any(part in name.lower() for part in ATTENTION)
@@ -29,7 +32,8 @@ def counts(built: Built, phase: str, tokens: int, batch: int = 1, last: bool = F
     try:
         with torch.no_grad():
             if phase == "step":
-                cache = built.filled(tokens - 1, batch) if tokens > 1 else None
+                if cache is None and tokens > 1:
+                    cache = built.filled(tokens - 1, batch)
                 found, out = traced(weights, built.step, cache, tokens, batch)
             else:
                 found, out = traced(weights, built.encode, tokens, batch, last)
@@ -70,67 +74,81 @@ def traced_json(config: Mapping, task, phase, length: int, batch: int) -> dict:
 
 
 def traced_needs(config: Mapping, task: str | None = None) -> Needs:
-    """The coefficients of a model, from steps and passes of a few sizes.
+    """The coefficients of a model, from passes of a few sizes and a step after each.
 
     Raises InputError where other sizes do not follow from these: FLOPs of steps that are no line in
     the context below and above one window, or of passes that are no parabola in the length, or that
     are not proportional to the batch."""
     built = build(config, task)
-    whole = _fitted(built, "pass", SIZES, 2)
-    groups, step_flops, state, visited = (), 0, 0, counts(built, "encode", 1)[0]
-    if built.kind == "encoder":
-        groups = (Attention(0, whole[2], 0),)
-    else:
-        visited = counts(built, "step", 2)[0]
-        step_flops, state, groups = _steps(built, whole[2])
-    (experts, chosen, expert_weights), fixed, active = _parameters(built, visited)
+    seen = [_seen(built, size, 1 + (size == SIZES[-1])) for size in SIZES]
+    passes = _fitted(built.name, "pass", SIZES, [each["pass"] for each in seen], 2)
+    step_flops, state, groups = 0, 0, (Attention(0, passes[2], 0),)
+    if built.kind == "decoder":
+        step_flops, state, groups = _steps(built, seen, passes[2])
+    (experts, chosen, expert_weights), fixed, active = _parameters(built, seen[0]["last"])
     settings = built.model.config
     return Needs(
         built.name, built.kind, "tracing", n_parameters(built.model), active, fixed,
-        expert_weights, experts, chosen, step_flops, whole[1], whole[0], False, groups,
+        expert_weights, experts, chosen, step_flops, passes[1], passes[0], False, groups,
         settings.num_hidden_layers, settings.hidden_size, state,
     )  # fmt: skip
 
 
-def _steps(built: Built, pass_key: float) -> tuple[float, int, tuple[Attention, ...]]:
+def _seen(built: Built, size: int, batch: int = 1) -> dict:
+    """FLOPs, of one sequence, of a "pass" over `size` tokens and of a "step" after it, elements
+    "kept" after the pass, and counts of the "last" of the two, or of a pass over one token."""
+    found, cache = counts(built, "pass", size, batch, last=True)
+    seen = {"pass": matmul_flops(found.classes) / batch, "kept": cached(cache, batch)}
+    if built.kind == "encoder":
+        return seen | {"last": counts(built, "pass", 1)[0] if size == SIZES[0] else None}
+    stepped, _ = counts(built, "step", size + 1, batch, cache=cache)
+    return seen | {"step": matmul_flops(stepped.classes) / batch, "last": stepped}
+
+
+def _steps(
+    built: Built, seen: Sequence[dict], pass_key: float
+) -> tuple[float, int, tuple[Attention, ...]]:
     """FLOPs of a step but for attention, elements of state, and the groups of layers."""
-    (few, more), state = SIZES[:2], 0
-    sizes = [cached(counts(built, "step", n)[1]) for n in (few, more)]
-    state, windows = sizes[1][0], sorted(w for w in sizes[0][1] if w)
-    if len(windows) > 1:
-        raise InputError(f"{built.name}: layers of several windows, {windows}, are not traced")
+
+    def line(sizes: Sequence[int], seen: Sequence[dict]) -> list[int | float]:
+        contexts = [size + 1 for size in sizes]
+        return _fitted(built.name, "step", contexts, [each["step"] for each in seen], 1)
+
+    state, kept = seen[0]["kept"]
+    windows = sorted(window for window in kept if window)
     if not windows:
-        step_flops, key = _fitted(built, "step", SIZES, 1)
-        per_token = (sizes[1][1].get(None, 0) - sizes[0][1].get(None, 0)) / (more - few)
+        step_flops, key = line(SIZES, seen)
+        per_token = (seen[1]["kept"][1].get(None, 0) - kept.get(None, 0)) / (SIZES[1] - SIZES[0])
         return step_flops, state, (Attention(key, pass_key, per_token),)
+    if len(windows) > 1 or windows[0] < 8:
+        raise InputError(f"{built.name}: windows of {windows} tokens are not traced")
     window = windows[0]
-    below = [max(2, window * part // 8) for part in (2, 3, 4, 6)]
-    step_flops, key = _fitted(built, "step", below, 1)
-    _, far = _fitted(built, "step", [window + n for n in SIZES], 1)
-    kept = cached(counts(built, "step", below[0])[1])[1]
-    groups = []
-    for reach, flops in ((None, far), (window, key - far)):
-        if reach in kept:
-            share = flops / key if key else 0
-            groups.append(Attention(flops, pass_key * share, kept[reach] / below[0], reach))
-    return step_flops, state, tuple(groups)
+    below, above = [window * n // 8 for n in (2, 4, 6)], [window + n for n in SIZES[:3]]
+    near, far = ([_seen(built, size) for size in sizes] for sizes in (below, above))
+    (step_flops, key), (_, whole), kept = line(below, near), line(above, far), near[0]["kept"][1]
+    parts = [(None, whole), (window, key - whole)]
+    return (
+        step_flops,
+        state,
+        tuple(
+            Attention(flops, pass_key * flops / key, kept[reach] / below[0], reach)
+            for reach, flops in parts
+            if reach in kept
+        ),
+    )
 
 
-def _fitted(built: Built, phase: str, sizes: Sequence[int], degree: int) -> list[int | float]:
-    """Coefficients, constant first, of the matmul FLOPs of one sequence by `sizes`."""
-
-    def flops(size: int, batch: int = 1) -> int:
-        return matmul_flops(counts(built, phase, size, batch, last=True)[0].classes)
-
-    seen = [flops(size) for size in sizes]
+def _fitted(
+    name: str, phase: str, sizes: Sequence[int], flops: Sequence[float], degree: int
+) -> list[int | float]:
+    """Coefficients, constant first, of `flops` by `sizes`; the last must lie on the curve."""
     powers = np.vander(np.array(sizes, float), degree + 1, increasing=True)
-    found = np.linalg.solve(powers[: degree + 1], np.array(seen[: degree + 1], float))
+    found = np.linalg.solve(powers[: degree + 1], np.array(flops[: degree + 1], float))
     found = [int(each) if each == int(each) else float(each) for each in np.round(found, 3)]
-    drawn = powers[-1] @ found
-    if abs(drawn - seen[-1]) > 1e-6 * seen[-1] or flops(sizes[0], 2) != 2 * seen[0]:
+    if abs(powers[-1] @ found - flops[-1]) > 1e-6 * flops[-1]:
         raise InputError(
-            f"{built.name}: the FLOPs of a {phase} at {', '.join(map(str, sizes))} tokens are no "
-            f"polynomial of degree {degree} that follows the batch; only `count` at one size tells"
+            f"{name}: the FLOPs of a {phase} at {', '.join(map(str, sizes))} tokens, of the last "
+            f"with two sequences, are no polynomial of degree {degree}; `count` tells those of one"
         )
     return found
 
