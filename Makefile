@@ -6,38 +6,44 @@ PORT ?= 8000
 # What measured chapters show beside the REFERENCE, an archived run: this machine's own run at BUDGET,
 # measured first where there is none, or the archived run or file RUN; RUN=none shows none.
 BUDGET ?= smoke
-export BUDGET REFERENCE
+export BUDGET REFERENCE RUN NAME PORT
 export PYTHONDONTWRITEBYTECODE := 1
 # Sets RUN for the command that follows.
 HERE = RUN="$(RUN)"; test -n "$$RUN" || \
   RUN=$$($(BIN)/python -m analysis measure --budget $(BUDGET) | sed -n 's/^run: //p'); \
   test -n "$$RUN" || exit 2; export RUN;
 
-.PHONY: help book measure measure-links chapter pdf release check-release launch check-binder test \
+# A clone that was renamed or moved: programs of .venv name the place where they were installed.
+MOVED := $(shell test ! -s .venv/installed || test "$$(cat .venv/installed)" = "$(CURDIR)" || echo moved)
+
+.PHONY: moved words help book measure measure-links chapter pdf release check-release launch check-binder test \
   check-book serve lab lint lock clean
 
 # The first target says what there is.
 help:  ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-.venv/installed: requirements.lock pyproject.toml
+.venv/installed: requirements.lock pyproject.toml $(MOVED)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is %d.%d: say make PYTHON=python3.12" % v)'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
 	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock --editable .
 	$(BIN)/python -m pip check
 	@$(BIN)/python -m compileall -qq -j 0 .venv || true  # on all processors; a few files are no Python
 	@mkdir -p .venv/etc/ipython  # chapters run on loopback only; spare readers the kernel's warning
 	@echo "c.IPKernelApp.log_level = 40" > .venv/etc/ipython/ipython_kernel_config.py
-	@touch $@
+	@echo "$(CURDIR)" > $@
 
 .venv/all: .venv/installed requirements-all.lock
 	$(BIN)/python -m pip install --quiet --requirement requirements-all.lock
 	$(BIN)/python -m pip check
 	@touch $@
 
-book: .venv/installed  ## measure (BUDGET=smoke|quick|full, or RUN=NAME|FILE|none), run the chapters, build the HTML
-	@$(HERE) $(BIN)/jupyter-book build . -W -n --keep-going -q && \
-	  $(BIN)/python -m analysis shown
+# What the targets are told is looked at before anything is measured or built.
+words: .venv/installed $(if $(filter pdf check-book,$(MAKECMDGOALS)),.venv/all)
+	@$(BIN)/python -m publishing.words $(MAKECMDGOALS)
+
+book: words  ## measure (BUDGET=smoke|quick|full, or RUN=NAME|FILE|none), run the chapters, build the HTML
+	@$(HERE) $(BIN)/python -m publishing.build && $(BIN)/python -m analysis shown
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
 measure: .venv/installed  ## measure this machine (BUDGET=smoke|quick|full)
@@ -46,10 +52,10 @@ measure: .venv/installed  ## measure this machine (BUDGET=smoke|quick|full)
 measure-links: .venv/installed  ## measure links between PROCESSES=2 processes, into the run OUT or BUDGET's
 	$(BIN)/python -m analysis links --processes $(or $(PROCESSES),2) --budget $(BUDGET) $(if $(OUT),--out $(OUT))
 
-chapter: .venv/installed  ## execute one chapter (NAME=01_scaling_disparity) as a notebook
+chapter: words  ## execute one chapter (NAME=01_scaling_disparity) as a notebook
 	@$(HERE) $(BIN)/python -m publishing.chapter "$(NAME)"
 
-pdf: book .venv/all  ## print the whole book as PDF (needs Chromium)
+pdf: words book .venv/all  ## print the whole book as PDF (needs Chromium)
 	@$(BIN)/python -m publishing.pdf
 
 release: .venv/all  ## pack the commit with its built book, the same bytes each time
@@ -67,16 +73,16 @@ check-binder:  ## build Binder's environment from nothing and run the launched n
 test: book .venv/all  ## build the book and run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check-book: book .venv/all  ## read the built book in headless Chromium
+check-book: words book .venv/all  ## read the built book in headless Chromium
 	$(BIN)/python -m pytest -rs tests/book/check_book.py tests/book/check_your_model.py \
 	  tests/book/test_pages.py
 
-serve: book  ## serve the built book on localhost
+serve: words book  ## serve the built book on localhost
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 lab: .venv/all  ## open the chapters as notebooks in JupyterLab
 	@JUPYTER_CONFIG_DIR=.venv/etc/jupyter $(BIN)/jupytext-config set-default-viewer markdown >/dev/null
-	$(BIN)/jupyter lab notebooks --LabApp.news_url="" \
+	$(BIN)/jupyter lab notebooks --allow-root --LabApp.news_url="" \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 lint: .venv/all  ## check the style of the code

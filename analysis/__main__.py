@@ -1,13 +1,14 @@
 """The command line: `python -m analysis --help`. Each command calls what the chapters call."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 
 import click
 
 from analysis.arithmetic import FILE, JSON, MOST, count, predict
-from analysis.errors import InputError
+from analysis.terminal import echo, told
 
 YEARS = {2: "two", 20: "twenty"}
 DATA = click.option(
@@ -47,10 +48,10 @@ def trends(data: Path | None, as_json: bool) -> None:
             }
             for name, g in growths.items()
         }
-        click.echo(json.dumps(shown, indent=2))
+        echo(json.dumps(shown, indent=2))
         return
     for name, g in growths.items():
-        click.echo(
+        echo(
             f"{name:30}{times(g.over(2), 4):>10} per 2 years "
             f"(95 %: {between(g.interval_over(2))}), "
             f"{times(g.over(20), 4)} per 20 years, n = {g.n}"
@@ -73,13 +74,13 @@ def verdicts(data: Path | None, run_name: str | None, as_json: bool) -> None:
     from analysis.compared.verdicts import verdicts
     from analysis.measured.run import find_run, load_run
 
-    here = {"here": load_run(find_run(run_name))} if run_name else {}
+    here = {"here": load_run(find_run(run_name))} if run_name is not None else {}
     judged = verdicts({"reference": shown.reference()} | here, data)
     if as_json:
-        click.echo(judged.to_json(orient="records", indent=2))
+        echo(judged.to_json(orient="records", indent=2))
         return
     for row in judged.itertuples():
-        click.echo(f"{row.verdict:14}{row.id:40}{row.run:10}paper {printed(row):12} accepted "
+        echo(f"{row.verdict:14}{row.id:40}{row.run:10}paper {printed(row):12} accepted "
                    f"{accepted(row):18} ours {with_interval(row)}")  # fmt: skip
 
 
@@ -90,9 +91,9 @@ def shown() -> None:
 
     runs, fault = shown.found()
     for name, run in runs.items():
-        click.echo(f"{name}: {shown.described(run)}, {run.started:%Y-%m-%d}, budget {run.budget}")
+        echo(f"{name}: {shown.described(run)}, {run.started:%Y-%m-%d}, budget {run.budget}")
     if fault:
-        click.echo(f"here: {fault}")
+        echo(f"here: {fault}")
 
 
 @cli.command()
@@ -140,13 +141,13 @@ def measure(budget, device, threads, out, fresh, as_json) -> None:
         for bar in bars:
             bar.close()
     if as_json:
-        click.echo(run.model_dump_json(indent=2))
+        echo(run.model_dump_json(indent=2))
         return
     for point in run.points:
-        click.echo(in_one_line(point))
+        echo(in_one_line(point))
     for each in run.not_measured:
-        click.echo(f"{str(each.key):40}not measured: {each.reason}")
-    click.echo(f"run: {out or local_path(run.machine, run.budget)}")
+        echo(f"{str(each.key):40}not measured: {each.reason}")
+    echo(f"run: {out or local_path(run.machine, run.budget)}")
 
 
 def in_one_line(point) -> str:
@@ -203,22 +204,15 @@ def links(processes: int, out: Path | None, budget: str, timeout: float, device:
     launch(processes, out, timeout, device=device, budget=budget)
     for point in load_run(out).points:
         if point.what in BETWEEN:
-            click.echo(in_one_line(point))
-    click.echo(f"run: {out}")
+            echo(in_one_line(point))
+    echo(f"run: {out}")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; a user's mistake is one line on stderr and exit code 2."""
-    try:
-        cli.main(arguments, prog_name="python -m analysis", standalone_mode=False)
-    except (InputError, click.ClickException) as error:
-        text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"error: {' '.join(text.split())}", err=True)
-        return 2
-    except click.Abort:
-        return 130
-    return 0
+    """Run the command line; what ends it otherwise than well is `terminal.told`'s to say."""
+    return told(lambda: cli.main(arguments, prog_name="python -m analysis", standalone_mode=False))
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as for an interrupt
     sys.exit(main())

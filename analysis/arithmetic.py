@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from analysis.errors import InputError
+from analysis.terminal import echo
 
 MOST = 10**9  # beyond any sequence or batch; keeps a slip of the hand from printing nonsense
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -101,19 +102,19 @@ def count(
         phase = phase or default_phase(architecture)
         shown = count_json(architecture, phase, sequence_length, counted_as, batch)
     if as_json:
-        click.echo(json.dumps(shown, indent=2))
+        echo(json.dumps(shown, indent=2))
         return
-    click.echo(
+    echo(
         f"{shown['architecture']}, {shown['phase']}, {sequence_length} tokens, batch {batch}, "
         f"convention {shown['convention']}"
     )
-    click.echo(f"{'Parameters':28}{shown['parameters']:>22,}, of a token "
+    echo(f"{'Parameters':28}{shown['parameters']:>22,}, of a token "
                f"{shown['active_parameters']:,}")  # fmt: skip
     if shown["cached"] is not None:
-        click.echo(f"{'Cache':28}{shown['cached']:>22,} elements of a sequence")
+        echo(f"{'Cache':28}{shown['cached']:>22,} elements of a sequence")
     for name, label in OPERATOR_CLASSES.items():
         row = shown["operators"].get(name, shown["total"])
-        click.echo(
+        echo(
             f"{label:28}{row['flops']:>22,} FLOPs {row['bytes']:>20,} bytes "
             f"{row['intensity']:>10.2f} FLOP/byte"
         )
@@ -156,7 +157,7 @@ def predict(
     needs, arch = _model(config, task)
     bits = int(weights), int(cache), int(activations)
     found = answer(needs, machine, Setting(context, prompt or context, batch, *bits, price), arch)
-    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
+    echo(json.dumps(found, indent=2) if as_json else "\n".join(lines(found)))
 
 
 def _chip(name, run, bandwidth, peak, memory, link, n):

@@ -7,9 +7,10 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from analysis.errors import InputError
+from analysis.terminal import echo, told
 from publishing.citation import ROOT
 from publishing.launch import numbered
 
@@ -31,24 +32,20 @@ def execute(chapter: Path, target: Path) -> None:
     try:
         NotebookClient(notebook, timeout=1800, kernel_name="python3").execute(cwd=chapter.parent)
     except CellExecutionError as error:
-        said = " ".join(f"{error.ename}: {error.evalue}".split())
-        raise InputError(f"{chapter.name}: {said}") from None
+        raise InputError(f"{chapter.name}: {error.ename}: {error.evalue}") from None
+    except (CellTimeoutError, DeadKernelError) as error:
+        raise InputError(f"{chapter.name}: {str(error).splitlines()[0]}") from None
     finally:  # with the outputs so far, to see where it failed
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(numbered(notebook), target)
 
 
-def main(name: str = "") -> int:
-    start = time.perf_counter()
+def main(name: str = "") -> None:
+    start, chapter = time.perf_counter(), find_chapter(name)
     target = ROOT / "_build" / "chapters" / f"{name}.ipynb"
-    try:
-        execute(find_chapter(name), target)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{target}: took {time.perf_counter() - start:.0f} s")
-    return 0
+    execute(chapter, target)
+    echo(f"{target}: took {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    sys.exit(told(lambda: main(*sys.argv[1:2])))

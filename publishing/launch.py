@@ -3,11 +3,13 @@
 `python -m publishing.launch` writes them beside their texts in the checkout that is published.
 """
 
+import sys
 from pathlib import Path
 
 import jupytext
 import nbformat
 
+from analysis.terminal import echo, told
 from publishing.citation import ROOT, repository
 
 BRANCH = "launch"
@@ -44,8 +46,8 @@ def main() -> None:
     for chapter in sorted((ROOT / "notebooks").glob("*.md")):
         path = chapter.with_suffix(".ipynb")
         nbformat.write(generated(chapter, repository()), path)
-        print(path.relative_to(ROOT))
+        echo(str(path.relative_to(ROOT)))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(told(main))

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 from analysis.errors import InputError
-from analysis.measured.run import Run, save_run
+from analysis.files import keep, read
+from analysis.measured.run import FILE_BYTES, Run, save_run
+from analysis.terminal import told
 
 # The former key by its parts -> columns. A last part may be left out; numbers are tokens, batch, n.
 SHAPES = {
@@ -164,15 +166,15 @@ def migrated(former: dict) -> Run:
     return Run.model_validate_json(json.dumps(kept))
 
 
-def main(file: str = "", to: str = "") -> int:
+def main(file: str = "FILE", to: str = "") -> None:
+    content, target = read(Path(file), FILE_BYTES), Path(to or file)
     try:
-        former = json.loads(Path(file).read_text("utf-8"))
-        save_run(migrated(former), Path(to or file))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        print(f"error: {file or 'FILE'}: {' '.join(str(error).split())[:300]}", file=sys.stderr)
-        return 2
-    return 0
+        run = migrated(json.loads(content))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{file}: {str(error)[:300]}") from None
+    keep(target)
+    save_run(run, target)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:3]))
+    sys.exit(told(lambda: main(*sys.argv[1:3])))

@@ -14,6 +14,7 @@ from playwright.sync_api import sync_playwright
 from pypdf import PdfReader
 
 from analysis.errors import InputError
+from analysis.terminal import echo, told
 from publishing.citation import ROOT, citation, commit
 
 BROWSERS = (
@@ -174,20 +175,15 @@ def print_book(html: Path, target: Path, subtitle: str, seconds: int, listed: li
         browser.close()
 
 
-def main() -> int:
+def main() -> None:
     html, at = ROOT / "_build" / "html", commit()
     target = ROOT / "_build" / "pdf" / "memory-wall-report.pdf"
     subtitle = f"Version {citation()['version']}" + (f", commit {at[:10]}" if at else "")
     subtitle += ", with changes" if at and at.endswith("-dirty") else ""
     seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
-    try:
-        print_book(html, target, subtitle, seconds, contents())
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(target)
-    return 0
+    print_book(html, target, subtitle, seconds, contents())
+    echo(str(target))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

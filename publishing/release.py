@@ -18,10 +18,11 @@ import nbformat
 
 from analysis.compared.shown import REFERENCE
 from analysis.errors import InputError
+from analysis.terminal import echo, told
+from publishing.build import COMMAND
 from publishing.citation import ROOT, citation
 from publishing.launch import numbered
 
-FLAGS = ("-W", "-n", "--keep-going", "-q")
 SKIPPED = (".buildinfo", ".buildinfo.bak")  # Sphinx's own notes
 
 
@@ -50,12 +51,11 @@ def build(commit: str, seconds: int) -> Path:
     git("checkout", "--quiet", "--detach", commit, root=source)
     settled = {"SOURCE_DATE_EPOCH": str(seconds), "RUN": "none", "PYTHONPATH": str(source),
                "TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}  # fmt: skip
-    book = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", *FLAGS]
-    for command in (book, [sys.executable, "-m", "publishing.pdf"]):
+    for command in (COMMAND, [sys.executable, "-m", "publishing.pdf"]):
         environment = {**os.environ, **settled}
         done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True)
         if done.returncode:
-            print(done.stdout + done.stderr, file=sys.stderr)
+            echo(done.stdout + done.stderr, err=True)
             raise InputError(f"{Path(command[0]).name} failed; what it said is above")
     return source
 
@@ -79,6 +79,9 @@ def files(source: Path) -> dict[str, bytes]:
             kept = folder == "html" or path.suffix in (".ipynb", ".pdf")
             if path.is_file() and kept and path.name not in SKIPPED:
                 found[f"built/{name}/{inside}"] = path
+    for name, path in found.items():
+        if path.is_symlink():
+            raise InputError(f"{name}: a symbolic link, which no release follows")
     content = {name: path.read_bytes() for name, path in sorted(found.items())}
     return {n: settled_notebook(c) if n.endswith(".ipynb") else c for n, c in content.items()}
 
@@ -120,22 +123,17 @@ def differences(one: Path, other: Path) -> list[str]:
         return [n for n in names if n not in both or a.read(n) != b.read(n)]
 
 
-def main(*options: str) -> int:
+def main(*options: str) -> None:
     """Release; with --twice, build it again and fail if a byte differs."""
-    try:
-        target, digest = release()
-        if "--twice" in options:
-            first = target.rename(target.with_suffix(".first"))
-            again = release()[1]
-            if again != digest:
-                raise InputError(f"two builds differ: {', '.join(differences(first, target)[:5])}")
-            first.unlink()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{digest}  {target}")
-    return 0
+    target, digest = release()
+    if "--twice" in options:
+        first = target.rename(target.with_suffix(".first"))
+        again = release()[1]
+        if again != digest:
+            raise InputError(f"two builds differ: {', '.join(differences(first, target)[:5])}")
+        first.unlink()
+    echo(f"{digest}  {target}")
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(told(lambda: main(*sys.argv[1:])))

@@ -35,7 +35,7 @@ def ran(monkeypatch):
         run.add(LINK, Measurement(Sample((1.0,)), None, 8, {"processes": 2}))
         return run
 
-    monkeypatch.setattr(driver, "all_tasks", lambda *arguments: ([task(n) for n in NAMES], []))
+    monkeypatch.setattr(driver, "all_tasks", lambda *arguments: ([task(n) for n in NAMES], [], []))
     monkeypatch.setattr(driver, "with_links", with_links)
     return names
 
@@ -62,7 +62,10 @@ def test_fresh_measures_again_and_keeps_what_was(ran, tmp_path, capsys):
     before = out.read_bytes()
     assert run("--out", out, "--fresh", capsys=capsys)[0] == 0
     assert ran == [*NAMES, "links"] * 2
-    assert (tmp_path / "run.previous.json").read_bytes() == before
+    copy = tmp_path / "run.json.previous-1"
+    assert copy.read_bytes() == before
+    assert run("--out", out, "--fresh", capsys=capsys)[0] == 0
+    assert copy.read_bytes() == before and (tmp_path / "run.json.previous-2").exists()
 
 
 def test_without_out_the_run_is_in_the_local_folder(ran, tmp_path, capsys, monkeypatch):
@@ -156,7 +159,7 @@ SLOW = textwrap.dedent(
     fast = lambda seconds: Measurement(Sample((float(sys.argv[3]),)))
     driver.all_tasks = lambda *arguments: ([
         Task(Key("attention", name), 0, 0.0, work) for name, work in zip("abc", (fast, slow, fast))
-    ], [])
+    ], [], [])
     driver.with_links = lambda run, *_: run
     sys.exit(main(["measure", "--budget", "smoke", "--device", "cpu", "--out", sys.argv[1]]))
     """
@@ -185,5 +188,67 @@ def test_a_killed_run_is_finished_and_keeps_its_points(how, tmp_path):
     done = subprocess.run([*command, "finish", "2"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     run = load_run(out)
-    assert [point.model for point in run.points] == ["a", "b", "c"] and run.finished
-    assert [point.seconds for point in run.points] == [[[1.0]], [[3.0]], [[2.0]]]
+    seconds = {point.model: point.seconds[0][0] for point in run.points}
+    if how == "SIGINT":
+        assert seconds == {"a": 1.0, "b": 3.0, "c": 2.0} and run.not_measured == []
+    else:  # it may be what killed the process, as where memory is short
+        assert seconds == {"a": 1.0, "c": 2.0}
+        assert [(each.model, each.reason) for each in run.not_measured] == [("b", driver.ENDED)]
+    assert run.finished and run.under_way == []
+
+
+@pytest.mark.parametrize("change", [{"method_version": "former"}, {"schema_version": 2}])
+def test_what_the_default_file_held_of_another_method_or_schema_is_kept(
+    change, ran, tmp_path, capsys, monkeypatch
+):
+    from analysis.measured import run as runs
+
+    monkeypatch.setattr(runs, "LOCAL", tmp_path)
+    run(capsys=capsys)
+    (file,) = tmp_path.glob("*.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    former = file.read_bytes()
+    assert run(capsys=capsys)[0] == 0 and ran == [*NAMES, "links"] * 2
+    (copy,) = tmp_path.glob("*.json.previous-1")
+    assert copy.read_bytes() == former and load_run(file).finished
+    assert list(tmp_path.glob("*.json")) == [file]  # pages take no copy for a run
+
+
+def test_a_clock_that_was_set_back_ends_no_run_early(ran, tmp_path, capsys):
+    out = tmp_path / "run.json"
+    run("--out", out, capsys=capsys)
+    later = {"started": "2999-01-01T00:00:00Z", "finished": None}
+    out.write_text(json.dumps(json.loads(out.read_text()) | later))
+    assert run("--out", out, capsys=capsys)[0] == 0
+    assert load_run(out).finished == load_run(out).started
+
+
+def test_another_process_that_measures_into_the_file_is_one_line(ran, tmp_path, capsys):
+    out = tmp_path / "run.json"
+    script = "from analysis.files import locked; from pathlib import Path; import sys\n" \
+             "with locked(Path(sys.argv[1])): print(flush=True); input()"  # fmt: skip
+    other = subprocess.Popen([sys.executable, "-c", script, str(out)], text=True,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    other.stdout.readline()
+    code, _, err = run("--out", out, capsys=capsys)
+    assert code == 2 and "another process is writing it" in err and err.count("\n") == 1
+    assert ran == [] and not out.exists()
+    other.communicate("")
+    assert run("--out", out, capsys=capsys)[0] == 0
+
+
+def test_a_pipe_or_a_folder_that_cannot_be_written_is_one_line(ran, tmp_path, capsys, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    for fresh in ((), ("--fresh",)):
+        code, _, err = run("--out", tmp_path / "pipe", *fresh, capsys=capsys)
+        assert code == 2 and "found a device or a pipe" in err and err.count("\n") == 1
+    out = tmp_path / "run.json"
+    run("--out", out, capsys=capsys)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    code, _, err = run("--out", out, "--fresh", capsys=capsys)
+    assert code == 2 and err.count("\n") == 1
+    assert "run.json.previous-1: cannot be written: Permission denied" in err

@@ -6,6 +6,7 @@ claim whose basis is "data" it takes a data folder (None: the project's own), of
 it raises Missing, or returns None, where these say too little.
 """
 
+import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.compared.page import Table, between, number
+from analysis.compared.page import Table, between, number, plain
 from analysis.compared.shown import all_archived
 from analysis.errors import InputError
 from analysis.measured.run import Missing, Run
@@ -101,18 +102,20 @@ def standing_in(claim: Claim) -> Interval | float | None:
 def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = None):
     """Judge every claim, or those of one page, by each run.
 
-    Returns a frame, a row a claim and run, in the order of claims.csv: number, id, statement, kind,
-    rule, printed, published (the same as a number), accepted_low, accepted_high, unit, basis, run,
-    ours, low, high, verdict. Claims that rest on data have one row, whose run is "data". Where the
-    run "reference" lacks the points, another archived one stands in for it.
+    Returns a frame, a row a claim and run, in the order of claims.csv: number, id, statement,
+    claim (in a few words), kind, rule, printed, published (the same as a number), accepted_low,
+    accepted_high, unit, basis, run, ours, low, high, verdict. Claims that rest on data have one
+    row, whose run is "data". Where the run "reference" lacks the points, another archived one
+    stands in for it.
     """
     rows = []
     for number_, each in enumerate(load_claims(data).values(), 1):
         if page not in (None, each.page):
             continue
         least, most = each.acceptance
-        row = {"number": number_, "id": each.id, "statement": each.statement, "kind": each.kind}
-        row |= {"rule": each.rule, "printed": each.printed, "published": each.value}
+        row = {"number": number_, "id": each.id, "statement": each.statement, "claim": each.short}
+        row |= {"kind": each.kind, "rule": each.rule, "printed": each.printed}
+        row |= {"published": each.value}
         row |= {"accepted_low": least, "accepted_high": most, "unit": each.unit}
         for name, source in ({"data": data} if each.basis == "data" else runs).items():
             found = judge(each, ours(each, source))
@@ -127,6 +130,22 @@ def counted(judged: pd.DataFrame) -> dict[str, int]:
     """How many claims have each verdict, by the data or, for those of machines, the reference."""
     found = judged[judged["run"] != "here"]["verdict"]
     return {word: int((found == word).sum()) for word in VERDICTS}
+
+
+def squares(judged: pd.DataFrame, page: str) -> str:
+    """Show how many claims have each verdict as HTML: the word, and a square a claim that leads to
+    its row of `page`."""
+    rows, lines = judged[judged["run"] != "here"], []
+    link = '<a tabindex="-1" href="{}#claim-{}" title="{}"></a>'
+    for word, badge in BADGES.items():
+        links = [
+            link.format(page, row.number, html.escape(row.claim))
+            for row in rows[rows["verdict"] == word].itertuples()
+        ]
+        name = f"<span>{plain(badge)}: {len(links)}</span>"
+        squared = f'<span class="squares" aria-hidden="true">{"".join(links)}</span>'
+        lines.append(f'<li class="{word.replace(" ", "-")}">{name} {squared}</li>')
+    return f'<ul class="verdicts">{"".join(lines)}</ul>'
 
 
 def verdict_table(judged: pd.DataFrame, name: str, caption: str) -> Table:

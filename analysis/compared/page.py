@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,7 +12,17 @@ import matplotlib.style
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.text import cell
+
 STYLE = Path(__file__).with_name("report.mplstyle")
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """The frame as CSV text, in which no cell is a formula to a spreadsheet."""
+    safe = frame.rename(columns=cell)
+    for name in safe.select_dtypes(["object", "string", "category"]):
+        safe[name] = [cell(v) if isinstance(v, str) else v for v in safe[name]]
+    return safe.to_csv(index=False)
 
 
 def styled() -> AbstractContextManager:
@@ -36,7 +47,7 @@ class Plot:
     def _repr_mimebundle_(self, **_):
         return {
             "image/svg+xml": self.svg(),
-            "text/csv": self.data.to_csv(index=False),
+            "text/csv": as_csv(self.data),
             "text/plain": f"<figure of {len(self.data)} rows>",
         }
 
@@ -68,22 +79,29 @@ class Table:
         body = "\n".join(lines)
         return {
             "text/markdown": f":::{{table}} {self.caption}\n:name: {self.name}\n\n{body}\n:::",
-            "text/html": self.frame.to_html(index=False),
-            "text/plain": str(self.frame),
+            "text/html": self._plain().to_html(index=False),
+            "text/plain": str(self._plain()),
         }
+
+    def _plain(self) -> pd.DataFrame:
+        """The frame as a notebook shows it, which knows no roles."""
+        cells = {c: self.frame[c].astype(str).map(plain) for c in self.markup if c in self.frame}
+        return self.frame.assign(**cells)
 
 
 @dataclass(frozen=True)
 class Download:
-    """A table that a page offers whole, as the file `name` (book/_ext/rerun.py writes it)."""
+    """A table that a page offers whole, as the file `name` (book/_ext/rerun.py writes it), with
+    what it holds, in words."""
 
     frame: pd.DataFrame
     name: str
+    holds: str = ""
 
     def _repr_mimebundle_(self, **_):
         return {
-            "text/csv": self.frame.to_csv(index=False),
-            "text/markdown": f"Download: {{table-file}}`{self.name}`",
+            "text/csv": as_csv(self.frame),
+            "text/markdown": f"{self.holds or 'Download'}: {{table-file}}`{self.name}`",
             "text/plain": f"<{self.name}, {len(self.frame)} rows>",
         }
 
@@ -136,14 +154,25 @@ def escape(value) -> str:
     return "".join(f"\\{c}" if c in r"\`*_{}[]()<>#+-.!|$~:@&^=" + '"' else c for c in text)
 
 
+def plain(text: str) -> str:
+    """Return MyST text without its roles and links, as their words: {doc}`Errata </book/errata>`
+    is Errata."""
+    text = re.sub(r"\{[\w:+-]+\}`([^`<]+?)(?: ?<[^`>]*>)?`", r"\1", text)
+    return re.sub(r"\[([^\]]*)\]\(<[^>]*>\)", r"\1", text)
+
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def number(value: float, digits: int = 3) -> str:
-    """Return `value` to `digits` significant digits: plain up to a million, then 1.2e+09."""
+    """Return `value` to `digits` significant digits: plain up to a million, then 1.2×10⁹."""
     if value == 0 or not math.isfinite(value):
         return str(value)
     places = digits - 1 - math.floor(math.log10(abs(value)))
     rounded = round(value, places)
     if abs(rounded) >= 1e6 or abs(rounded) < 1e-4:
-        return f"{value:.{digits - 1}e}"
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa}×10{str(int(exponent)).translate(SUPERSCRIPTS)}"
     return f"{rounded:,.{max(0, digits - 1 - math.floor(math.log10(abs(rounded))))}f}"
 
 

@@ -113,6 +113,18 @@ def of_reference(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["run"] == "reference"].drop(columns="run")
 
 
+def named(runs: dict[str, Run]) -> dict[str, Run]:
+    """`runs` by the words of `described`, with the day, and then the file, where machines are
+    alike."""
+    found: dict[str, Run] = {}
+    for name, run in runs.items():
+        words = described(run)
+        for more in (f"{run.started:%Y-%m-%d}", name):
+            words += f", {more}" * (words in found)
+        found[words] = run
+    return found
+
+
 def described(run: Run) -> str:
     """A machine in a few words, for captions and prose."""
     cores = f"{run.machine.cores} cores" if run.machine.cores else "an unknown number of cores"

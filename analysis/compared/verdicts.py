@@ -37,33 +37,31 @@ def all_claims(runs: dict[str, Run], data: Path | None = None) -> pd.DataFrame:
 
 
 def claims_table(judged: pd.DataFrame, name: str, caption: str) -> Table:
-    """Show `all_claims` as `claims.verdict_table` does, and where each claim is printed, by what it
-    is judged, and where it is computed."""
+    """Show `all_claims` as `claims.verdict_table` does, less what is accepted: the paper's number
+    leads to where it is printed, and the last column to where ours is computed."""
     table = verdict_table(judged, name, caption)
     rows = judged[judged["run"] != "here"].reset_index(drop=True)
-    printed = [f"[{escape(row.printed_in)}](<{row.source}>)" for row in rows.itertuples()]
-    pages = [f"{{doc}}`/notebooks/{r.page}`, {{numref}}`{r.label}`" for r in rows.itertuples()]
-    frame = table.frame.assign(**{"Printed in": printed, "By": rows["run"], "Computed in": pages})
-    frame.insert(0, "No.", rows["number"])
-    order = ["No.", "Claim", "Printed in", "Paper", "Ours", "By"]
-    frame = frame[order + [column for column in frame if column not in order]]
-    return Table(frame, name, caption, (*table.markup, "Printed in", "Computed in"))
+    paper = zip(table.frame["Paper"], rows["source"], strict=True)
+    frame = table.frame.drop(columns="Accepted").rename(columns={"Ours": "Reference or data"})
+    frame["Paper"] = [f"[{escape(text)}](<{source}>)" for text, source in paper]
+    frame["Where"] = [f"{{numref}}`{label}`" for label in rows["label"]]
+    frame.insert(0, "No.", [f"[{n}]{{#claim-{n}}}" for n in rows["number"]])
+    return Table(frame, name, caption, (*table.markup, "No.", "Paper", "Where"))
 
 
 def machines_table(runs: dict[str, Run], name: str, caption: str) -> Table:
-    """Show where each run was measured, its ceilings with the interval of the ridge point, and how
-    much was measured."""
+    """Show each run by its name, its ceilings with the interval of the ridge point, and what was
+    measured, when and by which method."""
     roof = both(_roof, runs).set_index("run").reindex(runs).fillna("–")
     about = {
         key: {
-            "Machine": run.machine.device_name, "Threads": run.machine.threads, **roof.loc[key],
-            "Measured": f"{run.started:%Y-%m-%d}", "Budget": run.budget,
-            "Method": run.method_version,
-            "Points": f"{len(run.points)} measured, {len(run.not_measured)} not",
+            **roof.loc[key], "Measured": f"{run.started:%Y-%m-%d}",
+            "By": f"budget {run.budget}, method {run.method_version}",
+            "Points": f"{len(run.points)} of {len(run.points) + len(run.not_measured)}",
         }
         for key, run in runs.items()
     }  # fmt: skip
-    frame = pd.DataFrame.from_dict(about, orient="index").reset_index(names="Run")
+    frame = pd.DataFrame.from_dict(about, orient="index").reset_index(names="Machine")
     return Table(frame, name, caption)
 
 

@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from analysis.errors import InputError
-from analysis.measured.run import Run, load_run, local_path, now, reusable, save_run
+from analysis.files import keep, locked
+from analysis.measured.run import Run, load_run, local_path, reusable, save_run
 from analysis.measured.timing import Budget, Key, Task, budget_named
 
 AIM = 0.8  # of a budget's wall time; the rest is for the last point to be late in
 SILENT = 60  # seconds after which a process that says nothing is given up
 LINK = Key("link")  # why there are no links, where there are none
+ENDED = "the process was ended while it measured this; --fresh tries again"
 
 Progress = Callable[[str, int, int, float], object]  # point, points done, of how many, seconds left
 
@@ -26,26 +28,34 @@ def measure_machine(
     progress: Progress = lambda key, done, of, left: None,
 ) -> Run:
     """This machine's run at that budget: read if it is there, resumed if it was interrupted, or
-    else measured; saved in `out`, by default `run.local_path`, after every point.
+    else measured; saved in `out`, by default `run.local_path`, before and after every point.
 
-    `fresh` measures anew and keeps what was there as NAME.previous.json. Raises InputError for an
-    unknown budget, an absent device, a file that cannot be used, or an `out` of another machine,
-    method or budget.
+    What is replaced, with `fresh` or by default where machine, method, budget or schema is another,
+    is kept (`files.keep`). Raises InputError for an unknown budget, an absent device, a file that
+    cannot be used or that another process writes, or an `out` of another machine, method or budget.
     """
     start, budget = time.monotonic(), budget_named(budget_name)
     from analysis.measured import machine  # torch, which takes seconds to import
-    from analysis.measured.ladder import ladder_tasks
 
     machine.keep_memory()
     device, threads = machine.choose_device(device), machine.set_threads(threads)
     here = machine.describe(device, threads)
     path = out or local_path(here, budget.name)
-    run = None if fresh else _resumable(path, here, budget.name, asked=out is not None)
-    if fresh and path.is_file():
-        path.replace(path.with_name(f"{path.stem}.previous.json"))
-    if run is not None and run.finished:
-        return run
-    run = run or Run.new(here, budget.name)
+    with locked(path):
+        run = None if fresh else _resumable(path, here, budget.name, asked=out is not None)
+        if run is None:
+            keep(path)
+        elif run.finished:
+            return run
+        return _measured(run or Run.new(here, budget.name), path, device, budget, start, progress)
+
+
+def _measured(
+    run: Run, path: Path, device: str, budget: Budget, start: float, progress: Progress
+) -> Run:
+    """The run, with what it lacks; the budget's time counts from `start`."""
+    from analysis.measured import machine
+
     before = run.wall_seconds
 
     def save(run: Run) -> None:
@@ -53,20 +63,23 @@ def measure_machine(
         save_run(run, path)
 
     save(run)  # where it cannot be written, nothing is measured in vain
-    tasks, remedies = all_tasks(device, budget, threads)
+    threads, fast_paths = run.machine.threads, run.machine.fast_paths
+    tasks, remedies, ladder = all_tasks(device, budget, threads, fast_paths)
     gc.freeze()  # all that was imported needs no look at before each point
     measure = partial(run_tasks, free_memory=partial(machine.free_memory_bytes, device))
     measure(tasks, run, budget, save, progress, used=time.monotonic() - start)
     measure(remedies, run, budget.part("remedies", budget.remedy_seconds), save, progress)
     del tasks, remedies  # and the networks that they keep: processes need memory, too
-    ladder = ladder_tasks(device, budget, threads, here.fast_paths)
     measure(ladder, run, budget.part("ladder", budget.ladder_seconds), save, progress)
-    if budget.link_seconds and not any(point.what == LINK.what for point in run.points):
+    if run.crashed(LINK):
+        run.skip(LINK, ENDED)
+    elif budget.link_seconds and not any(point.what == LINK.what for point in run.points):
+        run.begin(LINK)
         save(run)
         progress(str(LINK), 0, 1, budget.link_seconds)
         run = with_links(run, path, device, budget)
         progress("", 1, 1, 0)
-    run.finished = now()
+    run.finish()
     save(run)
     return run
 
@@ -75,7 +88,7 @@ def with_links(run: Run, path: Path, device: str, budget: Budget) -> Run:
     """The run that `path` holds, with the links between two processes of this machine added, or
     the reason why they, or the rest of them, are not there."""
     from analysis.measured.launch import launch
-    from analysis.measured.links import device_for
+    from analysis.measured.links import BETWEEN, device_for
     from analysis.measured.machine import free_memory_bytes
 
     free_memory_bytes(device)  # gives back what torch and the C library keep
@@ -88,6 +101,12 @@ def with_links(run: Run, path: Path, device: str, budget: Budget) -> Run:
         run = load_run(path)
         run.skip(LINK, _one_line(error))
         return run
+    except (KeyboardInterrupt, SystemExit):  # no crash: the next process measures them all
+        run = load_run(path)
+        run.points = [point for point in run.points if point.what not in BETWEEN]
+        run.end(LINK)
+        save_run(run, path)
+        raise
     return load_run(path)
 
 
@@ -97,23 +116,28 @@ def _resumable(path: Path, here, budget: str, asked: bool) -> Run | None:
     try:
         run = load_run(path)
     except InputError as error:
-        raise InputError(f"{error}; --fresh measures anew and replaces it") from None
+        if asked or not path.is_file():
+            raise InputError(f"{error}; --fresh measures anew and keeps it as a copy") from None
+        return None
     if reusable(run, here, budget):
         return run
     if asked:
         raise InputError(
             f"{path}: measured on another machine, or by another method or budget; "
-            "--fresh replaces it"
+            "--fresh measures anew and keeps it as a copy"
         )
     return None
 
 
-def all_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], list[Task]]:
-    """The machine and the models on it, and the remedies. The peak ceilings come first, as every
-    other point is compared with them; the models at short lengths and then the shapes they are
-    made of; last what takes longest."""
+def all_tasks(
+    device: str, budget: Budget, threads: int, fast_paths: Sequence[str]
+) -> tuple[list[Task], ...]:
+    """The machine and the models on it, the remedies, and the ladder. The peak ceilings come first,
+    as every other point is compared with them; the models at short lengths and then the shapes they
+    are made of; last what takes longest."""
     from analysis.measured.ceilings import SHORT, ceiling_tasks
     from analysis.measured.formats import weights_task
+    from analysis.measured.ladder import ladder_tasks
     from analysis.measured.pairs import pair_tasks
     from analysis.measured.profile import profile_tasks
     from analysis.measured.pruned import zeros_task
@@ -132,7 +156,8 @@ def all_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], li
     trained, lengthy = (training_tasks(*how, n) for n in LENGTHS)
     remedies = [*trained, weights_task(*how), *quality_tasks(*how), *serving_tasks(*how)]
     remedies += budget.of([byte_task(*how), zeros_task(*how), *lengthy], [])
-    return main + early + short + late + long, remedies
+    ladder = ladder_tasks(*how, fast_paths)
+    return main + early + short + late + long, remedies, ladder
 
 
 class Pace:
@@ -170,12 +195,15 @@ def run_tasks(
     tried again after the points of the next. Visits that `run` has are kept. A task that does not
     fit into the time that is left, the budget's memory or the free memory, or that fails, is in the
     end noted as not measured, with the reason in one line; the next, which may be smaller, is
-    tried. `save(run)` is called after each that was tried; whoever calls saves at the end.
+    tried. What a process before this one began and did not end is not tried again. `save(run)` is
+    called before and after each that is tried; whoever calls saves at the end.
     `progress(key, done, of, seconds left)` is called before each that is tried and, with key "",
     at the end. `used` are seconds of the budget that went before.
     """
     tasks = list({task.key: task for task in tasks}.values())
-    begun, pace, reasons, failed = clock() - used, Pace(), {}, set()
+    begun, pace = clock() - used, Pace()
+    reasons = {task.key: ENDED for task in tasks if run.crashed(task.key)}
+    failed = set(reasons)
     whole, of = AIM * budget.wall_seconds, len(tasks) * budget.visits
     for visit in range(1, budget.visits + 1):
         # What no visit has measured yet comes after what one has.
@@ -190,6 +218,8 @@ def run_tasks(
                 continue
             ahead = todo[i:] + tasks * (budget.visits - visit)
             progress(str(task.key), done, of, _left(ahead, pace, begun + whole - clock()))
+            run.begin(task.key)
+            save(run)
             start = clock()
             try:
                 run.add(task.key, task.run(budget.seconds_per_point))
@@ -198,7 +228,9 @@ def run_tasks(
                 failed.add(task.key)
             else:  # what failed early says nothing of the pace
                 pace.add(task, clock() - start)
-            save(run)
+            finally:  # an interrupt is no crash
+                run.end(task.key)
+                save(run)
     for task in tasks:
         if not run.visits(task.key):
             run.skip(task.key, reasons[task.key])

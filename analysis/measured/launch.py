@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from analysis.errors import InputError
+from analysis.files import locked
 
 POLL = 0.1  # seconds
 PROGRAM = (sys.executable, "-m", "analysis.measured.links")
@@ -29,6 +30,11 @@ def launch(
 
     The first that fails ends the others, and so do `most` seconds; InputError says in one line
     which and why."""
+    with locked(out):
+        _launch(processes, out, timeout, program, device, budget, most)
+
+
+def _launch(processes, out, timeout, program, device, budget, most) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

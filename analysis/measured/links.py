@@ -26,6 +26,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -35,10 +36,11 @@ import torch
 import torch.distributed as dist
 
 from analysis.errors import InputError
+from analysis.files import keep, locked
 from analysis.measured import machine, parallel, sharded
 from analysis.measured.allowed import may_use
 from analysis.measured.messages import all_reduce, send_recv, state, times_of
-from analysis.measured.run import LOCAL, Run, load_run, local_path, now, save_run
+from analysis.measured.run import LOCAL, Run, load_run, local_path, save_run
 from analysis.measured.timing import (
     BUDGETS,
     METHOD_VERSION,
@@ -49,12 +51,14 @@ from analysis.measured.timing import (
     budget_named,
 )
 from analysis.predicted.architectures import ARCHITECTURES
+from analysis.terminal import told
 
 SIZES = tuple(2**power for power in range(3, 27, 2)) + (2**26,)  # bytes, 8 B to 64 MiB
 BRIEF_SIZES = (8, 2**15, 2**21, 2**26)
 DEVICES = ("auto", "cpu", "cuda")
 VISITS = 2  # of each message, the second after all others
 BETWEEN = ("link", "tensor", "shard")  # what is between processes
+LINK = Key("link")  # all of it
 SPLIT = (("bert-large", 128), ("bert-large", 512), ("gpt2", 128), ("gpt2", 512))
 
 
@@ -126,7 +130,7 @@ def points(device: torch.device, budget: Budget) -> Iterator[tuple[Key, Measurem
 
 
 def open_run(out: Path, device: torch.device) -> Run:
-    """The run of `out`, whose points between processes are measured anew, or a new one."""
+    """The run of `out`, or a new one; InputError for one of another machine or method."""
     here = machine.describe(device.type, torch.get_num_threads())
     if not out.exists():
         return Run.new(here, "links")
@@ -135,14 +139,20 @@ def open_run(out: Path, device: torch.device) -> Run:
         raise InputError(f"{out}: a run of another machine or device: {run.machine.device_name}")
     if run.method_version != METHOD_VERSION:
         raise InputError(f"{out}: measured by another method; measure it anew, or another --out")
-    run.points = [point for point in run.points if point.what not in BETWEEN]
-    run.not_measured = [point for point in run.not_measured if point.what not in BETWEEN]
     return run
+
+
+def drop_links(run: Run) -> bool:
+    """Take out what is between processes, to be measured anew; whether anything was."""
+    kept, before = [point for point in run.points if point.what not in BETWEEN], len(run.points)
+    run.points = kept
+    run.not_measured = [point for point in run.not_measured if point.what not in BETWEEN]
+    return len(kept) < before
 
 
 def measure_links(out: Path, timeout: float, asked: str, budget: Budget) -> None:
     """Measure everything that is between processes, on the device that is `asked` for; the first
-    of them saves it in `out`.
+    of them saves it in `out` point by point or, where it replaces such points, once all is there.
 
     Raises InputError, in one line, where processes are missing, lost or hang, or where this is
     not one of several."""
@@ -163,22 +173,43 @@ def measure_links(out: Path, timeout: float, asked: str, budget: Budget) -> None
             torch.cuda.set_device(device)
         backend = "nccl" if own else "gloo"
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout), **own)
-        run = open_run(out, device) if dist.get_rank() == 0 else None
-        before = run.wall_seconds if run else 0
-        for key, measurement in points(device, budget):
-            if run is not None:
-                (run.skip if isinstance(measurement, str) else run.add)(key, measurement)
-                run.wall_seconds = round(before + time.monotonic() - start, 3)
-                save_run(run, out)
-        if run is not None and (run.finished or run.budget == "links"):
-            run.finished = now()  # a run whose other points are not all there stays open
-            save_run(run, out)
+        first = dist.get_rank() == 0
+        alone = first and dist.is_torchelastic_launched()  # else the launcher has the file
+        with locked(out) if alone else nullcontext():
+            run = open_run(out, device) if first else None
+            measure_into(run, out, points(device, budget), start)
         dist.destroy_process_group()
     except (RuntimeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         kept = f"; {len(run.points)} points are in {out}" if run and run.points else ""
         raise InputError(f"between processes: {' '.join(str(error).split())[:300]}{kept}") from None
+
+
+def measure_into(
+    run: Run | None, out: Path, measured: Iterator[tuple[Key, Measurement | str]], start: float
+) -> None:
+    """Put the points `measured`, from the time `start` on, into `run` and its file; a process that
+    has no run only takes part."""
+    if run is None:
+        for _ in measured:
+            pass
+        return
+    whole, before = run.finished or run.budget == "links", run.wall_seconds
+    replaces = drop_links(run)
+    run.finished = None
+    run.begin(LINK)
+    for key, measurement in measured:
+        (run.skip if isinstance(measurement, str) else run.add)(key, measurement)
+        run.wall_seconds = round(before + time.monotonic() - start, 3)
+        if not replaces:
+            save_run(run, out)
+    run.end(LINK)
+    if whole:  # a run whose other points are not all there stays open
+        run.finish()
+    if replaces:
+        keep(out)
+    save_run(run, out)
 
 
 @click.command()
@@ -188,13 +219,10 @@ def measure_links(out: Path, timeout: float, asked: str, budget: Budget) -> None
 @click.option("--budget", type=click.Choice(list(BUDGETS)), default="full", show_default=True)
 def main(out: Path, timeout: float, device: str, budget: str) -> None:
     """One of the processes that measure the links between them."""
-    try:
-        measure_links(out, timeout, device, budget_named(budget))
-    except InputError as error:
-        click.echo(f"error: {' '.join(str(error).split())}", err=True)
+    if code := told(lambda: measure_links(out, timeout, device, budget_named(budget))):
         # Not sys.exit: a process group that lost a member may hang when it is taken down.
         sys.stderr.flush()
-        os._exit(2)
+        os._exit(code)
 
 
 if __name__ == "__main__":

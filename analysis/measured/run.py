@@ -5,9 +5,7 @@ A file is replaced as a whole or not at all; one that is read is bounded in size
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections import defaultdict
 from dataclasses import astuple
 from datetime import UTC, datetime
@@ -21,17 +19,20 @@ import pydantic
 from pydantic import Field
 
 from analysis.errors import InputError
+from analysis.files import read, write
 from analysis.measured.schema import (
     KEY,
     TEXT,
     Checked,
     Machine,
     Moment,
+    Named,
     NotMeasured,
     Point,
     Text,
 )
 from analysis.measured.timing import METHOD_VERSION, Key, Measurement, Sample
+from analysis.text import printable
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = ROOT / "data" / "runs"  # tracked
@@ -56,6 +57,8 @@ class Run(Checked):
     wall_seconds: Annotated[float, Field(ge=0, le=1e9)]  # spent on it, pauses left out
     points: Annotated[list[Point], Field(max_length=MOST_POINTS)]
     not_measured: Annotated[list[NotMeasured], Field(max_length=MOST_POINTS)]
+    # Begun and never ended: a process that is killed cannot say at what.
+    under_way: Annotated[list[Named], Field(max_length=MOST_POINTS)] = []
     _borrowed: dict[str, float] = pydantic.PrivateAttr({})  # drifts of another run
 
     @pydantic.model_validator(mode="after")
@@ -168,9 +171,26 @@ class Run(Checked):
 
     def skip(self, key: Key, reason: str) -> None:
         """Note that a point was not measured; of the reason, its first printable line is kept."""
-        text = "".join(c if c.isprintable() else " " for c in reason)[:TEXT].strip() or "unknown"
+        text = printable(reason)[:TEXT].strip() or "unknown"
         self._forget(key)
         self.not_measured.append(NotMeasured(**vars(key), reason=text))
+
+    def begin(self, key: Key) -> None:
+        """Note that a point is about to be measured, for whoever finds the run after a crash."""
+        self.end(key)
+        self.under_way = [*self.under_way, Named(**vars(key))]
+
+    def end(self, key: Key) -> None:
+        """Note that this process got past a point, whether or not it was measured."""
+        self.under_way = [each for each in self.under_way if each.key != key]
+
+    def crashed(self, key: Key) -> bool:
+        """Whether a process ended while it measured that point."""
+        return any(each.key == key for each in self.under_way)
+
+    def finish(self) -> None:
+        """Note that all is done, now or, where the clock was set back since, when it started."""
+        self.under_way, self.finished = [], max(now(), self.started)
 
     def _forget(self, key: Key) -> None:
         """That a point was not measured before."""
@@ -213,36 +233,13 @@ def save_run(run: Run, path: Path) -> None:
         else:
             text = json.dumps(run.model_dump(mode="json", include={name})[name])
         lines.append(f' "{name}": {text}')
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = file.name
-            file.write("{\n" + ",\n".join(lines) + "\n}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # a temporary file is its owner's alone; a run is to be shared
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
+    write(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
 
 
 def load_run(path: Path) -> Run:
     """Read a run file. Raises InputError, in one line, for one that is not a run of this schema."""
     try:
-        with path.open("rb") as file:
-            text = file.read(FILE_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(text) > FILE_BYTES:
-        raise InputError(f"{path}: expected a run file of at most {FILE_BYTES} bytes")
-    try:
-        return Run.model_validate_json(text)
+        return Run.model_validate_json(read(path, FILE_BYTES))
     except pydantic.ValidationError as error:
         raise InputError(f"{path}: not a run of this report: {_first(error)}") from None
 
@@ -258,8 +255,7 @@ def _first(error: pydantic.ValidationError) -> str:
     fault = faults[0]
     where = ".".join(str(each)[:60] for each in fault["loc"])
     text = f"{where}: {fault['msg']}" if where else fault["msg"]
-    text = "".join(c if c.isprintable() else " " for c in text)
-    return text[:TEXT] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "")
+    return printable(text)[:TEXT] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "")
 
 
 def archived() -> list[str]:

@@ -13,6 +13,7 @@ from analysis.errors import InputError
 from analysis.predicted.variants import Experts, Latent, Window, at_most
 
 NORM_WEIGHTS = {"layernorm": 2, "layernorm_unbiased": 1, "layernorm_bare": 0, "rmsnorm": 1}
+MOST = 10**9  # of any number in a setting; beyond it floats overflow, and long before it sense
 CHOICES = {
     "kind": ("encoder", "decoder"),
     "activation": ("gelu", "gelu_tanh", "silu", "relu"),
@@ -216,10 +217,13 @@ def _typed(name: str, text: str, kind: type):
             raise InputError(f"{name}={text}: allowed are true and false")
         return text.lower() == "true"
     try:
-        return float(text) if kind is float else int(text)
+        number = float(text) if kind is float else int(text)
+        if abs(number) > MOST:
+            raise ValueError
     except ValueError:
         wanted = "a number" if kind is float else "an integer"
-        raise InputError(f"{name}={text}: {wanted} is needed") from None
+        raise InputError(f"{name}={text[:60]}: {wanted} is needed, at most {MOST}") from None
+    return number
 
 
 def named(name: str) -> Architecture:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from analysis import files
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.families import CLASSES, FAMILIES, Family
@@ -151,13 +152,7 @@ def read(path: Path) -> Mapping:
     """The mapping of a config.json, which comes from elsewhere and is read to a bound.
     Raises InputError for a file that cannot be read, is too long or no JSON object."""
     try:
-        with path.open("rb") as file:
-            text = file.read(CONFIG_BYTES + 1)
-        if len(text) > CONFIG_BYTES:
-            raise InputError(f"{path}: expected a config.json of at most {CONFIG_BYTES} bytes")
-        config = json.loads(text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        config = json.loads(files.read(path, CONFIG_BYTES))
     except (ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise

@@ -39,6 +39,7 @@ class Claim:
 
     id: str
     statement: str  # one sentence, in our words
+    short: str  # a few words, for figures
     kind: str  # one of KINDS
     printed: str  # "3.0"; "45/1", a quotient; "3-4", a range; "yes"
     digits: str  # significant ones of each number; "" where no rule asks

@@ -5,6 +5,7 @@ module tells the first of them in one line.
 """
 
 import csv
+import io
 import json
 import re
 from functools import cache, lru_cache
@@ -14,8 +15,10 @@ import pandas
 from frictionless import Resource, Schema
 
 from analysis.errors import InputError
+from analysis.files import read
 from analysis.published.plain import DATA
 
+TABLE_BYTES = 5_000_000
 DTYPES = {"string": "str", "number": "float64", "integer": "int64", "boolean": "bool"}
 DTYPES["date"] = "datetime64[s]"
 EXPECTED = {
@@ -74,10 +77,8 @@ def _read(folder: Path, path: str) -> tuple[tuple[str, ...], ...]:
     hostile cell full of quotes.
     """
     try:
-        with open(folder / path, encoding="utf-8", newline="") as file:
-            cells = tuple(map(tuple, csv.reader(file, strict=True)))
-    except OSError as problem:
-        raise InputError(f"{path}: cannot be read: {problem.strerror}") from None
+        text = read(folder / path, TABLE_BYTES).decode("utf-8")
+        cells = tuple(map(tuple, csv.reader(io.StringIO(text, newline=""), strict=True)))
     except UnicodeDecodeError:
         raise InputError(f"{path}: expected UTF-8 text, found other bytes") from None
     except csv.Error as problem:

@@ -1,12 +1,17 @@
 """Lists of everything that can be taken from the book: `{everything} figures | tables | data`."""
 
+import html
 import json
+import re
 from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst.directives import choice
 from reuse import ARCHIVE, DOWNLOADS, link, links, number_of
 from sphinx.util.docutils import SphinxDirective
+
+from analysis.compared.shown import described
+from analysis.measured.run import load_run
 
 KINDS = {"figures": ("figure", nodes.figure), "tables": ("table", nodes.table)}
 FILES = {"figures": ("svg", "csv"), "tables": ("csv",)}
@@ -37,18 +42,30 @@ def numbered(app, kind: str):
 
 
 def shown_items(app, here: str, kind: str):
-    """Yield a list item for each figure or table: its number, name, page and files."""
+    """Yield a list item for each figure or table: a small picture of a figure, its number, title,
+    page, name and files."""
     for docname, node in numbered(app, kind):
         name = node["names"][0]
         target = f"{app.builder.get_target_uri(docname)}#{name}"
-        line = nodes.paragraph(
-            "", "", link(app, here, target, number_of(app, docname, node, KINDS[kind][0]))
-        )
-        line += [nodes.Text(" "), nodes.literal("", name)]
-        line += nodes.Text(f" in {app.env.titles[docname].astext()}. ")
         files = {k.upper(): f"{DOWNLOADS}/{kind}/{name}.{k}" for k in FILES[kind]}
-        line += links(app, here, "", files).children
-        yield nodes.list_item("", line)
+        line = nodes.paragraph("", "")
+        line += link(app, here, target, number_of(app, docname, node, KINDS[kind][0]))
+        line += [nodes.Text(" "), nodes.strong("", title_of(node)), nodes.Text(" ")]
+        line += nodes.Text(f"{app.env.titles[docname].astext()}, ")
+        line += [nodes.literal("", name), nodes.Text(": "), *links(app, here, "", files).children]
+        item = nodes.list_item("", line)
+        if kind == "figures":
+            item["classes"].append("pictured")
+            source = html.escape(link(app, here, files["SVG"], "")["refuri"])
+            picture = f'<img src="{source}" alt="" loading="lazy" width="112" height="88">'
+            item.insert(0, nodes.raw("", picture, format="html"))
+        yield item
+
+
+def title_of(node) -> str:
+    """Return the first sentence of the caption of a figure or table."""
+    caption = node.next_node(nodes.caption) or node.next_node(nodes.title)
+    return re.split(r"(?<=[.!?]) (?=[A-Z])", " ".join(caption.astext().split()))[0]
 
 
 def data_items(app, here: str):
@@ -58,14 +75,14 @@ def data_items(app, here: str):
     files = {"ZIP": ARCHIVE, "datapackage.json": f"{DOWNLOADS}/data/datapackage.json"}
     yield nodes.list_item("", links(app, here, "All together: ", files))
     for resource in package["resources"]:
-        line = nodes.paragraph("", "", nodes.literal("", resource["name"]))
-        line += nodes.Text(f": {resource['title']}. {resource['description']} ")
+        line = nodes.paragraph("", "", nodes.strong("", f"{resource['title']}."))
+        line += [nodes.Text(f" {resource['description']} "), nodes.literal("", resource["name"])]
+        line += nodes.Text(": ")
         line += link(app, here, f"{DOWNLOADS}/data/{resource['path']}", "CSV")
         yield nodes.list_item("", line)
     for run in sorted((source / "runs").glob("*.json")):
-        line = nodes.paragraph(
-            "", "", nodes.literal("", run.stem), nodes.Text(": an archived run. ")
-        )
+        line = nodes.paragraph("", "", nodes.strong("", f"{described(load_run(run))}."))
+        line += [nodes.Text(" An archived run. "), nodes.literal("", run.name), nodes.Text(": ")]
         line += link(app, here, f"{DOWNLOADS}/data/runs/{run.name}", "JSON")
         yield nodes.list_item("", line)
 

@@ -1,10 +1,17 @@
 """What a page says of itself: its authors, where it is kept, when it last changed."""
 
-import shutil
+import json
+import os
+import re
 import subprocess
 from pathlib import Path
 
+from analysis.compared.page import plain
 from publishing.citation import citation
+
+GLUED = re.compile(r"\{glue:text\}`(\w+)`")
+TITLED = re.compile(r"\{doc\}`/?((?:notebooks/|book/)?\w+)`")
+NUMBERED = re.compile(r"\{numref\}`([\w-]+)`")
 
 
 def days_of_change(root: Path) -> dict[str, str]:
@@ -41,6 +48,37 @@ def has_notebook(app, docname) -> bool:
     return docname in app.env.nb_metadata and executed_notebook(app, docname).exists()
 
 
+def filled(app, docname) -> str:
+    """Return the executed notebook of a page as JSON, its roles replaced by what the page prints:
+    numbers, titles of pages, numbers of figures; a table keeps the form that notebooks show."""
+    path = executed_notebook(app, docname)
+    notebook, said = json.loads(path.read_text("utf-8")), path.with_suffix(".glue.json")
+    found = json.loads(said.read_text("utf-8")) if said.exists() else {}
+    glued = {name: each["data"]["text/plain"].strip("'\"") for name, each in found.items()}
+    titles = {os.path.basename(doc): title.astext() for doc, title in app.env.titles.items()}
+    numbers = {
+        name: app.config.numfig_format[kind] % ".".join(map(str, number))
+        for numbered in app.env.toc_fignumbers.values()
+        for kind in ("figure", "table")
+        for name, number in numbered.get(kind, {}).items()
+    }
+
+    def text(source: str) -> str:
+        source = GLUED.sub(lambda m: glued.get(m[1], m[0]), source)
+        source = TITLED.sub(lambda m: titles.get(os.path.basename(m[1]), m[0]), source)
+        return plain(NUMBERED.sub(lambda m: numbers.get(m[1], m[0]), source))
+
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = text("".join(cell["source"]))
+        figure = cell["metadata"].get("mystnb", {}).get("figure", {})
+        figure |= {"caption": text(figure["caption"])} if "caption" in figure else {}
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                output["data"].pop("text/markdown", None)  # which only the book can read
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
 def name_repository(app, config):
     """Show buttons to the repository and to edit a page, where CITATION.cff names one."""
     config.html_theme_options["navbar_persistent"] = []  # the sidebar has the search already
@@ -66,4 +104,4 @@ def describe_page(app, pagename, templatename, context, doctree):
         context["ipynb_source"] = f"{pagename}.ipynb"  # the theme's button looks in _sources
         target = Path(app.outdir) / "_sources" / context["ipynb_source"]
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(executed_notebook(app, pagename), target)
+        target.write_text(filled(app, pagename), "utf-8")

@@ -42,12 +42,14 @@ def reached_digest(root: Path) -> str:
 
 
 def key_the_cache(app, config):
-    """Give this state of package and data its own cache of executed chapters; drop older ones."""
+    """Give this state of package and data its own cache of executed chapters; keep the last three,
+    for who changes between runs."""
     caches = Path(app.outdir).parent / ".executed"
     cache = caches / reached_digest(Path(app.srcdir))
-    for old in caches.glob("*"):
-        if old != cache:
-            shutil.rmtree(old)
+    cache.mkdir(parents=True, exist_ok=True)
+    os.utime(cache)
+    for old in sorted(caches.iterdir(), key=lambda each: each.stat().st_mtime)[:-3]:
+        shutil.rmtree(old)
     config.nb_execution_cache_path = str(cache)
 
 

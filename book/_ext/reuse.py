@@ -16,6 +16,7 @@ from docutils import nodes
 from reading import executed_notebook, has_notebook
 from sphinx.util import logging
 
+from analysis import text as texts
 from publishing.citation import citation
 
 DOWNLOADS = "_downloads"
@@ -108,7 +109,8 @@ def offer_tables(app, doctree, docname):
             continue
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(
-            [" ".join(cell.astext().split()) for cell in row] for row in table.findall(nodes.row)
+            [texts.cell(" ".join(cell.astext().split())) for cell in row]
+            for row in table.findall(nodes.row)
         )
         path = f"{DOWNLOADS}/tables/{table['names'][0]}.csv"
         save(app, path, text.getvalue())
@@ -162,14 +164,21 @@ def write_every_page(app, env):
 
 
 def copy_data(app, exception):
-    """Offer data/ as it is, file by file and as one archive: the same bytes for the same data."""
+    """Offer data/ as it is, file by file and as one archive: the same bytes for the same data.
+
+    Symbolic links lead out of it, and hidden files are of those who write there.
+    """
     if exception or app.builder.format != "html":
         return
     source, out = Path(app.srcdir) / "data", Path(app.outdir)
     shutil.rmtree(out / DOWNLOADS / "data", ignore_errors=True)
-    shutil.copytree(source, out / DOWNLOADS / "data")
     with zipfile.ZipFile(out / ARCHIVE, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(p for p in source.rglob("*") if p.is_file()):
-            member = zipfile.ZipInfo(f"data/{file.relative_to(source).as_posix()}")
+        for file in sorted(source.rglob("[!.]*")):
+            if file.is_symlink() or not file.is_file():
+                continue
+            name = f"data/{file.relative_to(source).as_posix()}"
+            (out / DOWNLOADS / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, out / DOWNLOADS / name)
+            member = zipfile.ZipInfo(name)
             member.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(member, file.read_bytes())

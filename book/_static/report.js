@@ -1,11 +1,15 @@
 // From a file no page can be fetched: search shows its results without excerpts.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
-// A table that is wider than its place is stacked: each row a card, each cell under its heading.
+// A table that is wider than its place scrolls in it; on a phone it is stacked: each row a card, each
+// cell under its heading.
 function stack(table) {
-  const box = table.parentElement;
+  const box = table.parentElement, wide = () => box.scrollWidth > box.clientWidth + 1;
   table.classList.remove("stacked");
-  table.classList.toggle("stacked", box.scrollWidth > box.clientWidth + 1);
+  table.classList.toggle("stacked", innerWidth < 500 && wide());
+  box.classList.toggle("scrolls", wide());
+  if (wide()) box.tabIndex = 0; // for whoever has no mouse
+  else box.removeAttribute("tabindex");
 }
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -17,7 +21,9 @@ document.addEventListener("DOMContentLoaded", () => {
       for (const [i, cell] of [...row.cells].entries()) {
         cell.setAttribute("role", cell.tagName === "TH" ? "columnheader" : "cell");
         cell.dataset.head = heads[i] ?? "";
-        cell.classList.toggle("wide", cell.textContent.trim().length > 20);
+        const length = cell.textContent.trim().length;
+        cell.classList.toggle("wide", length > 20);
+        cell.classList.toggle("short", length <= 12); // dates and numbers stay on one line
       }
     }
     table.setAttribute("role", "table");

@@ -21,7 +21,7 @@ SMALLEST_FIGURE = 0.7  # of its natural size, in which the smallest letters have
 SWITCHES = ["--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", *QUIET]
 AXE = {"resultTypes": ["violations"], "preload": False}  # preloading asks for what is no page's own
 # What a reader of this width would stumble over, as a list of texts.
-STUMBLES = """() => {
+STUMBLES = r"""() => {
   const said = [], page = document.documentElement, article = document.querySelector("article");
   const name = (e) => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "." + e.className);
   const scrolls = (e) => e && (/auto|scroll/.test(getComputedStyle(e).overflowX)
@@ -36,8 +36,21 @@ STUMBLES = """() => {
     if (style.overflowX === "hidden" && e.scrollWidth > e.clientWidth + 1)
       said.push(`${name(e)} is cut off`);
   }
-  for (const box of article?.querySelectorAll(".pst-scrollable-table-container") ?? [])
-    if (box.scrollWidth > box.clientWidth + 1) said.push(`${name(box)} hides part of its table`);
+  for (const box of article?.querySelectorAll(".pst-scrollable-table-container") ?? []) {
+    const table = box.querySelector("table"), stacked = table.matches(".stacked");
+    if (innerWidth >= 500 && stacked) said.push(`${name(table)} is cards`);
+    if (box.scrollWidth > box.clientWidth + 1 && (innerWidth < 500 || box.tabIndex !== 0))
+      said.push(`${name(table)} hides part of itself`);
+    for (const cell of table.querySelectorAll("td")) {
+      if (!/^\d{4}-\d\d(-\d\d)?$/.test(cell.textContent.trim())) continue;
+      const line = parseFloat(getComputedStyle(cell).lineHeight);
+      const text = document.createRange();
+      text.selectNodeContents(cell);
+      if (text.getBoundingClientRect().height > 1.5 * line) said.push(`${cell.textContent} wraps`);
+    }
+  }
+  for (const pre of article?.querySelectorAll(".highlight-bibtex pre, .highlight-sh pre") ?? [])
+    if (pre.scrollWidth > pre.clientWidth + 1) said.push(`${pre.textContent.slice(0, 40)} is cut`);
   for (const number of article?.querySelectorAll("div.math .eqno") ?? []) {
     const a = number.getBoundingClientRect();
     const b = number.parentElement.querySelector("mjx-math")?.getBoundingClientRect();
@@ -247,6 +260,24 @@ def test_the_contents_open_on_a_phone(browser, serve, html):
     page.locator(".bd-header-article .primary-toggle").click()
     page.get_by_role("link", name="Glossary", exact=True).first.click()
     assert page.locator("article h1").inner_text().startswith("Glossary")
+    page.close()
+
+
+def test_claims_are_filtered_and_sorted(browser, serve, html):
+    page = browser.new_page()
+    page.goto(f"{serve(html)}/book/verdicts.html")
+    rows, head = (
+        page.locator("#tab-all-claims tbody tr:visible"),
+        page.locator("#tab-all-claims th"),
+    )
+    count = rows.count()
+    page.locator("[data-verdict=undecided]").click()
+    words = rows.locator("td:nth-child(5)").all_inner_texts()
+    assert 0 < len(words) < count and set(words) == {"? undecided"}
+    page.locator("[data-verdict=all]").click()
+    for first in ("1", str(count)):
+        head.first.locator("button").click()
+        assert rows.locator("td").first.inner_text() == first
     page.close()
 
 

@@ -5,10 +5,8 @@ The functions stand behind fixtures because test modules cannot import a conftes
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +14,8 @@ import jupytext
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+
+from publishing.build import COMMAND
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = (
@@ -42,11 +42,8 @@ class Site:
 
     def build(self, *wrapper: str) -> tuple[int, str]:
         """Build as `make book` does, under the command `wrapper` if given."""
-        text = (ROOT / "Makefile").read_text("utf-8")
-        flags = re.search(r"/jupyter-book build (.+?)(?: && .*)?$", text, re.MULTILINE)[1]
-        command = [*wrapper, str(Path(sys.executable).with_name("jupyter-book")), "build"]
         done = subprocess.run(
-            [*command, *shlex.split(flags)],
+            [*wrapper, *COMMAND],
             cwd=self.root,
             timeout=300,
             text=True,

@@ -2,13 +2,17 @@
 themselves, and links that lead somewhere."""
 
 import json
+import re
 import zipfile
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
+from analysis.compared.claims import VERDICTS
 from analysis.published.claims import load_claims
 from analysis.published.tables import DATA, described
 
@@ -36,7 +40,7 @@ def test_no_page_shows_an_error(pages):
 
 def test_every_image_is_a_described_figure(articles):
     for doc, article in articles.items():
-        for image in article.select("img"):
+        for image in article.select("img:not(.everything img)"):
             alt = image.get("alt", "")
             assert len(alt.split()) > 3, f"{doc}: the alt text of {image['src']} is {alt!r}"
             assert image.find_parent("figure"), f"{doc}: no figure around {image['src']}"
@@ -97,8 +101,15 @@ def test_all_figures_tables_and_data_are_listed(html, articles):
     numbered = [e for a in articles.values() for e in a.select("figure, table")]
     named = {e["id"] for e in numbered if e.select_one(".caption-number")}
     assert len(named) > 20 and names == named | set(described()) | {
-        file.stem for file in (DATA / "runs").glob("*.json")
+        file.name for file in (DATA / "runs").glob("*.json")
     }
+    for item in listed.select("ul.everything li:not(:first-child)"):
+        assert len(item.strong.text.split()) > 1, item.text
+    pictures = [
+        (html / "book" / image["src"]).resolve() for image in listed.select("li.pictured img")
+    ]
+    drawn = {e["id"] for a in articles.values() for e in a.select("figure")}
+    assert {file.stem for file in pictures} == drawn and all(map(Path.is_file, pictures))
     with zipfile.ZipFile(html / "_downloads" / "memory-wall-data.zip") as archive:
         packed = {name: archive.read(name) for name in archive.namelist()}
     assert packed == {
@@ -106,6 +117,70 @@ def test_all_figures_tables_and_data_are_listed(html, articles):
         for file in DATA.rglob("*")
         if file.is_file()
     }
+
+
+# Names that only the code knows, and numbers as only computers print them.
+INTERNAL = re.compile(
+    r"\b(?:bandwidth|matmul|linear|encode|step|train|messages|links)/[\w/]+|yes, highest"
+    r"|\b(?:amd-epyc|intel-xeon)-2-cores\b(?!\.json)|\b\d+/\d+ times"
+    r"|\{(?:glue|doc|term|numref|bdg-\w+)(?::\w+)?\}`"
+)
+E_NOTATION = re.compile(r"(?<![\w.])\d+(?:\.\d+)?[eE][+-]?\d+(?![\w}])")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["bandwidth/copy", "matmul/float32/1024x1024x1024", "yes, highest", "on intel-xeon-2-cores.",
+     "takes 45/1 times", "{glue:text}`flops`", "grew 4.0e+06 in", "97e9 FLOPs"],
+)  # fmt: skip
+def test_an_internal_name_would_be_seen(text):
+    assert INTERNAL.search(text) or E_NOTATION.search(text)
+
+
+def test_no_page_shows_an_internal_name(html, articles):
+    """Neither in its text, code left out, nor in its figures, nor in the notebook to download."""
+    said = {}
+    for doc, article in articles.items():
+        shown = BeautifulSoup(str(article), "html.parser")
+        for code in shown.select(".cell_input, .highlight, details.cite"):
+            code.decompose()
+        text = [shown.get_text(" ")] + [image["alt"] for image in shown.select("img")]
+        said[doc] = "\n".join(text)
+    for svg in (html / "_downloads" / "figures").glob("*.svg"):
+        drawn = svg.read_text("utf-8")  # letters may be paths, with the text in a comment
+        said[svg.name] = "\n".join(re.findall(r"(?<=<!-- ).*?(?= -->)|(?<=>)[^<>]+(?=</)", drawn))
+    for doc in articles:
+        if (html / "_sources" / f"{doc}.ipynb").exists():
+            cells = json.loads((html / "_sources" / f"{doc}.ipynb").read_text("utf-8"))["cells"]
+            prose = [cell["source"] for cell in cells if cell["cell_type"] == "markdown"]
+            prose += [
+                c["metadata"].get("mystnb", {}).get("figure", {}).get("caption", "") for c in cells
+            ]
+            said[f"{doc}.ipynb"] = "\n".join(prose)
+    found = {
+        where: sorted({m.group() for part in (INTERNAL, E_NOTATION) for m in part.finditer(text)})
+        for where, text in said.items()
+    }
+    assert {where: names for where, names in found.items() if names} == {}
+
+
+def test_tables_are_few(articles):
+    """Where a figure has the numbers, its file is enough."""
+    assert 15 < sum(len(article.select("table")) for article in articles.values()) <= 30
+
+
+def test_the_first_page_answers_before_it_lists(articles):
+    """The answer with numbers, one figure, a square a claim, and only then the contents."""
+    page = articles["book/index"]
+    answer, figure, squares, contents = (
+        page.find("p", string=False, recursive=True).find_next_sibling("p"), page.find("figure"),
+        page.select_one("ul.verdicts"), page.find("h2", string=re.compile("Contents")),
+    )  # fmt: skip
+    assert len(re.findall(r"\d[\d,.]*×", answer.text)) >= 5 and len(page.select("figure")) == 1
+    places = [str(page).index(str(each)) for each in (answer, figure, squares, contents)]
+    assert places == sorted(places)
+    assert len(squares.select(".squares a")) == len(load_claims())
+    assert all(word in squares.text for word in VERDICTS)
 
 
 def test_every_table_has_a_caption(articles):
@@ -209,3 +284,17 @@ def test_code_cells_are_short(cells):
         if cell.cell_type == "code" and len(cell.source.splitlines()) > 15
     ]
     assert long == []
+
+
+def test_code_that_is_shown_fits_a_screen(cells):
+    """Of 1280 pixels, on which the text's column holds 77 characters of code."""
+    wide = [
+        f"{doc}: {line}"
+        for doc, page in cells.items()
+        for cell in page
+        if cell.cell_type == "code"
+        and not {"remove-cell", "remove-input"} & set(cell.metadata.get("tags", []))
+        for line in cell.source.splitlines()
+        if len(line) > 77
+    ]
+    assert wide == []

@@ -52,8 +52,9 @@ def built(site) -> Path:
             value=value, unit=unit, status="sourced", source="https://example.org/x9",
             confidence="high")  # fmt: skip
     add(made.root / "data/published/claims.csv", id="strangers_claim", statement=STATEMENT,
-        kind="equal", printed="3.5", digits=2, rule="last digit", unit="ratio", status="sourced",
-        basis="data", corrected="false", page="03_since_the_paper", label="tab-since",
+        short="a stranger's claim", kind="equal", printed="3.5", digits=2, rule="last digit",
+        unit="ratio", status="sourced", basis="data", corrected="false",
+        page="03_since_the_paper", label="tab-since",
         printed_in="a letter", source="https://example.org/letter", confidence="high")  # fmt: skip
     with (made.root / "analysis/compared/growth.py").open("a", encoding="utf-8") as module:
         module.write(FUNCTION)

@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def made(corrected: bool = False, kind: str = "equal", rule: str = "last digit") -> Claim:
     """A claim of 3.0, give or take half a unit of its last digit."""
-    return Claim("id", "It grows.", kind, "3.0", "2", rule, "ratio", "data", corrected, "01_x",
-                 "tab-x", "Fig. 1", "https://example.org", "sourced")  # fmt: skip
+    return Claim("id", "It grows.", "growth", kind, "3.0", "2", rule, "ratio", "data", corrected,
+                 "01_x", "tab-x", "Fig. 1", "https://example.org", "sourced")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_every_badge_has_a_colour_of_its_own_as_its_ground_is_the_pages():
 
 
 def test_yes_no_and_either():
-    yes = Claim("id", "It is.", "yes or no", "yes", "", "yes or no", "", "machine", False, "01_x",
-                "tab-x", "Fig. 1", "https://example.org", "sourced")  # fmt: skip
+    yes = Claim("id", "It is.", "it", "yes or no", "yes", "", "yes or no", "", "machine", False,
+                "01_x", "tab-x", "Fig. 1", "https://example.org", "sourced")  # fmt: skip
     words = [claims.judge(yes, each).word for each in (1.0, 0.0, claims.EITHER, None)]
     assert words == ["reproduced", "differs", "undecided", "not measured"]
 
@@ -118,6 +118,7 @@ def test_what_is_not_reproduced(judged):
         "generating_follows_bandwidth": "differs",  # 0.44: cards of 2 TB/s reach half of it
         "prompts_follow_peak": "differs",
         "four_bits_on_others_machines": "differs",
+        "longer_texts_cost_their_cache": "differs",  # its cache is read at half of the rate
     }
 
 
@@ -127,7 +128,7 @@ def test_the_table_has_columns_of_here_only_where_there_is_one(reference, judged
     both = verdicts({"reference": reference, "here": reference})
     table = claims.verdict_table(both, "tab", "C.").frame
     assert list(table.columns)[5:] == ["Here", "Verdict here"]
-    machine = table[table["Here"] != ""]
+    machine = table[~table["Here"].isin(["", "–"])]  # what the reference lacks, another run has
     assert (machine["Here"] == machine["Ours"]).all() and len(machine) < len(table)
 
 

@@ -47,19 +47,18 @@ def test_the_table_has_a_row_a_claim_with_its_links(judged):
     table = claims_table(judged, "tab-all-claims", "C.")
     for row, claim in zip(table.frame.to_dict("records"), load_claims().values(), strict=True):
         assert row["Claim"] == claim.statement and row["Paper"]
-        assert claim.source in row["Printed in"]
-        assert row["Computed in"] == f"{{doc}}`/notebooks/{claim.page}`, {{numref}}`{claim.label}`"
-        assert row["By"] == {"data": "data", "machine": "reference"}[claim.basis]
+        assert row["Paper"].endswith(f"](<{claim.source}>)")
+        assert row["Where"] == f"{{numref}}`{claim.label}`" and row["Reference or data"]
         assert row["Verdict"] == BADGES[judged.set_index("id").loc[claim.id, "verdict"]]
     assert "Here" not in table.frame
 
 
 def test_here_stands_beside_what_it_can_judge(with_here):
     frame = claims_table(with_here, "t", "C.").frame
-    assert len(frame) == len(load_claims())
+    assert list(frame["No."]) == [f"[{n}]{{#claim-{n}}}" for n in range(1, len(load_claims()) + 1)]
     here = with_here[with_here["run"] == "here"].set_index("number")["verdict"]
-    for row in frame.to_dict("records"):
-        assert row["Verdict here"] == (BADGES[here[row["No."]]] if row["No."] in here else "")
+    for number_, row in enumerate(frame.to_dict("records"), 1):
+        assert row["Verdict here"] == (BADGES[here[number_]] if number_ in here else "")
     assert (frame["Here"] == "").sum() == len(frame) - len(here)
 
 
@@ -91,9 +90,9 @@ def test_a_number_beyond_the_axis_is_drawn_at_its_end(judged):
 def test_every_archived_run_has_a_roof_and_a_row(runs):
     drawn = figures.rooflines(roofs.roofs(runs), shown.both(roofs.points, runs)).data
     table = machines_table(runs, "tab", "Caption.").frame
-    assert list(table["Run"]) == list(runs) and set(drawn["run"]) == set(runs)
+    assert list(table["Machine"]) == list(runs) and set(drawn["run"]) == set(runs)
     for name, ceilings in {name: roofs.ceilings(run) for name, run in runs.items()}.items():
-        row = table.set_index("Run").loc[name]
+        row = table.set_index("Machine").loc[name]
         assert row["Read (GB/s)"] == number(ceilings.bandwidth_bytes_per_s / 1e9)
         assert row["Float32 peak (GFLOP/s)"] == number(ceilings.peak_flop_per_s / 1e9)
 
@@ -109,9 +108,9 @@ def test_decoding_lies_left_of_every_archived_ridge_point_and_encoding_right(run
 
 def test_a_run_without_ceilings_has_a_row_of_dashes(runs, reference):
     bare = reference.model_copy(update={"points": []})
-    row = machines_table({**runs, "bare": bare}, "t", "C.").frame.set_index("Run").loc["bare"]
+    row = machines_table({**runs, "bare": bare}, "t", "C.").frame.set_index("Machine").loc["bare"]
     assert row["Read (GB/s)"] == row["Ridge point (FLOP/byte)"] == "–"
-    assert row["Machine"] == reference.machine.device_name
+    assert row["Points"] == f"0 of {len(reference.not_measured)}"
 
 
 def test_an_archived_file_that_cannot_be_read_is_one_line_and_the_others_are_shown(
@@ -130,9 +129,16 @@ def test_an_archived_file_that_cannot_be_read_is_one_line_and_the_others_are_sho
         assert f"{name}.json: " in fault and "\n" not in fault
 
 
+def test_runs_of_like_machines_have_names_of_their_own(reference):
+    words, day = shown.described(reference), f"{reference.started:%Y-%m-%d}"
+    assert list(shown.named({"a": reference})) == [words]
+    alike = shown.named(dict.fromkeys("abc", reference))
+    assert list(alike) == [words, f"{words}, {day}", f"{words}, {day}, c"]
+
+
 def test_text_of_run_files_is_drawn_and_shown_as_text(reference):
-    machine = reference.machine.model_copy(update={"device_name": MARKUP})
-    planted = {MARKUP: reference.model_copy(update={"machine": machine})}
+    machine = reference.machine.model_copy(update={"device": MARKUP, "device_name": MARKUP})
+    planted = shown.named({"planted": reference.model_copy(update={"machine": machine})})
     text = machines_table(planted, "t", "C.")._repr_mimebundle_()["text/markdown"]
     assert not re.search(UNESCAPED, text) and "javascript\\:0" in text
     plot = figures.rooflines(roofs.roofs(planted), shown.both(roofs.points, planted))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from analysis.compared.page import Table, beside, between, escape, number, percent, times
+from analysis.compared.page import Table, beside, between, escape, number, percent, plain, times
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,9 @@ from analysis.compared.page import Table, beside, between, escape, number, perce
         (2, 1, "2"),
         (0, 3, "0"),
         (-3.14159, 2, "-3.1"),
-        (5.33e20, 3, "5.33e+20"),
-        (999_999, 3, "1.00e+06"),
+        (5.33e20, 3, "5.33×10²⁰"),
+        (999_999, 3, "1.00×10⁶"),
+        (5e-6, 1, "5×10⁻⁶"),
     ],
 )
 def test_number(value, digits, text):
@@ -55,6 +56,9 @@ def test_only_our_own_columns_may_hold_markup():
     frame = pd.DataFrame({"x": ["<b>a|b</b>"], "Verdict": ["{bdg-success}`ok`"]})
     text = Table(frame, "tab", "Caption.", markup=("Verdict",))._repr_mimebundle_()["text/markdown"]
     assert "<b>" not in text and "{bdg-success}`ok`" in text
+    assert plain("[60,000](<https://a.b/c>) in {doc}`Errata </book/e>`") == "60,000 in Errata"
+    frame_html = Table(frame, "tab", "Caption.", ("Verdict",))._repr_mimebundle_()["text/html"]
+    assert "ok" in frame_html and "bdg" not in frame_html
     assert "&lt;b&gt;" in Table(frame, "tab", "Caption.")._repr_mimebundle_()["text/html"]
 
 

@@ -146,7 +146,7 @@ def made(brief: bool = False, whats: tuple[str, ...] = ()) -> Callable[[], list[
         return not told and (not whats or key.what in whats)
 
     def make() -> list[Task]:
-        main, remedies = all_tasks("cpu", replace(PLAN, brief=brief), threads=1)
+        main, remedies, _ = all_tasks("cpu", replace(PLAN, brief=brief), 1, [])
         return [task for task in main + remedies if wanted(task.key)]
 
     return make

@@ -53,7 +53,7 @@ def test_all_that_fits_is_measured_in_order_and_saved_each_time():
     bench = Bench()
     run = bench.go([bench.task("a"), bench.task("b"), bench.task("c")])
     assert keys(run.points) == ["a", "b", "c"] and run.not_measured == []
-    assert bench.saved == [1, 2, 3]
+    assert bench.saved == [0, 1, 1, 2, 2, 3]  # before and after each
 
 
 @pytest.mark.parametrize("slowness", [0.5, 1, 2, 4])
@@ -132,7 +132,7 @@ VISITED = Budget("twice", 100, 10**9, seconds_per_point=1, warm_seconds=0, visit
 def test_points_are_visited_again_with_the_others_in_between():
     bench = Bench()
     run = bench.go([bench.task("a"), bench.task("b")], budget=VISITED)
-    assert bench.ran == ["a", "b", "a", "b"] and bench.saved == [1, 2, 2, 2]
+    assert bench.ran == ["a", "b", "a", "b"] and bench.saved == [0, 1, 1, 2, 2, 2, 2, 2]
     assert [point.seconds for point in run.points] == [[[1.0], [1.0]]] * 2
 
 
@@ -197,7 +197,7 @@ def test_what_others_are_compared_with_comes_first_and_what_is_long_last(monkeyp
 
     for module in (products, training):
         monkeypatch.setattr(module, "probe", lambda dtype, device: 1e11)
-    tasks, remedies = all_tasks("cpu", BUDGETS["quick"], 1)
+    tasks, remedies, ladder = all_tasks("cpu", BUDGETS["quick"], 1, [])
     order = [str(task.key) for task in tasks + remedies]
     assert len(set(order)) == len(order)
     assert order[0].startswith("bandwidth ")
@@ -216,12 +216,13 @@ def test_what_others_are_compared_with_comes_first_and_what_is_long_last(monkeyp
     ]
     assert places == sorted(places)
     assert order.index("generation gpt2 512 loop") > order.index("matmul 512x768x768")
-    brief = [task.key for each in all_tasks("cpu", BUDGETS["smoke"], 1) for task in each]
+    brief = [task.key for each in all_tasks("cpu", BUDGETS["smoke"], 1, []) for task in each]
     assert {key.what for key in brief} == {
         "bandwidth", "matmul", "cache", "launch", "pair", "encode", "step", "train", "weights",
-        "quality", "batch", "heads", "size", "prune",
+        "quality", "batch", "heads", "size", "prune", "read",
     }  # fmt: skip
-    assert {key for key in brief if key.what != "size"} <= {t.key for t in tasks + remedies}
+    every = tasks + remedies + ladder
+    assert {key for key in brief if key.what != "size"} <= {task.key for task in every}
 
 
 def test_remedies_have_a_budget_of_their_own():

@@ -59,6 +59,25 @@ def test_two_processes_measure_everything(tmp_path, as_archived):
     assert again.visits(MESSAGES[0]) == 1 and again.started == run.started
 
 
+def test_links_that_are_measured_again_replace_the_former_when_all_are_there(tmp_path):
+    out = tmp_path / "run.json"
+    launch(2, out, 60, program("no split"), budget="smoke")
+    former = out.read_bytes()
+    with pytest.raises(InputError, match="ended by signal 9"):
+        launch(2, out, 3, program("lost"))
+    assert out.read_bytes() == former
+    launch(2, out, 60, program("no split"), budget="smoke")
+    assert (tmp_path / "run.json.previous-1").read_bytes() == former
+    assert load_run(out).finished and load_run(out).visits(MESSAGES[0]) == 1
+
+
+def test_links_that_were_cut_off_say_so(tmp_path):
+    out = tmp_path / "run.json"
+    with pytest.raises(InputError):
+        launch(2, out, 3, program("lost"))
+    assert load_run(out).crashed(links.LINK)
+
+
 @pytest.mark.parametrize(
     ("planted", "says"), [("lost", "process 1 of 2 was ended by signal 9;"), ("hangs", "process 0")]
 )

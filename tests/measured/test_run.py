@@ -1,6 +1,7 @@
 """Run files: written whole, read as data that may come from anyone."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def test_a_failed_write_leaves_the_old_file(file, monkeypatch):
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(InputError, match="No space left"):
         save_run(a_run(), file)
     assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]

@@ -4,6 +4,7 @@ import nbformat
 import pytest
 
 from analysis.errors import InputError
+from analysis.terminal import told
 from publishing import chapter, launch
 
 TEXT = """---
@@ -33,9 +34,13 @@ def book(tmp_path, monkeypatch):
     return write
 
 
+def run(name):
+    return told(lambda: chapter.main(name))
+
+
 def test_a_chapter_is_executed_where_it_lies(book, capsys):
     written = book("import os\nprint(6 * 7, os.path.basename(os.getcwd()))")
-    assert chapter.main("01_one") == 0
+    assert run("01_one") == 0
     assert str(written) in capsys.readouterr().out
     cells = nbformat.read(written, as_version=4).cells
     assert cells[1].outputs[0].text == "42 notebooks\n"
@@ -43,14 +48,23 @@ def test_a_chapter_is_executed_where_it_lies(book, capsys):
 
 def test_a_cell_that_fails_is_one_line(book, capsys):
     book("raise ValueError('one\\ntwo')")
-    assert chapter.main("01_one") == 2
+    assert run("01_one") == 2
     assert capsys.readouterr().err == "error: 01_one.md: ValueError: one two\n"
+
+
+KILLED = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+
+
+def test_a_kernel_that_dies_is_one_line(book, capsys):
+    book(KILLED)
+    assert run("01_one") == 2
+    assert capsys.readouterr().err == "error: 01_one.md: Kernel died\n"
 
 
 @pytest.mark.parametrize("name", ["", "one", "../notebooks/01_one", "01_one.md"])
 def test_a_wrong_name_is_one_line_that_names_those_there_are(book, name, capsys):
     book("pass")
-    assert chapter.main(name) == 2
+    assert run(name) == 2
     out = capsys.readouterr()
     assert out.err.endswith("there are 01_one\n") and out.err.count("\n") == 1 and not out.out
 

@@ -79,6 +79,8 @@ def test_differences_names_what_differs(tmp_path):
     assert found == ["r/MANIFEST.json", "r/SHA256SUMS", "r/b"]
 
 
-def test_a_release_is_built_as_make_book_builds():
-    makefile = (release.ROOT / "Makefile").read_text("utf-8")
-    assert f"jupyter-book build . {' '.join(release.FLAGS)} && " in makefile
+def test_a_symbolic_link_is_not_followed(repository):
+    (repository / "b.txt").symlink_to("/etc/passwd")
+    subprocess.run(["git", "-C", str(repository), "add", "."], check=True)
+    with pytest.raises(InputError, match="b.txt: a symbolic link"):
+        release.files(repository)

@@ -1,0 +1,18 @@
+"""Text that may come from anyone, made safe for a terminal and for a spreadsheet; for pages it is
+`compared.page.escape`."""
+
+import re
+
+_NUMBER = r"[-+]?\d[\d.,]*(e[+-]?\d+)?( ?[%×])?"
+# What spreadsheets take for a formula, but for numbers with their intervals.
+_FORMULA = re.compile(rf"(?!{_NUMBER}( \({_NUMBER} to {_NUMBER}\))?$)[-=+@\t\r]")
+
+
+def printable(text: str) -> str:
+    """`text` with a space for each line end and each control or direction-changing character."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def cell(text: str) -> str:
+    """`text` for a cell of a CSV file: behind an apostrophe if it would be run as a formula."""
+    return f"'{text}" if _FORMULA.match(text.lstrip(" \n")) else text
