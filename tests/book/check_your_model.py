@@ -131,7 +131,7 @@ def test_what_is_chosen_is_said_and_what_is_wrong_named(page):
     page.get_by_label("Batch (sequences)").fill("0")
     assert said.inner_text() == "Batch (sequences): a whole number from 1 to 1e9"
     page.get_by_label("Batch (sequences)").fill("1")
-    page.get_by_label("Model", exact=True).select_option("bert-base")
+    page.get_by_label("Model", exact=True).select_option("BERT-Base")
     assert "a pass takes at least" in said.inner_text()
 
 
