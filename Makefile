@@ -74,7 +74,8 @@ test: book .venv/all  ## build the book and run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check-book: words book .venv/all  ## read the built book in headless Chromium
-	$(BIN)/python -m pytest -rs tests/book/check_book.py tests/book/test_pages.py
+	$(BIN)/python -m pytest -rs tests/book/check_book.py tests/book/check_your_model.py \
+	  tests/book/test_pages.py
 
 serve: words book  ## serve the built book on localhost
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html

@@ -23,6 +23,7 @@ from reading import executed_notebook
 
 REACHED = ("analysis", "data", "runs", "requirements.lock", "pyproject.toml")
 FORMULAS = "mathjax"  # where in _static
+CHARTS = "vega.js"
 SETTINGS = ("RUN", "REFERENCE")  # environment variables that `make book` passes on to chapters
 
 
@@ -105,6 +106,16 @@ def copy_formulas(app, exception):
             shutil.copytree(source / part, target / part)
 
 
+def write_charts(app, exception):
+    """Put Vega, Vega-Lite and Vega-Embed into the book, in a scope of their own."""
+    if not exception and app.builder.format == "html" and "book/your_model" in app.env.found_docs:
+        from vl_convert import javascript_bundle  # takes a second, which other books are spared
+
+        Path(app.outdir, "_static", CHARTS).write_text(
+            f"/* vega-license.txt */\n(() => {{\n{javascript_bundle()}\n}})();\n", "utf-8"
+        )
+
+
 def drop_old_pages(app, exception):
     """Delete what earlier builds wrote of documents that are no more."""
     if exception or app.builder.format != "html":
@@ -128,6 +139,7 @@ def setup(app):
     app.connect("html-page-context", reading.describe_page)
     app.connect("build-finished", reuse.copy_data)
     app.connect("build-finished", copy_formulas)
+    app.connect("build-finished", write_charts)
     app.connect("build-finished", drop_old_pages)
     app.connect("build-finished", mend_pages)
     app.connect("build-finished", forget_after_warnings)

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from docutils import nodes
+from report import CHARTS
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from publishing.chapter import COSTS
@@ -14,6 +15,10 @@ from publishing.launch import BRANCH
 
 PAPER = "gholami2024"
 TABLES = "_downloads/tables"
+OWN = {  # page -> what only it loads, of _static
+    "book/verdicts": ("verdicts.js",),
+    "book/your_model": (CHARTS, "answer.js", "your_model.js", "your_model.css"),
+}
 
 
 class BibTeX(SphinxDirective):
@@ -134,10 +139,13 @@ def add_launch_buttons(app, pagename, templatename, context, doctree):
     )  # fmt: skip
 
 
-def add_filter(app, pagename, templatename, context, doctree):
-    """Load the filter of verdicts where there is something to filter."""
-    if pagename == "book/verdicts":
-        app.add_js_file("verdicts.js", loading_method="defer")
+def add_scripts(app, pagename, templatename, context, doctree):
+    """Load a page's own scripts and styles."""
+    for name in OWN.get(pagename, ()):
+        if name.endswith(".css"):
+            app.add_css_file(name)
+        else:
+            app.add_js_file(name, loading_method="defer")
 
 
 def setup(app):
@@ -148,6 +156,6 @@ def setup(app):
                 env.found_docs else [])  # the commit is in no file that Sphinx watches  # fmt: skip
     app.connect("doctree-resolved", say_how_to_run_again)
     app.connect("html-page-context", add_launch_buttons, priority=600)
-    app.connect("html-page-context", add_filter)
+    app.connect("html-page-context", add_scripts)
     app.connect("build-finished", write_tables)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
