@@ -51,7 +51,7 @@ def by_context(contexts) -> pd.DataFrame:
     """`costs` by context, a row a quantity: its name with its unit, and its value in that unit."""
     rows = costs(contexts)
     shown = {"cache of a sequence (GB)": rows["cache"] / 1e9, "bytes of a token (GB)":
-             rows["bytes"] / 1e9, "FLOPs of a token (1e9)": rows["flops"] / 1e9,
+             rows["bytes"] / 1e9, "FLOPs of a token (billions)": rows["flops"] / 1e9,
              "intensity (FLOP/byte)": rows["intensity"]}  # fmt: skip
     frames = [rows.assign(quantity=name, value=value) for name, value in shown.items()]
     return pd.concat(frames, ignore_index=True)
