@@ -126,7 +126,8 @@ def claims(judged: pd.DataFrame):
     said = [
         f"{row.number}. {row.statement}" if wide(figure) else row.number for row in one.itertuples()
     ]
-    ax.set_yticks(one["number"], [textwrap.fill(str(each), 64) for each in said], fontsize=8)
+    ax.set_yticks(one["number"], [textwrap.fill(str(each), 64) for each in said],
+                  fontsize=8 if wide(figure) else 9)  # fmt: skip
     ax.set_ylim(rows["number"].max() + 0.7, rows["number"].min() - 0.7)
     ax.grid(axis="y", visible=False)
     if here.any():
