@@ -89,7 +89,7 @@ def by_round(run: Run, model: str, tokens: int) -> pd.DataFrame:
     return pd.DataFrame(times)
 
 
-def slope(run: Run, values: pd.DataFrame, column: str = "peak") -> Interval:
+def _slope(run: Run, values: pd.DataFrame, column: str = "peak") -> Interval:
     """The elasticity of `values`, as `by_round` has them, on a column of `rungs`: the median over
     the rounds, with its 95 % interval."""
     known = rungs(run).set_index("rung")[column]
@@ -104,7 +104,7 @@ def elasticities(run: Run) -> pd.DataFrame:
     for row in climbed(run).drop_duplicates(["model", "tokens"]).itertuples():
         times = by_round(run, row.model, row.tokens)
         over = times.iloc[:, 0] / times.iloc[:, -1]
-        each = {"value": slope(run, 1 / times)}
+        each = {"value": _slope(run, 1 / times)}
         each["gain"] = float(over.median()), *bootstrap(over.to_numpy(), np.median)
         ends = {f"{name}{end}": number for name, numbers in each.items()
                 for end, number in zip(("", "_low", "_high"), numbers, strict=True)}  # fmt: skip
@@ -139,13 +139,13 @@ def ratios(run: Run) -> pd.DataFrame:
 @claim("more_arithmetic_speeds_encoding")
 def encoding(run: Run) -> Interval:
     """The elasticity of the encoder's speed on the peak."""
-    return slope(run, 1 / by_round(run, ENCODER, TOKENS))
+    return _slope(run, 1 / by_round(run, ENCODER, TOKENS))
 
 
 @claim("more_arithmetic_leaves_decoding")
 def decoding(run: Run) -> Interval:
     """One less the elasticity of the decoder's speed on the peak: 1 where it has none."""
-    value, low, high = slope(run, 1 / by_round(run, DECODER, CONTEXT))
+    value, low, high = _slope(run, 1 / by_round(run, DECODER, CONTEXT))
     return 1 - value, 1 - high, 1 - low
 
 
@@ -153,4 +153,4 @@ def decoding(run: Run) -> Interval:
 def following(run: Run) -> Interval:
     """The elasticity of `GENERATED` on the ridge point."""
     each = TOKENS * by_round(run, DECODER, CONTEXT) / by_round(run, ENCODER, TOKENS)
-    return slope(run, each, "ridge")
+    return _slope(run, each, "ridge")

@@ -60,8 +60,10 @@ def test_every_figure_has_a_number_a_caption_and_what_its_cell_gave(html, articl
         assert ElementTree.parse(links["SVG"]).getroot().tag.endswith("svg"), where
         wide, narrow = figure.select(":scope > svg")
         drawn = ElementTree.parse(links["SVG"]).getroot()
-        words = ["".join(e.itertext()).split() for e in drawn.iter() if e.tag.endswith("}text")]
-        assert [e.get_text().split() for e in wide.select("text")] == words, where
+        words = [
+            "".join("".join(e.itertext()).split()) for e in drawn.iter() if e.tag.endswith("}text")
+        ]
+        assert ["".join(e.get_text().split()) for e in wide.select("text")] == words, where
         assert len(narrow["aria-label"].split()) > 3, where
         assert not pd.read_csv(links["CSV"]).empty, where
         given = outputs_of(html, doc, "image/svg+xml", "text/csv")

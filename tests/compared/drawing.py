@@ -12,7 +12,10 @@ def figures(page: Path) -> dict[str, object]:
     for cell in jupytext.read(page, fmt="md:myst").cells:
         if cell.cell_type != "code":
             continue
-        *before, last = ast.parse(cell.source).body
+        source = "\n".join(line for line in cell.source.split("\n") if line[:1] not in "!%")
+        if not source.strip():  # commands of a shell alone
+            continue
+        *before, last = ast.parse(source).body
         exec(compile(ast.Module(before, []), page.name, "exec"), space)
         if name := cell.metadata.get("mystnb", {}).get("figure", {}).get("name"):
             code = compile(ast.Expression(last.value), page.name, "eval")

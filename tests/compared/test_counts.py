@@ -162,7 +162,7 @@ def test_config_file(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("nonsense",), "bert-base"),
+        (("nonsense",), "nonsense"),
         (("bert-base", "--set", "n_heads=7"), "n_heads"),
         (("bert-base", "--set", "n_layers=0"), "n_layers"),
         (("bert-base", "--set", "colour=red"), "d_model"),
@@ -181,7 +181,8 @@ def test_a_mistake_is_one_line_and_exit_2(capsys, arguments, says):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[1]", "{", "null", '{"model_type": "mamba"}', '{"model_type": 3}', "[" * 100_000]
+    "text",
+    ["", "[1]", "{", "null", '{"model_type": "nonsense"}', '{"model_type": 3}', "[" * 100_000],
 )
 def test_a_bad_config_is_one_line_and_exit_2(capsys, tmp_path, text):
     file = tmp_path / "config.json"

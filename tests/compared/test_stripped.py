@@ -18,6 +18,7 @@ from analysis.published.claims import load_claims
 # What functions want besides a run; of claims that share one the registry knows it.
 OTHERS = {
     "drafts.foreseen": {"acceptance": 0.6},
+    "ladder.by_round": {"model": "gpt2", "tokens": 64},
     "latency.gpt2_over_bert": {"tokens": 128},
     "memory.every_layer": {"factor": "factor"},
     "quality.more_bits": {"how": "int row", "n": 4},

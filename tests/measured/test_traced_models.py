@@ -29,8 +29,9 @@ def cut(config: dict) -> dict:
     """The same with few layers."""
     inner = config.get("text_config", config)
     short = {name: LAYERS for name in ("num_hidden_layers", "n_layer", "n_layers") if name in inner}
-    if "layer_types" in inner:
-        short["layer_types"] = inner["layer_types"][:LAYERS]
+    for name in ("layer_types", "no_rope_layers"):
+        if name in inner:
+            short[name] = inner[name][:LAYERS]
     inner = inner | short
     return config | {"text_config": inner} if "text_config" in config else inner
 
