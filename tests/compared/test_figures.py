@@ -102,7 +102,7 @@ def touched(figure):
                 yield text.get_text(), under[0].round()
 
 
-NAMED = ("fig-scaling-disparity", "fig-models-memory", "fig-training-compute", "fig-answer",
+NAMED = ("fig-scaling-disparity", "fig-models-memory", "fig-training-compute",
          "fig-generating", "fig-prompts", "fig-machines")  # fmt: skip
 
 
