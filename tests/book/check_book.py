@@ -102,9 +102,11 @@ def listen(page, base: str, visit: Visit):
 
 
 def settle(page):
-    """Wait until fonts and formulas are there."""
+    """Wait until fonts, formulas and pictures further down are there."""
     page.evaluate(
-        "async () => { await window.MathJax?.startup?.promise; await document.fonts.ready }"
+        """async () => { await window.MathJax?.startup?.promise; await document.fonts.ready;
+        for (const image of document.images) image.loading = "eager";
+        await Promise.allSettled([...document.images].map((image) => image.decode())) }"""
     )
 
 
