@@ -3,7 +3,7 @@
 A run's rungs (`measured.rungs`) share a machine and its memory and were visited in turn. An
 elasticity is the slope of the logarithm of a speed against that of the peak, over the rungs: 1
 where a speed grows as the peak does, 0 where it does not. Each round of visits gives one; ours is
-their median, with its 95 % bootstrap interval.
+their median, with the interval that ratios of points timed in turn have.
 """
 
 import numpy as np
@@ -11,8 +11,8 @@ import pandas as pd
 
 from analysis.compared.claims import Interval, claim
 from analysis.compared.shown import all_archived
-from analysis.measured.run import Missing, Run
-from analysis.measured.timing import bootstrap
+from analysis.measured.run import Missing, Run, ratio
+from analysis.measured.timing import Sample
 from analysis.predicted.architectures import ARCHITECTURES
 from analysis.predicted.roofline import compulsory_bytes
 from analysis.predicted.serving import step_bytes
@@ -35,12 +35,12 @@ def _has(run: Run) -> bool:
 
 def rungs(run: Run) -> pd.DataFrame:
     """The rungs by their peak. Columns: rung, year, precision, peak (FLOP/s, the best product),
-    read (bytes/s, the best sum), bandwidth (the best of all rungs: they share the memory), ridge
-    (FLOP/byte) and sample, of the product."""
+    read (bytes/s, the best sum), bandwidth (the best of all rungs: they share the memory) and
+    ridge (FLOP/byte)."""
     rows = run.rows("rung", model="")
-    rows["best"] = [sample.best for sample in rows["sample"]]
+    rows["best"] = [each.best for each in rows["sample"]]
     peaks, sums = (rows[rows["n"] > 0] if peak else rows[rows["n"] == 0] for peak in (True, False))
-    found = peaks[["how", "year", "precision", "sample"]].rename(columns={"how": "rung"})
+    found = peaks[["how", "year", "precision"]].rename(columns={"how": "rung"})
     found["peak"] = peaks["flops"] / peaks["best"]
     found["read"] = found["rung"].map((sums["bytes"] / sums["best"]).set_axis(sums["how"]))
     found["bandwidth"] = found["read"].max()
@@ -55,7 +55,7 @@ def climbed(run: Run) -> pd.DataFrame:
     the ends of its interval, predicted (ms: FLOPs over the peak or bytes over the bandwidth, which
     is more), flops and of_peak, the share of the peak that it computes at."""
     rows = run.rows("rung")
-    rows = rows[rows["model"] != ""].drop(columns=["precision", "year", "sample"], errors="ignore")
+    rows = rows[rows["model"] != ""].drop(columns=["precision", "year"], errors="ignore")
     rows = rows.rename(columns={"how": "rung"}).merge(rungs(run), on="rung")
     for name, column in {"value": "seconds", "value_low": "low", "value_high": "high"}.items():
         rows[name] = 1e3 * rows[column]
@@ -94,21 +94,22 @@ def _slope(run: Run, values: pd.DataFrame, column: str = "peak") -> Interval:
     the rounds, with its 95 % interval."""
     known = rungs(run).set_index("rung")[column]
     found = np.polyfit(np.log(known[values.columns]), np.log(values).T, 1)[0]
-    return float(np.median(found)), *bootstrap(found, np.median)
+    sizes = run.rows("rung")["sample"].iloc[0].sizes  # of visits; all rungs were visited alike
+    sample = Sample(tuple(np.exp(found)), sizes)  # which holds positive numbers
+    return tuple(float(np.log(each)) for each in (sample.median, *sample.interval))
 
 
 def elasticities(run: Run) -> pd.DataFrame:
     """The elasticity of each speed on the peak. Columns: name, value and the ends of its interval,
     gain (how many times as fast the highest rung is), with its own, and peak_gain."""
     found, peaks = [], rungs(run)["peak"]
-    for row in climbed(run).drop_duplicates(["model", "tokens"]).itertuples():
-        times = by_round(run, row.model, row.tokens)
-        over = times.iloc[:, 0] / times.iloc[:, -1]
-        each = {"value": _slope(run, 1 / times)}
-        each["gain"] = float(over.median()), *bootstrap(over.to_numpy(), np.median)
+    for _, rows in climbed(run).groupby(["model", "tokens"]):
+        row = rows.iloc[0]
+        each = {"value": _slope(run, 1 / by_round(run, row["model"], row["tokens"]))}
+        each["gain"] = ratio(row, rows.iloc[-1])
         ends = {f"{name}{end}": number for name, numbers in each.items()
                 for end, number in zip(("", "_low", "_high"), numbers, strict=True)}  # fmt: skip
-        found.append({"name": row.name, "model": row.model, "tokens": row.tokens, **ends,
+        found.append({**row[["name", "model", "tokens"]], **ends,
                       "peak_gain": peaks.iloc[-1] / peaks.iloc[0]})  # fmt: skip
     return pd.DataFrame(found)
 
@@ -128,12 +129,11 @@ def shares(run: Run) -> pd.DataFrame:
 
 def ratios(run: Run) -> pd.DataFrame:
     """`GENERATED` on each rung, by the ridge point: `rungs` with value and its interval."""
-    passes, steps = by_round(run, ENCODER, TOKENS), by_round(run, DECODER, CONTEXT)
-    each = TOKENS * steps / passes
-    rows = rungs(run).set_index("rung").loc[each.columns].reset_index()
-    ends = [bootstrap(each[rung].to_numpy(), np.median) for rung in each]
-    rows["value"], rows["name"] = each.median().to_numpy(), rows["rung"]
-    return rows.assign(value_low=[low for low, _ in ends], value_high=[high for _, high in ends])
+    timed, rows = climbed(run).set_index(["model", "tokens", "rung"]), rungs(run)
+    each = [ratio(timed.loc[DECODER, CONTEXT, rung], timed.loc[ENCODER, TOKENS, rung])
+            for rung in rows["rung"]]  # fmt: skip
+    rows[["value", "value_low", "value_high"]] = TOKENS * np.array(each)
+    return rows.assign(name=rows["rung"])
 
 
 @claim("more_arithmetic_speeds_encoding")

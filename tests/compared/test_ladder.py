@@ -82,6 +82,19 @@ def test_noise_leaves_it_undecided(reference):
     assert words(climbed(reference, by_peak, by_bandwidth, noise=0.3)) == ["undecided"] * 3
 
 
+def test_visits_that_differ_widen_the_interval(reference):
+    """As of every ratio of points timed in turn: what each visit says is within it."""
+    alike = climbed(reference, by_peak, by_bandwidth, noise=0.01)
+    apart = alike.model_copy(deep=True)
+    for point in apart.points:
+        (times,) = point.seconds
+        slower = 1.5 if point.model == "gpt2" and point.how == "AVX2" else 1.0
+        point.seconds = [times[:3], [slower * each for each in times[3:]]]
+    (_, low, high), (_, least, most) = ladder.decoding(alike), ladder.decoding(apart)
+    assert high - low < 0.1 < most - least
+    assert least < 1 and most > 1.2
+
+
 def test_rungs_share_their_memory(reference):
     rows = ladder.rungs(climbed(reference, by_peak, by_bandwidth))
     assert list(rows["rung"]) == list(PEAKS) and set(rows["bandwidth"]) == {BANDWIDTH}
