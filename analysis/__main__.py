@@ -102,7 +102,7 @@ def shown() -> None:
     type=BUDGET,
     default="quick",
     show_default=True,
-    help="What it may cost: 3, 12 or 90 minutes.",
+    help="What it may cost: 3, 15 or 90 minutes.",
 )
 @click.option(
     "--device",

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.compared.page import Table, between, number, plain
-from analysis.compared.shown import all_archived
+from analysis.compared.shown import all_archived, described
 from analysis.errors import InputError
 from analysis.measured.run import Missing, Run
 from analysis.published.claims import Claim, load_claims
@@ -92,11 +92,11 @@ def ours(claim: Claim, source: Path | Run | None) -> Interval | float | None:
         return None
 
 
-def standing_in(claim: Claim) -> Interval | float | None:
-    """Our number from the first archived run that has the points, where the reference lacks them;
-    None where all do."""
-    numbers = (ours(claim, run) for run in all_archived()[0].values())
-    return next((number for number in numbers if number is not None), None)
+def standing_in(claim: Claim) -> tuple[Interval | float | None, str]:
+    """Our number from the first archived run that has the points, where the reference lacks them,
+    and its machine in words; None and "" where all lack them."""
+    numbers = ((ours(claim, run), described(run)) for run in all_archived()[0].values())
+    return next((each for each in numbers if each[0] is not None), (None, ""))
 
 
 def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = None):
@@ -104,9 +104,9 @@ def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = 
 
     Returns a frame, a row a claim and run, in the order of claims.csv: number, id, statement,
     claim (in a few words), kind, rule, printed, published (the same as a number), accepted_low,
-    accepted_high, unit, basis, run, ours, low, high, verdict. Claims that rest on data have one
-    row, whose run is "data". Where the run "reference" lacks the points, another archived one
-    stands in for it.
+    accepted_high, unit, basis, run, stand_in, ours, low, high, verdict. Claims that rest on data
+    have one row, whose run is "data". Where the run "reference" lacks the points, another archived
+    one stands in for it, and stand_in is its machine.
     """
     rows = []
     for number_, each in enumerate(load_claims(data).values(), 1):
@@ -118,10 +118,12 @@ def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = 
         row |= {"published": each.value}
         row |= {"accepted_low": least, "accepted_high": most, "unit": each.unit}
         for name, source in ({"data": data} if each.basis == "data" else runs).items():
-            found = judge(each, ours(each, source))
-            if name == "reference" and found.word == "not measured":
-                found = judge(each, standing_in(each))
-            row |= {"basis": each.basis, "run": name, "ours": found.ours, "low": found.low}
+            value, other = ours(each, source), ""
+            if name == "reference" and value is None:
+                value, other = standing_in(each)
+            found = judge(each, value)
+            row |= {"basis": each.basis, "run": name, "stand_in": other}
+            row |= {"ours": found.ours, "low": found.low}
             rows.append(row | {"high": found.high, "verdict": found.word})
     return pd.DataFrame(rows)
 
@@ -157,7 +159,8 @@ def verdict_table(judged: pd.DataFrame, name: str, caption: str) -> Table:
     rows = []
     for row in judged[judged["run"] != "here"].itertuples():
         shown = {"Claim": row.statement, "Paper": printed(row), "Accepted": accepted(row)}
-        shown |= {"Ours": with_interval(row), "Verdict": BADGES[row.verdict]}
+        other = f", on {row.stand_in}" if row.stand_in else ""
+        shown |= {"Ours": with_interval(row) + other, "Verdict": BADGES[row.verdict]}
         if here:
             there = here.get(row.id)
             shown["Here"] = with_interval(there) if there else ""

@@ -7,14 +7,14 @@ from scipy.stats import binom
 
 from analysis.compared.claims import Interval, claim
 from analysis.compared.growth import CHIPS, facts, fit, rate, since, trend_points
+from analysis.predicted.chips import GIB
+from analysis.predicted.chips import PEAKS as QUANTITIES
 
 MATRIX_UNITS = pd.Timestamp("2017-06-01")  # the first of them is the V100
-GIB = 2**30  # bytes, which cards and their makers print as GB
-PEAKS = {  # bits -> the rates of such numbers, of which the highest counts
-    32: ("peak_fp32",),
-    16: ("peak_16bit_dense",),
-    8: ("peak_8bit_dense", "peak_int8_dense"),
-    4: ("peak_4bit_dense", "peak_int4_dense"),
+# bits -> the rates of such numbers, of which the highest counts; sums are kept in 32 bits.
+PEAKS = {
+    bits: [name for name, wide in QUANTITIES.items() if wide == bits and "sums" not in name]
+    for bits in sorted(set(QUANTITIES.values()), reverse=True)
 }
 SINCE = "at 16 bits, since the paper"
 NVIDIAS = "at 16 bits, since the paper, NVIDIA"
@@ -30,7 +30,10 @@ def ridges(data: Path | None = None, unshipped: bool = False) -> pd.DataFrame:
     rows, keys = facts("accelerators", data, **CHIPS), ["name", "vendor", "date", "stage"]
     rows = rows[rows["used"] | (unshipped & (rows["status"] == "sourced"))]
     wide = rows.pivot(index=keys, columns="quantity", values="value").reset_index()
-    wide["memory"], wide["bandwidth"] = wide["memory_capacity"] * GIB, wide["memory_bandwidth"]
+    wide["memory"], wide["bandwidth"] = (
+        wide["memory_capacity"] * GIB,
+        wide["memory_bandwidth"],
+    )
     found = []
     for bits, peaks in PEAKS.items():
         peak = wide.reindex(columns=peaks).max(axis="columns")

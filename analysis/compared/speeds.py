@@ -17,10 +17,10 @@ from scipy.stats import gmean, t
 from analysis.compared.claims import Interval, claim, interval
 from analysis.compared.models import architectures
 from analysis.compared.ratios import student
-from analysis.compared.ridges import GIB
 from analysis.errors import InputError
 from analysis.predicted.answer import FAST as STACKED
 from analysis.predicted.architectures import Architecture
+from analysis.predicted.chips import GIB
 from analysis.predicted.operations import FUSED
 from analysis.predicted.roofline import compulsory_bytes
 from analysis.predicted.transformer import decoder_step, matmul_flops
@@ -65,15 +65,17 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
     chips = load_table("accelerators", data).pivot_table(
         index="name", columns="quantity", values="value"
     )
+    limits = chips.assign(peak=chips[list(PEAKS)].max(axis="columns") / 1e3)
+    limits = dict(zip(chips.index, limits[["memory_bandwidth", "peak"]].to_numpy(), strict=True))
     rows, found = load_table("speeds", data), []
     for line, row in enumerate(rows.itertuples(), 2):
         for column, value, there in (
-            ("device", row.device, chips.index),
+            ("device", row.device, limits),
             ("format", (row.model, row.format), bits),
         ):
             if value not in there:
                 raise InputError(f"published/speeds.csv, line {line}, column {column}: no {value}")
-        chip, arch = chips.loc[row.device], known[row.model]
+        (bandwidth, peak), arch = limits[row.device], known[row.model]
         turns = row.split == "layers" and row.phase == "generate"
         at_once = 1 if turns else row.devices
         prompt, stored = row.phase == "prompt", bits[row.model, row.format]
@@ -84,7 +86,6 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
         else:
             moved += CACHE_BYTES * arch.cached((row.tokens - 1) / 2)  # in the mean of all
         flops = all_flops(arch, row.tokens) / row.tokens
-        bandwidth, peak = chip["memory_bandwidth"], chip[list(PEAKS)].max() / 1e3
         memory, compute = at_once * bandwidth * 1e9 / moved, at_once * peak * 1e12 / flops
         found.append((stored, moved, flops, bandwidth, peak, memory, compute))
     columns = ["bits", "bytes", "flops", "bandwidth", "peak", "memory", "compute"]

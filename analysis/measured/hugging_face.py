@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from analysis.errors import InputError
-from analysis.predicted.configs import printable
 from analysis.predicted.families import CLASSES
+from analysis.text import printable
 
 AUTO = {  # task -> the class of transformers that builds a model with its head
     "causal-lm": "AutoModelForCausalLM",
@@ -87,7 +87,7 @@ def build(config: Mapping, task: str | None = None) -> Built:
         model.set_attn_implementation("eager")
     except Exception as error:
         raise InputError(f"transformers cannot build this {kind}: {one_line(error)}") from None
-    name = printable(config.get("_name_or_path") or kind)
+    name = printable(str(config.get("_name_or_path") or kind))[:100]
     return Built(name, "decoder" if decoder else "encoder", model)
 
 
@@ -108,4 +108,4 @@ def _ids(batch: int, tokens: int):
 
 def one_line(error: Exception) -> str:
     """The first line of what another library says."""
-    return printable((str(error).strip().splitlines() or [type(error).__name__])[0], 200)
+    return printable((str(error).strip().splitlines() or [type(error).__name__])[0])[:200]

@@ -21,7 +21,7 @@ from analysis.predicted.operations import FUSED
 from analysis.predicted.transformer import encoder_pass
 
 START, SILENT = 120, 120  # seconds until a process is ready, and until it answers
-START_SECONDS = 7  # of a process, to plan with
+START_SECONDS = 4  # of a process, to plan with
 RUNG_BYTES = 1.2e9  # of both models, their weights packed
 READ = Key("read", how="ladder")
 

@@ -49,7 +49,7 @@ PLAIN = Library(
     "plain", "", (), lambda: True, lambda w, rows: w, lambda x, _, w, b: F.linear(x, w, b)
 )
 ONEDNN = Library(
-    "oneDNN, packed", "cpu", ("float32", "bfloat16"), torch.backends.mkldnn.is_available,
+    "oneDNN packed", "cpu", ("float32", "bfloat16"), torch.backends.mkldnn.is_available,
     lambda w, rows: torch.ops.mkldnn._reorder_linear_weight(w, rows),
     lambda x, packed, _, b: torch.ops.mkldnn._linear_pointwise(x, packed, b, "none", [], ""),
 )  # fmt: skip
@@ -57,7 +57,7 @@ LIBRARIES = (
     PLAIN,
     ONEDNN,
     Library(
-        "MKL, packed", "cpu", ("float32",), torch.backends.mkl.is_available,
+        "MKL packed", "cpu", ("float32",), torch.backends.mkl.is_available,
         lambda w, rows: torch.ops.mkl._mkl_reorder_linear_weight(w, rows),
         lambda x, packed, w, b: torch.ops.mkl._mkl_linear(x, packed, w, b, len(x)),
         any_rows=False,

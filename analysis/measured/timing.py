@@ -253,46 +253,19 @@ class Budget:
         return brief if self.brief else everything
 
 
+# fmt: off
 BUDGETS = {
     budget.name: budget
     for budget in (
-        Budget(
-            "smoke",
-            55,
-            5 * 10**9,
-            0.2,
-            0.1,
-            remedy_seconds=95,
-            ladder_seconds=45,
-            link_seconds=30,
-            brief=True,
-        ),
-        Budget(
-            "quick",
-            360,
-            8 * 10**9,
-            0.4,
-            0.1,
-            2,
-            2,
-            remedy_seconds=360,
-            ladder_seconds=180,
-            link_seconds=140,
-        ),
-        Budget(
-            "full",
-            2700,
-            None,
-            1.0,
-            0.3,
-            3,
-            2,
-            remedy_seconds=2700,
-            ladder_seconds=420,
-            link_seconds=600,
-        ),
-    )  # fmt: skip
+        Budget("smoke", 53, 5 * 10**9, 0.2, 0.1, brief=True,
+               remedy_seconds=74, ladder_seconds=35, link_seconds=20),
+        Budget("quick", 360, 8 * 10**9, 0.4, 0.1, 2, 2,
+               remedy_seconds=360, ladder_seconds=180, link_seconds=140),
+        Budget("full", 2700, None, 1.0, 0.3, 3, 2,
+               remedy_seconds=2700, ladder_seconds=420, link_seconds=600),
+    )
 }
+# fmt: on
 
 
 def budget_named(name: str) -> Budget:

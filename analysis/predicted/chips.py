@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 
 from analysis.errors import InputError
 from analysis.predicted.architectures import ARCHITECTURES, Architecture
-from analysis.predicted.configs import printable
 from analysis.predicted.variants import Experts, Latent, Window
 from analysis.published.plain import rows
+from analysis.text import printable
 
 GIB = 2**30  # bytes, which cards and their makers print as GB
 BITS = (4, 8, 16, 32)
@@ -119,4 +119,4 @@ def nearest(name: str, known: Iterable[str], what: str) -> str:
     alike = difflib.get_close_matches(bare(name), by_bare, 5, 0.4)
     shown = list(dict.fromkeys(within + [by_bare[each] for each in alike]))[:5]
     told = f"the nearest are: {', '.join(shown)}" if shown else "and none is like it"
-    raise InputError(f"no {what} {printable(repr(name), 60)}; {told}")
+    raise InputError(f"no {what} {printable(repr(name))[:60]}; {told}")

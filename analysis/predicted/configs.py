@@ -14,6 +14,7 @@ from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.families import CLASSES, FAMILIES, Family
 from analysis.predicted.variants import Experts, Latent, Window
+from analysis.text import printable
 
 CONFIG_BYTES = 10_000_000
 ACTIVATIONS = {
@@ -141,7 +142,7 @@ def from_config(config: Mapping, name: str | None = None, task: str | None = Non
     values["rotary_dim"] = _rotated(fields, family, values)
     _refuse_unmodelled(fields, family)
     try:
-        return Architecture(name=printable(name or kind), **values)
+        return Architecture(name=printable(str(name or kind))[:100], **values)
     except InputError as problem:
         names = family.sizes | {"norm_eps": family.norm_eps}
         message = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), str(problem))
@@ -156,7 +157,7 @@ def read(path: Path) -> Mapping:
     except (ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: expected JSON: {printable(error)}") from None
+        raise InputError(f"{path}: expected JSON: {printable(str(error))[:100]}") from None
     if not isinstance(config, Mapping):
         raise InputError(f"{path}: a config must be a JSON object of fields and values")
     return config
@@ -169,13 +170,8 @@ def from_file(path: Path, task: str | None = None) -> Architecture:
     return from_config(config, config.get("_name_or_path") or named, task)
 
 
-def printable(text: object, most: int = 100) -> str:
-    """Text from a file as it may be printed: without control characters, and not too long."""
-    return "".join(each if each.isprintable() else "?" for each in str(text)[:most])
-
-
 def _shown(value: object) -> str:
-    return printable(repr(value), 60)
+    return printable(repr(value))[:60]
 
 
 def _activation(fields: _Fields, family: Family) -> str:
@@ -281,5 +277,5 @@ def _refuse_unmodelled(fields: _Fields, family: Family):
             and not COSTS_NOTHING.fullmatch(str(name))
         ):
             raise NotModelled(
-                f"config field {printable(name)} is set, and the counts do not model it"
+                f"config field {printable(str(name))[:100]} is set, and the counts do not model it"
             )

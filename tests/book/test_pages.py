@@ -289,17 +289,3 @@ def test_code_cells_are_short(cells):
         if cell.cell_type == "code" and len(cell.source.splitlines()) > 15
     ]
     assert long == []
-
-
-def test_code_that_is_shown_fits_a_screen(cells):
-    """Of 1280 pixels, on which the text's column holds 77 characters of code."""
-    wide = [
-        f"{doc}: {line}"
-        for doc, page in cells.items()
-        for cell in page
-        if cell.cell_type == "code"
-        and not {"remove-cell", "remove-input"} & set(cell.metadata.get("tags", []))
-        for line in cell.source.splitlines()
-        if len(line) > 77
-    ]
-    assert wide == []

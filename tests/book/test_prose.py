@@ -121,3 +121,17 @@ def test_every_number_handed_over_is_used_and_none_is_missing(html, cells):
         used[doc] = set(GLUED.findall("\n".join(written(page))))
     assert {doc: names - used[doc] for doc, names in said.items() if names - used[doc]} == {}
     assert {doc: names - said[doc] for doc, names in used.items() if names - said[doc]} == {}
+
+
+def test_code_that_is_shown_fits_a_screen(cells):
+    """Of 1280 pixels, on which the text's column holds 77 characters of code."""
+    wide = [
+        f"{doc}: {line}"
+        for doc, page in cells.items()
+        for cell in page
+        if cell.cell_type == "code"
+        and not {"remove-cell", "remove-input"} & set(cell.metadata.get("tags", []))
+        for line in cell.source.splitlines()
+        if len(line) > 77
+    ]
+    assert wide == []

@@ -137,3 +137,9 @@ def test_a_key_is_told_in_the_words_that_it_has():
     assert str(Key("launch")) == "launch"
     assert str(Key("heads", "gpt2", 4096, batch=4, n=12)) == "heads gpt2 4096 batch 4 12"
     assert str(Key("matmul", how="8x8x8", dtype="int8")) == "matmul 8x8x8 int8"
+
+
+def test_the_smallest_budget_ends_within_150_seconds():
+    smoke = BUDGETS["smoke"]
+    planned = AIM * (smoke.wall_seconds + smoke.remedy_seconds + smoke.ladder_seconds)
+    assert planned + smoke.link_seconds <= 150

@@ -151,7 +151,7 @@ def test_switched_on_windows_are_read():
         (CONFIGS["phi-2"] | {"partial_rotary_factor": 2}, "partial_rotary_factor is 2"),
         (CONFIGS["deepseek-v3"] | {"v_head_dim": 64}, "v_head_dim is not qk_nope_head_dim"),
         (MISTRAL | {"sliding_window": "wide"}, "sliding_window is 'wide'"),
-        (BERT | {"evil\x1b[31m\nfield": 1}, r"evil\?\[31m\?field is set"),
+        (BERT | {"evil\x1b[31m\nfield": 1}, r"evil \[31m field is set"),
         (BERT | {"hidden_act": "\x1b[31m" + "a" * 10**6}, "hidden_act is"),
     ],
 )
@@ -177,7 +177,7 @@ def test_any_value_of_any_field_is_read_or_refused_in_one_line(name):
 
 def test_names_from_files_are_printable():
     named = from_config(BERT | {"_name_or_path": "a\x1b[2J\nb" + "c" * 1000}).name
-    assert named.isprintable() and named.startswith("a?[2J?b") and len(named) == 100
+    assert named.isprintable() and named.startswith("a [2J b") and len(named) == 100
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def _row_of_intervals(ax, rows, y, label, value, colours, base, hollow, written)
     name(dots, [f"{at}: {number(v)} ({between((a, b))})" for at, v, a, b in said])
     for at, seen in zip(y, rows[value] if written else (), strict=False):
         ax.annotate(times(seen), (seen, at), (0, 7), textcoords="offset points", ha="center",
-                    fontsize=8.5)  # fmt: skip
+                    fontsize=9)  # fmt: skip
 
 
 @drawn

@@ -13,7 +13,7 @@ MARK = 4.5  # points: half of a marker and of the room around it
 ALIGNED = {-1: ("right", "top"), 0: ("center", "center"), 1: ("left", "bottom")}
 
 
-def beside(ax, names: Iterable[tuple[float, float, str, str]], size: float = 8.5) -> None:
+def beside(ax, names: Iterable[tuple[float, float, str, str]], size: float = 9) -> None:
     """Write names beside points, each x, y, name and colour, the most wanted first."""
     figure = ax.figure
     figure.draw_without_rendering()  # only then is it known where things are
