@@ -10,6 +10,7 @@ DISTANCES = (4, 8, 13, 19, 26)  # points
 # Where a name lies from its point, the better ones first.
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 MARK = 4.5  # points: half of a marker and of the room around it
+LEADING = 1.15  # lines of browsers are so much higher than ours
 ALIGNED = {-1: ("right", "top"), 0: ("center", "center"), 1: ("left", "bottom")}
 
 
@@ -24,7 +25,7 @@ def beside(ax, names: Iterable[tuple[float, float, str, str]], size: float = 9) 
         text = ax.annotate(name, (x, y), (0, 0), textcoords="offset points", fontsize=size,
                            color=colour, parse_math=False, in_layout=False)  # fmt: skip
         extent, at = text.get_window_extent(), ax.transData.transform(_numbers(ax, x, y))
-        for offset, box in _places(at, extent.width, extent.height, point):
+        for offset, box in _places(at, extent.width, LEADING * extent.height, point):
             free = inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1)
             if free and not box.count_overlaps(taken) and not _within(box, marks).any():
                 text.set_position(offset)
