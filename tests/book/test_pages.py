@@ -53,7 +53,10 @@ def test_every_figure_has_a_number_a_caption_and_what_its_cell_gave(html, articl
     for doc, figure in figures:
         where = f"{doc}: {figure.get('id')}"
         assert any(map(str.isdigit, figure.select_one(".caption-number").text)), where
-        assert len(figure.select_one(".caption-text").text.split()) > 3, where
+        caption = figure.select_one(".caption-text")
+        finding = caption.select_one("strong:first-child")
+        assert finding.text.endswith(".") and caption.text.startswith(finding.text), where
+        assert len(caption.text) > len(finding.text) + 20, where  # and what is drawn
         folder = (html / doc).parent
         links = {a.text: folder / a["href"] for a in figure.select(".downloads a")}
         assert set(links) == {"SVG", "CSV"}, where
