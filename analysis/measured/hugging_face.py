@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from analysis.errors import InputError
-from analysis.predicted.families import CLASSES
+from analysis.predicted.configs import task_of
 from analysis.text import printable
 
 AUTO = {  # task -> the class of transformers that builds a model with its head
@@ -79,7 +79,9 @@ def build(config: Mapping, task: str | None = None) -> Built:
     causal = type(settings) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING
     encodes = type(settings) in transformers.MODEL_FOR_MASKED_LM_MAPPING
     decoder = causal and (not encodes or getattr(settings, "is_decoder", False))
-    task = task or _task(config, "causal-lm" if decoder else "base")
+    named = config.get("architectures")
+    named = task_of(named[0]) if isinstance(named, list) and named else None
+    task = task or named or ("causal-lm" if decoder else "base")
     settings._attn_implementation, settings._experts_implementation = "eager", "batched_mm"
     try:
         with torch.device("meta"):
@@ -94,12 +96,6 @@ def build(config: Mapping, task: str | None = None) -> Built:
 def n_parameters(model: nn.Module) -> int:
     """Parameters, those that are shared once."""
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _task(config: Mapping, default: str) -> str:
-    named = config.get("architectures")
-    named = str(named[0]) if isinstance(named, list) and named else ""
-    return next((task for end, task in CLASSES.items() if named.endswith(end)), default)
 
 
 def _ids(batch: int, tokens: int):
