@@ -12,6 +12,7 @@ from analysis.predicted.answer import FAST, SHARES, Setting, answer, grouped
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.chips import BITS, Chip, chip_named, open_models
 from analysis.predicted.needs import needs_of
+from analysis.predicted.serving import MOST
 from analysis.published.plain import rows
 
 
