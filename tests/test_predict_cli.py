@@ -70,7 +70,7 @@ def test_count_tells_parameters_cache_and_convention(capsys):
     ("predict", "--config", OSS, *CHIP),
 ])  # fmt: skip
 def test_formulas_answer_without_heavy_libraries(command):
-    heavy = "torch", "transformers", "pandas", "scipy", "frictionless", "pydantic"
+    heavy = "torch", "transformers", "numpy", "pandas", "scipy", "frictionless", "pydantic"
     code = f"import sys; from analysis.__main__ import main; assert main({list(command)!r}) == 0; "
     code += f"assert not set({heavy!r}) & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass, fields
 
-import numpy as np
-
 from analysis.errors import InputError
 
 
 def at_most(counts, most: int | None):
     """The lesser of each count and `most`, if any; Python's own integers stay exact."""
-    if most is None:
-        return counts
-    return min(counts, most) if isinstance(counts, int) else np.minimum(counts, most)
+    if most is None or isinstance(counts, int):
+        return counts if most is None else min(counts, most)
+    return counts.clip(max=most)
 
 
 def check_sizes(part) -> None:
