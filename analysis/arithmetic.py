@@ -15,6 +15,7 @@ FILE = click.Path(path_type=Path)
 COUNT = click.IntRange(1, MOST)
 BITS = click.Choice(["4", "8", "16", "32"])
 BYTES = click.Choice(["1", "2", "4"])
+CONVENTION = click.Choice(["published", "unfused", "fused"])
 PHASE = click.Choice(["encode", "prefill", "step", "generate"])
 
 
@@ -37,7 +38,7 @@ TASK = click.option("--task", help="Whose head is counted, not that which `archi
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="As n_heads=4.")
 @click.option("--sequence-length", "-l", type=COUNT, required=True, help="Or a step's context.")
 @click.option("--phase", type=PHASE, help="Default: an encoder encodes, a decoder generates.")
-@click.option("--convention", help="published [default], unfused [of a --config], or fused.")
+@click.option("--convention", type=CONVENTION, help="Default: published; unfused of a --config.")
 @click.option("--bytes", "element_bytes", type=BYTES, help="Of each number, for all alike.")
 @click.option("--batch", type=COUNT, default=1, show_default=True)
 @JSON
@@ -52,11 +53,11 @@ def count(
     from analysis.predicted.architectures import override
     from analysis.predicted.chips import model_named
     from analysis.predicted.counted import OPERATOR_CLASSES, count_json, default_phase
-    from analysis.predicted.operations import convention_named
+    from analysis.predicted.operations import CONVENTIONS
 
     if (arch is None) == (config is None):
         raise InputError("count needs an ARCH or a --config FILE, and not both")
-    counted_as = convention_named(convention or ("unfused" if config else "published"))
+    counted_as = CONVENTIONS[convention or ("unfused" if config else "published")]
     if element_bytes:
         counted_as = counted_as.with_bytes(int(element_bytes))
 

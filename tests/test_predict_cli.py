@@ -99,3 +99,15 @@ def test_formulas_answer_without_heavy_libraries(command):
 def test_a_mistake_is_one_line_and_exit_2(arguments, told, capsys):
     code, out, err = run("predict", *arguments, capsys=capsys)
     assert (code, out) == (2, "") and err.count("\n") == 1 and told in err
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (("gpt2", "--convention", "eager"), "'published', 'unfused', 'fused'"),
+        (("bret-base",), "bert-base"),
+    ],
+)
+def test_a_mistake_in_what_is_counted_is_one_line(arguments, told, capsys):
+    code, out, err = run("count", *arguments, "-l", "4", capsys=capsys)
+    assert (code, out) == (2, "") and err.count("\n") == 1 and told in err

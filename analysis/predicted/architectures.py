@@ -212,13 +212,6 @@ def _typed(name: str, text: str, kind: type) -> bool | int | float:
     raise InputError(f"{name}={text[:60]}: {wanted}")
 
 
-def named(name: str) -> Architecture:
-    """The architecture of a command-line name; an unknown name is an InputError that lists all."""
-    if name not in ARCHITECTURES:
-        raise InputError(f"no architecture {name!r}; there are: {', '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[name]
-
-
 def _bert(name: str, n_layers: int, d_model: int, n_heads: int) -> Architecture:
     return Architecture(
         name, "encoder", n_layers, d_model, n_heads, d_ff=4 * d_model, vocab_size=30522,

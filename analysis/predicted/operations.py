@@ -146,13 +146,6 @@ written once in its place, and no score, mask or probability reaches memory."""
 CONVENTIONS = {each.name: each for each in (PUBLISHED, UNFUSED, FUSED)}
 
 
-def convention_named(name: str) -> Convention:
-    """The convention of that name; an unknown name is an InputError that lists all."""
-    if name not in CONVENTIONS:
-        raise InputError(f"no convention {name!r}; there are: {', '.join(CONVENTIONS)}")
-    return CONVENTIONS[name]
-
-
 def projection(rows, n_in: int, n_out: int, bias: bool, convention: Convention) -> Cost:
     """(rows, n_in) times weights (n_in, n_out): 2 rows n_in n_out FLOPs, a bias included."""
     weights = n_in * n_out + (n_out if bias and convention.bias_read else 0)
