@@ -14,6 +14,9 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 FILE = click.Path(path_type=Path)
 COUNT = click.IntRange(1, MOST)
 BITS = click.Choice(["4", "8", "16", "32"])
+BYTES = click.Choice(["1", "2", "4"])
+CONVENTION = click.Choice(["published", "unfused", "fused"])
+PHASE = click.Choice(["encode", "prefill", "step", "generate"])
 
 
 class Positive(click.FloatRange):
@@ -25,54 +28,23 @@ class Positive(click.FloatRange):
 
 
 POSITIVE = Positive(0, 1e15, min_open=True)
-TASK = click.option(
-    "--task", metavar="TASK", help="Count this head and not the one that `architectures` names."
-)
+TASK = click.option("--task", help="Whose head is counted, not that which `architectures` names.")
 
 
 @click.command()
 @click.argument("arch", required=False)
-@click.option(
-    "--config",
-    type=FILE,
-    metavar="FILE",
-    help="Read the architecture from a Hugging Face config.json instead of ARCH.",
-)
+@click.option("--config", type=FILE, metavar="FILE", help="A Hugging Face config.json, not ARCH.")
 @TASK
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Change a field of the architecture, e.g. n_heads=4; may be repeated.",
-)
-@click.option(
-    "--sequence-length",
-    "-l",
-    type=COUNT,
-    required=True,
-    help="Tokens encoded, prefilled or generated, or a step's context.",
-)
-@click.option(
-    "--phase",
-    type=click.Choice(["encode", "prefill", "step", "generate"]),
-    help="Default: encode for an encoder, generate for a decoder.",
-)
-@click.option(
-    "--convention",
-    help="published, unfused or fused [default: published; with --config unfused].",
-)
-@click.option(
-    "--bytes",
-    "element_bytes",
-    type=click.Choice(["1", "2", "4"]),
-    help="Bytes per element of weights, activations and cache [default: the convention's].",
-)
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="As n_heads=4.")
+@click.option("--sequence-length", "-l", type=COUNT, required=True, help="Or a step's context.")
+@click.option("--phase", type=PHASE, help="Default: an encoder encodes, a decoder generates.")
+@click.option("--convention", type=CONVENTION, help="Default: published; unfused of a --config.")
+@click.option("--bytes", "element_bytes", type=BYTES, help="Of each number, for all alike.")
 @click.option("--batch", type=COUNT, default=1, show_default=True)
 @JSON
 def count(
     arch, config, task, settings, sequence_length, phase, convention, element_bytes, batch, as_json
-) -> None:
+) -> None:  # fmt: skip
     """Count FLOPs, bytes and arithmetic intensity of ARCH by operator class, parameters and cache.
 
     A config that no formula covers is counted by tracing, as transformers builds it (in float32,
@@ -80,24 +52,27 @@ def count(
     """
     from analysis.predicted.architectures import override
     from analysis.predicted.chips import model_named
-    from analysis.predicted.configs import NotModelled, from_file, read
     from analysis.predicted.counted import OPERATOR_CLASSES, count_json, default_phase
-    from analysis.predicted.operations import convention_named
+    from analysis.predicted.operations import CONVENTIONS
 
     if (arch is None) == (config is None):
         raise InputError("count needs an ARCH or a --config FILE, and not both")
-    counted_as = convention_named(convention or ("unfused" if config else "published"))
+    counted_as = CONVENTIONS[convention or ("unfused" if config else "published")]
     if element_bytes:
         counted_as = counted_as.with_bytes(int(element_bytes))
-    try:
-        architecture = from_file(config, task) if config else model_named(arch)
-    except NotModelled as refused:
+
+    def traced(mapping: Mapping):
         from analysis.measured.traced_models import traced_json
 
         if settings or convention or element_bytes:
-            raise
-        shown = _or(refused, traced_json, read(config), task, phase, sequence_length, batch)
+            raise InputError("what is traced takes no --set, --convention or --bytes")
+        return traced_json(mapping, task, phase, sequence_length, batch)
+
+    if config:
+        architecture, shown = _from_file(config, task, traced)
     else:
+        architecture = model_named(arch)
+    if architecture:
         architecture = override(architecture, settings)
         phase = phase or default_phase(architecture)
         shown = count_json(architecture, phase, sequence_length, counted_as, batch)
@@ -130,9 +105,7 @@ def count(
 @TASK
 @click.option("--chip", metavar="NAME", help="A chip of data/hardware/accelerators.csv.")
 @click.option("--run", metavar="NAME|FILE", help="The machine of a run, archived or your own.")
-@click.option(
-    "--bandwidth", type=POSITIVE, metavar="GB/s", help="Of memory, instead of the chip's."
-)
+@click.option("--bandwidth", type=POSITIVE, metavar="GB/s", help="Instead of the chip's.")
 @click.option("--peak", type=POSITIVE, metavar="TFLOP/s", help="Instead of the chip's.")
 @click.option("--memory", type=POSITIVE, metavar="GB", help="Instead of the chip's.")
 @click.option("--link", type=POSITIVE, metavar="GB/s", help="In each direction, as above.")
@@ -186,25 +159,30 @@ def _chip(name, run, bandwidth, peak, memory, link, n):
 def _model(config: str, task: str | None):
     """The needs of a file or a known model, and its architecture where a formula counts it."""
     from analysis.predicted.chips import model_named
-    from analysis.predicted.configs import NotModelled, from_file, read
     from analysis.predicted.needs import needs_of
 
-    path = Path(config)
-    if not path.exists() and path.suffix != ".json":
+    path, traced = Path(config), None
+    if path.exists() or path.suffix == ".json":
+        architecture, traced = _from_file(path, task, lambda mapping: _traced(mapping, task))
+    else:
         architecture = model_named(config)
-        return needs_of(architecture), architecture
+    return traced or needs_of(architecture), architecture
+
+
+def _traced(config: Mapping, task: str | None):
+    from analysis.measured.traced_models import traced_needs
+
+    return traced_needs(config, task)
+
+
+def _from_file(path: Path, task: str | None, traced):
+    """The architecture of a file, or what tracing gives; where neither does, why."""
+    from analysis.predicted.configs import NotModelled, from_file, read
+
     try:
-        architecture = from_file(path, task)
+        return from_file(path, task), None
     except NotModelled as refused:
-        from analysis.measured.traced_models import traced_needs
-
-        return _or(refused, traced_needs, read(path), task), None
-    return needs_of(architecture), architecture
-
-
-def _or(refused: InputError, count, config: Mapping, *arguments):
-    """What tracing gives; where it gives nothing, why neither way did."""
-    try:
-        return count(config, *arguments)
-    except InputError as problem:
-        raise InputError(f"{refused}; {problem}") from None
+        try:
+            return None, traced(read(path))
+        except InputError as problem:
+            raise InputError(f"{refused}; {problem}") from None

@@ -70,7 +70,7 @@ def test_count_tells_parameters_cache_and_convention(capsys):
     ("predict", "--config", OSS, *CHIP),
 ])  # fmt: skip
 def test_formulas_answer_without_heavy_libraries(command):
-    heavy = "torch", "transformers", "pandas", "scipy", "frictionless", "pydantic"
+    heavy = "torch", "transformers", "numpy", "pandas", "scipy", "frictionless", "pydantic"
     code = f"import sys; from analysis.__main__ import main; assert main({list(command)!r}) == 0; "
     code += f"assert not set({heavy!r}) & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -98,4 +98,16 @@ def test_formulas_answer_without_heavy_libraries(command):
 )
 def test_a_mistake_is_one_line_and_exit_2(arguments, told, capsys):
     code, out, err = run("predict", *arguments, capsys=capsys)
+    assert (code, out) == (2, "") and err.count("\n") == 1 and told in err
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (("gpt2", "--convention", "eager"), "'published', 'unfused', 'fused'"),
+        (("bret-base",), "bert-base"),
+    ],
+)
+def test_a_mistake_in_what_is_counted_is_one_line(arguments, told, capsys):
+    code, out, err = run("count", *arguments, "-l", "4", capsys=capsys)
     assert (code, out) == (2, "") and err.count("\n") == 1 and told in err

@@ -6,8 +6,15 @@ import numpy as np
 import pandas as pd
 
 from analysis.compared.claims import Interval, claim, judge
-from analysis.predicted.forecast import predict, simulated
-from analysis.predicted.trends import DAYS_PER_YEAR, Growth, fit_growth, years_since
+from analysis.predicted.trends import (
+    DAYS_PER_YEAR,
+    Growth,
+    factors,
+    fit_growth,
+    predict,
+    simulated,
+    years_since,
+)
 from analysis.published.claims import load_claims
 from analysis.published.tables import load_table
 
@@ -104,7 +111,7 @@ def spreads(growth: Growth, years: float) -> pd.DataFrame:
     without = growth.without_over(years)
     ends = {
         "Student's t, 95 %": growth.interval_over(years),
-        "bootstrap, 95 %": growth.bootstrap_over(years),
+        "bootstrap, 95 %": factors(growth.bootstrap, years),
         "any one point left out": (without.min(), without.max()),
     }
     rows = pd.DataFrame(ends, index=["value_low", "value_high"]).T.rename_axis("spread")

@@ -8,10 +8,11 @@ import pandas as pd
 
 from analysis.compared.page import number, percent
 from analysis.errors import InputError
-from analysis.predicted.answer import FAST, MOST, SHARES, Setting, answer, grouped
+from analysis.predicted.answer import FAST, SHARES, Setting, answer, grouped
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.chips import BITS, Chip, chip_named, open_models
 from analysis.predicted.needs import needs_of
+from analysis.predicted.serving import MOST
 from analysis.published.plain import rows
 
 

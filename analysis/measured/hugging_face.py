@@ -2,14 +2,16 @@
 is kept: built from a `config.json`, and run to be counted. Code of a config's own is never run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+from torch.utils._pytree import tree_leaves
 
 from analysis.errors import InputError
-from analysis.predicted.families import CLASSES
+from analysis.predicted.configs import task_of
 from analysis.text import printable
 
 AUTO = {  # task -> the class of transformers that builds a model with its head
@@ -26,11 +28,27 @@ MOST_LAYERS = 1000
 
 @dataclass(frozen=True)
 class Built:
-    """A model on "meta", without fused attention, and whether it is a "decoder" or "encoder"."""
+    """A model on "meta", without fused attention, and whether it is a "decoder" or "encoder";
+    of `share_layers` its layers and, for each, the number of the first like it."""
 
     name: str
     kind: str
     model: nn.Module
+    layers: list[nn.Module] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)
+
+    def share_layers(self) -> None:
+        """From now on a layer like one before it costs and returns what that one did: what depends
+        on shapes alone is counted once for each kind of layer, exactly."""
+        n = self.model.config.num_hidden_layers
+        kinds = getattr(self.model.config, "layer_types", None) or [None] * n
+        lists = (each for each in self.model.modules() if isinstance(each, nn.ModuleList))
+        self.layers.extend(next((each for each in lists if len(each) == n), ()))
+        firsts = {}
+        for i, layer in enumerate(self.layers):
+            at, last = firsts.setdefault((kinds[i], _likeness(layer)), (i, {}))
+            self.first.append(at)
+            layer.forward = _once(layer.forward, last)
 
     def encode(self, tokens: int, batch: int = 1, last: bool = False):
         """One pass over `batch` sequences, with a decoder's head at the `last` token only if that
@@ -79,7 +97,9 @@ def build(config: Mapping, task: str | None = None) -> Built:
     causal = type(settings) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING
     encodes = type(settings) in transformers.MODEL_FOR_MASKED_LM_MAPPING
     decoder = causal and (not encodes or getattr(settings, "is_decoder", False))
-    task = task or _task(config, "causal-lm" if decoder else "base")
+    named = config.get("architectures")
+    named = task_of(named[0]) if isinstance(named, list) and named else None
+    task = task or named or ("causal-lm" if decoder else "base")
     settings._attn_implementation, settings._experts_implementation = "eager", "batched_mm"
     try:
         with torch.device("meta"):
@@ -96,10 +116,36 @@ def n_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _task(config: Mapping, default: str) -> str:
-    named = config.get("architectures")
-    named = str(named[0]) if isinstance(named, list) and named else ""
-    return next((task for end, task in CLASSES.items() if named.endswith(end)), default)
+def _likeness(layer: nn.Module) -> str:
+    """The same text for layers that differ in their weights and place alone."""
+    plain = bool | int | float | str | None
+    parts = []
+    for name, module in layer.named_modules():
+        shapes = [(key, each.shape) for key, each in module.named_parameters(recurse=False)]
+        settings = {key: value for key, value in vars(module).items() if isinstance(value, plain)}
+        settings = {key: value for key, value in settings.items() if not key.startswith("layer_id")}
+        parts.append((name, type(module), shapes, settings))
+    return repr(parts)
+
+
+def _once(forward, last: dict):
+    """A layer's `forward`, run where `last` has no call with the same shapes of a layer like it."""
+
+    def run(*args, **kwargs):
+        mode = _get_current_dispatch_mode()  # what counts, if anything does
+        shapes = [each.shape for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
+        mine = last.get("layer") is forward
+        if last.get("call") == (shapes, mode) and not mine:
+            for name, cost in last["costs"].items():
+                mode.classes[name] += cost
+            return last["result"]
+        before = dict(mode.classes) if mode else {}
+        last["result"] = forward(*args, **kwargs)
+        after = {name: mode.classes[name] + cost * -1 for name, cost in before.items()}
+        last.update(layer=forward, call=(shapes, mode), costs=after)
+        return last["result"]
+
+    return run
 
 
 def _ids(batch: int, tokens: int):

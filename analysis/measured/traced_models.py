@@ -42,15 +42,16 @@ def counts(
     return found, getattr(out, "past_key_values", None)
 
 
-def cached(cache, batch: int = 1) -> tuple[int, dict[int | None, int]]:
+def cached(built: Built, cache, batch: int = 1) -> tuple[int, dict[int | None, int]]:
     """Elements that a sequence keeps whatever its length, and keys and values by their window."""
     state, windows = 0, {}
-    for layer in getattr(cache, "layers", []):
-        for name, value in vars(layer).items():
+    layers = getattr(cache, "layers", [])
+    for first in built.first or range(len(layers)):
+        for name, value in vars(layers[first]).items() if first < len(layers) else ():
             if not isinstance(value, torch.Tensor) or value.device.type != "meta":
                 continue
             if name in ("keys", "values"):
-                window = getattr(layer, "sliding_window", None)
+                window = getattr(layers[first], "sliding_window", None)
                 windows[window] = windows.get(window, 0) + value.numel() // batch
             elif value.dim() > 1:
                 state += value.numel() // batch
@@ -60,12 +61,13 @@ def cached(cache, batch: int = 1) -> tuple[int, dict[int | None, int]]:
 def traced_json(config: Mapping, task, phase, length: int, batch: int) -> dict:
     """What `python -m analysis count --json` prints of a config that no formula covers."""
     built = build(config, task)
+    built.share_layers()
     phase = phase or ("encode" if built.kind == "encoder" else "prefill")
     if (phase == "encode") != (built.kind == "encoder") or phase == "generate":
         raise InputError(f"a traced {built.kind} is not counted in the phase {phase}")
     found, cache = counts(built, phase, length, batch)
     _, _, active = _parameters(built, counts(built, "step" if cache else phase, 1)[0])
-    state, windows = cached(cache, batch)
+    state, windows = cached(built, cache, batch)
     kept = state + sum(windows.values()) if built.kind == "decoder" else None
     return counts_json(
         built.name, "traced", phase, length, batch, found.classes, n_parameters(built.model),
@@ -80,6 +82,7 @@ def traced_needs(config: Mapping, task: str | None = None) -> Needs:
     the context below and above one window, or of passes that are no parabola in the length, or that
     are not proportional to the batch."""
     built = build(config, task)
+    built.share_layers()
     seen = [_seen(built, size, 1 + (size == SIZES[-1])) for size in SIZES]
     passes = _fitted(built.name, "pass", SIZES, [each["pass"] for each in seen], 2)
     step_flops, state, groups = 0, 0, (Attention(0, passes[2], 0),)
@@ -98,7 +101,7 @@ def _seen(built: Built, size: int, batch: int = 1) -> dict:
     """FLOPs, of one sequence, of a "pass" over `size` tokens and of a "step" after it, elements
     "kept" after the pass, and counts of the "last" of the two, or of a pass over one token."""
     found, cache = counts(built, "pass", size, batch, last=True)
-    seen = {"pass": matmul_flops(found.classes) / batch, "kept": cached(cache, batch)}
+    seen = {"pass": matmul_flops(found.classes) / batch, "kept": cached(built, cache, batch)}
     if built.kind == "encoder":
         return seen | {"last": counts(built, "pass", 1)[0] if size == SIZES[0] else None}
     stepped, _ = counts(built, "step", size + 1, batch, cache=cache)
@@ -160,7 +163,13 @@ def _parameters(built: Built, visited: TracedCounts) -> tuple[tuple[int, int, in
     picked = {m: n for m, n in visited.chosen.items() if m in tensors}
     first = next((m for m in picked if m in visited.multiplied), None)
     n = len(tensors[first]) if first else 0
-    routed = sum(t.numel() for m, t in tensors.items() if m in picked and len(t) == n)
+    times = {
+        memory(each): built.first.count(i)
+        for i, layer in enumerate(built.layers)
+        for each in layer.parameters()
+    }
+    chosen_from = [m for m, tensor in tensors.items() if m in picked and len(tensor) == n]
+    routed = sum(tensors[m].numel() * times.get(m, 1) for m in chosen_from)
     tables = visited.looked_up - visited.multiplied - picked.keys()
     tables = sum(t.numel() for m, t in tensors.items() if m in tables)
     total, chosen = n_parameters(built.model), picked.get(first, 0)

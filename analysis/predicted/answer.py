@@ -14,11 +14,13 @@ from analysis.predicted.architectures import Architecture
 from analysis.predicted.chips import Chip
 from analysis.predicted.links import BUS
 from analysis.predicted.needs import Needs, Work, needs_of, prompt, step
+from analysis.predicted.serving import greatest
 from analysis.published.plain import rows
 
-MOST = 2**40  # sequences or tokens; what no such number reaches, none does
 FAST = 1500e9  # bytes/s; cards with stacked memory (HBM) lie above, all others below
 SHARES = {"memory": "generate", "compute": "prompt"}  # by what limits, whose share is taken
+MODEL = ("name", "kind", "counted", "parameters", "active_parameters")
+CHIP = ("name", "n", "bandwidth", "memory", "link")
 KV_HEADS = 8  # of grouped heads, as in Llama 3, Mistral and Qwen
 
 
@@ -68,11 +70,9 @@ def reached(chip: Chip, limit: str) -> tuple[float, float] | None:
 
 def phase(needs: Needs, chip: Chip, setting: Setting, name: str) -> dict:
     """A "step" or the pass over a "prompt": work, limit, seconds at least and as others reach."""
-    stepping = name == "step"
-    work = (step if stepping else prompt)(
-        needs, setting.context if stepping else setting.prompt, setting.batch
-    )
-    tokens = setting.batch * (1 if stepping else setting.prompt)
+    count, size = (step, setting.context) if name == "step" else (prompt, setting.prompt)
+    work = count(needs, size, setting.batch)
+    tokens = setting.batch * (1 if name == "step" else size)
     waits = bounds(needs, chip, setting, work, tokens)
     limit = max(waits, key=waits.get)
     seconds, bytes_ = waits[limit], moved(work, setting)
@@ -111,21 +111,7 @@ def fit(needs: Needs, chip: Chip, setting: Setting) -> dict:
         return weights + setting.batch * held(needs, longer)[1] <= memory
 
     largest = int((memory - weights) // cache) if memory > weights and cache else 0
-    return found | {"largest_batch": largest, "longest_context": _most(fits)}
-
-
-def _most(holds) -> int | None:
-    """The largest whole number for which `holds`, which holds up to some number and not beyond it;
-    0 if for none, None if up to `MOST`."""
-    low, high = 0, 1
-    while holds(high):
-        low, high = high, 2 * high
-        if high > MOST:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
+    return found | {"largest_batch": largest, "longest_context": greatest(fits)}
 
 
 def batch_past_memory(needs: Needs, chip: Chip, setting: Setting) -> int | None:
@@ -136,7 +122,7 @@ def batch_past_memory(needs: Needs, chip: Chip, setting: Setting) -> int | None:
         found = bounds(needs, replace(chip, n=1), setting, work, batch)
         return found["memory"] > found["compute"]
 
-    most = _most(waits)
+    most = greatest(waits)
     return None if most is None else most + 1
 
 
@@ -191,22 +177,9 @@ def answer(needs: Needs, chip: Chip, setting: Setting, arch: Architecture | None
         others.append(one | {"limit": then[unit]["limit"], "fits": fit(*other)["fits"]})
     peak = chip.peak(setting.activations)
     return {
-        "model": {
-            "name": needs.name,
-            "kind": needs.kind,
-            "counted": needs.counted,
-            "parameters": needs.parameters,
-            "active_parameters": needs.active_parameters,
-        },
-        "chip": {
-            "name": chip.name,
-            "n": chip.n,
-            "bandwidth": chip.bandwidth,
-            "peak": peak,
-            "memory": chip.memory,
-            "link": chip.link,
-            "ridge_point": peak / chip.bandwidth,
-        },
+        "model": {name: getattr(needs, name) for name in MODEL},
+        "chip": {name: getattr(chip, name) for name in CHIP}
+        | {"peak": peak, "ridge_point": peak / chip.bandwidth},
         "setting": asdict(setting),
         "memory": fit(needs, chip, setting),
         **now,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 from analysis.errors import InputError
-from analysis.predicted.variants import Experts, Latent, Window, at_most
+from analysis.predicted.variants import Experts, Latent, Window, at_most, check_sizes
 
 NORM_WEIGHTS = {"layernorm": 2, "layernorm_unbiased": 1, "layernorm_bare": 0, "rmsnorm": 1}
 MOST = 10**9  # of any number in a setting; beyond it floats overflow, and long before it sense
@@ -74,23 +74,13 @@ class Architecture:
     window: Window | None = None
 
     def __post_init__(self):
+        check_sizes(self)
         for field, allowed in CHOICES.items():
-            if getattr(self, field) not in allowed:
-                raise InputError(
-                    f"{field} is {getattr(self, field)!r}; allowed: {', '.join(allowed)}"
-                )
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type is bool and not isinstance(value, bool):
-                raise InputError(f"{field.name} is {value!r}; allowed: true, false")
-            if field.type in (int, int | None) and not (value is None and field.default is None):
-                least = 0 if field.default == 0 else 1
-                if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                    raise InputError(f"{field.name} is {value!r}; it must be an integer >= {least}")
-        if isinstance(self.norm_eps, bool) or not (
-            isinstance(self.norm_eps, int | float) and 0 <= self.norm_eps < 1
-        ):
-            raise InputError(f"norm_eps is {self.norm_eps!r}; it must be a number from 0 to 1")
+            if (value := getattr(self, field)) not in allowed:
+                raise InputError(f"{field} is {value!r}; allowed: {', '.join(allowed)}")
+        eps = self.norm_eps
+        if isinstance(eps, bool) or not isinstance(eps, int | float) or not 0 <= eps < 1:
+            raise InputError(f"norm_eps is {eps!r}; it must be a number from 0 to 1")
         if self.n_kv_heads is None:
             object.__setattr__(self, "n_kv_heads", self.n_heads)
         if self.n_heads % self.n_kv_heads:
@@ -99,12 +89,10 @@ class Architecture:
             if self.d_model % self.n_heads:
                 raise InputError(f"n_heads={self.n_heads} does not divide d_model={self.d_model}")
             object.__setattr__(self, "head_dim", self.d_model // self.n_heads)
-        parts = []
-        if self.window:
-            parts.append(("window.layers", self.window.layers, self.n_layers))
-        if self.experts:
-            parts.append(("experts.dense_layers", self.experts.dense_layers, self.n_layers))
-            parts.append(("experts.active", self.experts.active, self.experts.n))
+        window, moe = self.window, self.experts
+        parts = [("window.layers", window.layers, self.n_layers)] if window else []
+        parts += [("experts.dense_layers", moe.dense_layers, self.n_layers)] if moe else []
+        parts += [("experts.active", moe.active, moe.n)] if moe else []
         for part, of, most in parts:
             if of > most:
                 raise InputError(f"{part} is {of}; there are only {most}")
@@ -205,32 +193,23 @@ def override(architecture: Architecture, settings: Iterable[str]) -> Architectur
             raise InputError(f"{setting!r} is not a setting; write FIELD=VALUE, as n_heads=4")
         if name not in types:
             raise InputError(f"no field {name!r} in an architecture; fields: {', '.join(types)}")
-        changes[name] = _typed(name, text, types[name])
+        changes[name] = text if types[name] is str else _typed(name, text, types[name])
     return architecture.replace(**changes)
 
 
-def _typed(name: str, text: str, kind: type):
-    if kind is str:
-        return text
-    if kind is bool:
-        if text.lower() not in ("true", "false"):
-            raise InputError(f"{name}={text}: allowed are true and false")
-        return text.lower() == "true"
+def _typed(name: str, text: str, kind: type) -> bool | int | float:
+    words = {"true": True, "false": False}
     try:
+        if kind is bool:
+            return words[text.lower()]
         number = float(text) if kind is float else int(text)
-        if abs(number) > MOST:
-            raise ValueError
-    except ValueError:
-        wanted = "a number" if kind is float else "an integer"
-        raise InputError(f"{name}={text[:60]}: {wanted} is needed, at most {MOST}") from None
-    return number
-
-
-def named(name: str) -> Architecture:
-    """The architecture of a command-line name; an unknown name is an InputError that lists all."""
-    if name not in ARCHITECTURES:
-        raise InputError(f"no architecture {name!r}; there are: {', '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[name]
+        if abs(number) <= MOST:
+            return number
+    except (ValueError, KeyError):
+        pass
+    wanted = {bool: "true and false are allowed", float: f"a number is needed, at most {MOST}"}
+    wanted = wanted.get(kind, f"an integer is needed, at most {MOST}")
+    raise InputError(f"{name}={text[:60]}: {wanted}")
 
 
 def _bert(name: str, n_layers: int, d_model: int, n_heads: int) -> Architecture:

@@ -7,8 +7,6 @@ and behind the FFN, are all-reduced.
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 
@@ -24,7 +22,7 @@ def bus_bandwidth(operation: str, message_bytes, seconds, processes: int):
         raise InputError(f"no operation {operation!r}; there are: {', '.join(BUS)}")
     if processes < 2:
         raise InputError(f"{processes} processes; a link needs at least 2")
-    return np.divide(message_bytes, seconds) * BUS[operation](processes)
+    return message_bytes / seconds * BUS[operation](processes)
 
 
 def message_time(times: Mapping[int, float], message_bytes: float) -> float:
@@ -35,6 +33,8 @@ def message_time(times: Mapping[int, float], message_bytes: float) -> float:
     sizes = sorted(times)
     if not sizes or not sizes[0] <= message_bytes <= sizes[-1]:
         raise InputError(f"messages of {message_bytes:.0f} bytes were not measured")
+    import numpy as np  # what asks for `BUS` alone does without
+
     return float(np.interp(message_bytes, sizes, [times[size] for size in sizes]))
 
 
@@ -60,8 +60,8 @@ def parallel_time(
 def ring_time(message_bytes, processes, start_seconds: float, bytes_per_s: float):
     """Seconds of an all-reduce over a ring: 2 (n - 1) rounds, each a start and 1/n of the message
     (Patarasuk and Yuan 2009). `processes` is a number or an array."""
-    rounds = 2 * np.subtract(processes, 1)
-    return rounds * (start_seconds + np.divide(message_bytes, processes) / bytes_per_s)
+    rounds = 2 * (processes - 1)
+    return rounds * (start_seconds + message_bytes / processes / bytes_per_s)
 
 
 def most_useful(
@@ -70,6 +70,10 @@ def most_useful(
 ) -> int:  # fmt: skip
     """The number of processes, up to `most`, beyond which a pass or step takes longer again, if
     links stay what they are."""
-    n = np.arange(1, most + 1)
-    rounds = ring_time(reduced_bytes(arch, rows), n, start_seconds, bytes_per_s)
-    return int(n[np.argmin(alone / n + 2 * arch.n_layers * rounds)])
+    message = reduced_bytes(arch, rows)
+
+    def seconds(n: int) -> float:
+        rounds = ring_time(message, n, start_seconds, bytes_per_s)
+        return alone / n + 2 * arch.n_layers * rounds
+
+    return min(range(1, most + 1), key=seconds)

@@ -6,12 +6,11 @@ a dot product of length k is k multiplications and k - 1 additions, usually told
 """
 
 from dataclasses import dataclass, fields, replace
-
-import numpy as np
+from typing import Any
 
 from analysis.errors import InputError
 
-Count = int | float | np.ndarray
+Count = Any  # int, float or NumPy array, which alone takes a tenth of a second to import
 ELEMENT_BYTES = (0.5, 1, 2, 4)
 
 
@@ -29,7 +28,7 @@ class Cost:
         return self.bytes_read + self.bytes_written
 
     @property
-    def intensity(self) -> float | np.ndarray:
+    def intensity(self) -> Count:
         """Arithmetic intensity, FLOP per byte: the paper's FLOPs / MOPs."""
         return self.flops / self.bytes
 
@@ -145,13 +144,6 @@ FUSED = replace(
 written once in its place, and no score, mask or probability reaches memory."""
 
 CONVENTIONS = {each.name: each for each in (PUBLISHED, UNFUSED, FUSED)}
-
-
-def convention_named(name: str) -> Convention:
-    """The convention of that name; an unknown name is an InputError that lists all."""
-    if name not in CONVENTIONS:
-        raise InputError(f"no convention {name!r}; there are: {', '.join(CONVENTIONS)}")
-    return CONVENTIONS[name]
 
 
 def projection(rows, n_in: int, n_out: int, bias: bool, convention: Convention) -> Cost:

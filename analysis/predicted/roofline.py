@@ -10,6 +10,7 @@ Three times of a pass or a step, from the loosest to the sharpest:
 `calibrated_time`  the sum over operators at the rates that their own shapes reach in isolation.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -86,22 +87,13 @@ Rate = tuple[str, str | tuple[str, int], str]
 
 @dataclass(frozen=True)
 class Piece:
-    """`times` equal operators of a pass, each of `amount` FLOPs or bytes.
+    """`times` equal operators of a pass, each of `amount` FLOPs or bytes, at a `rate` in FLOP/s or
+    bytes/s that is known by "matmul" and the shape of the product, "MxKxN", or "HxMxKxN" of H
+    heads; or by "other" and the architecture's name and the length or context."""
 
-    `what` is "matmul", and `of` the shape of its product: "MxKxN", or "HxMxKxN" of H heads; or
-    `what` is "other", and `of` the architecture's name and the length or context.
-    """
-
-    what: str
-    of: str | tuple[str, int]
-    dtype: str
+    rate: Rate
     times: int
     amount: Count
-
-    @property
-    def rate(self) -> Rate:
-        """By what the rate is known, in FLOP/s or bytes/s, that these operators reach."""
-        return self.what, self.of, self.dtype
 
 
 def pieces(arch: Architecture, length: int, convention: Convention) -> list[Piece]:
@@ -118,13 +110,11 @@ def pieces(arch: Architecture, length: int, convention: Convention) -> list[Piec
     rows, d, n, heads = 1 if step else length, arch.d_model, arch.n_layers, arch.n_heads
 
     def matmul(times: int, *shape: int) -> Piece:
-        return Piece("matmul", "x".join(map(str, shape)), dtype, times, 2 * int(np.prod(shape)))
+        rate = "matmul", "x".join(map(str, shape)), dtype
+        return Piece(rate, times, 2 * math.prod(shape))
 
-    found = [
-        matmul(4 * n, rows, d, d),
-        matmul(n, rows, d, arch.d_ff),
-        matmul(n, rows, arch.d_ff, d),
-    ]
+    found = [matmul(4 * n, rows, d, d)]
+    found += [matmul(n, rows, d, arch.d_ff), matmul(n, rows, arch.d_ff, d)]
     if arch.lm_head:
         found.append(matmul(1, rows, d, arch.vocab_size))
     if arch.pooler:
@@ -134,7 +124,7 @@ def pieces(arch: Architecture, length: int, convention: Convention) -> list[Piec
     else:
         found.append(matmul(n, heads, length, arch.head_dim, length))
         found.append(matmul(n, heads, length, length, arch.head_dim))
-    return found + [Piece("other", (arch.name, length), dtype, 1, rest)]
+    return found + [Piece(("other", (arch.name, length), dtype), 1, rest)]
 
 
 def calibrated_time(pieces: list[Piece], rates: Mapping[Rate, float]) -> float:

@@ -4,14 +4,14 @@ Work that is spread over several accelerators is taken to be spread evenly, and 
 nothing: an accelerator's ridge point then is that of all together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.operations import Convention, Cost
 from analysis.predicted.transformer import decoder_step
 
-MOST = 2**40  # sequences; what no such batch reaches, none does
+MOST = 2**40  # sequences or tokens; what no such number reaches, none does
 # How formats store a step's weights: bits, inputs that share a scale (None: a row), bytes of a
 # scale and, where there is one, its zero point.
 STORED: dict[str, tuple[int, int | None, int]] = {
@@ -41,16 +41,22 @@ def batch_to_reach(arch: Architecture, ridge: float, context: int, convention: C
     each sequence brings its own cache, which no other shares."""
     if not ridge > 0:
         raise InputError(f"the ridge point is {ridge}; it must be positive")
-    low, high = 0, 1  # `low` does not reach it, `high` does
-    while intensity(arch, context, convention, high) < ridge:
+    most = greatest(lambda batch: intensity(arch, context, convention, batch) < ridge)
+    return None if most is None else most + 1
+
+
+def greatest(holds: Callable[[int], bool]) -> int | None:
+    """The greatest whole number for which `holds`, which holds up to some number and not beyond;
+    0 if for none, None if up to `MOST`."""
+    low, high = 0, 1
+    while holds(high):
         low, high = high, 2 * high
         if high > MOST:
             return None
     while high - low > 1:
         middle = (low + high) // 2
-        reached = intensity(arch, context, convention, middle) >= ridge
-        low, high = (low, middle) if reached else (middle, high)
-    return high
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def memory_bytes(arch: Architecture, context: int, convention: Convention, batch: int = 1) -> float:

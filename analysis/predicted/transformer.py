@@ -7,8 +7,6 @@ where the convention counts them: the three matmul classes together hold every m
 broadcast; anything else is an InputError. No length is refused for being longer than trained.
 """
 
-import numpy as np
-
 from analysis.errors import InputError
 from analysis.predicted import operations as op
 from analysis.predicted.architectures import NORM_WEIGHTS, Architecture
@@ -227,9 +225,10 @@ def _norm(arch, rows, width, convention):
 def _finished(costs):
     """With "total"; over an array of sizes every count has the array's shape."""
     costs["total"] = sum((costs[name] for name in CLASSES), Cost())
-    shape = np.shape(costs["total"].bytes)
-    if not shape:
+    if not (shape := getattr(costs["total"].bytes, "shape", ())):
         return costs
+    import numpy as np  # single sizes do without
+
     found = {}
     for name, cost in costs.items():
         parts = (cost.flops, cost.bytes_read, cost.bytes_written)
@@ -239,11 +238,16 @@ def _finished(costs):
 
 def _divided(count: Count, by: int) -> Count:
     """A count over `by`; whole numbers stay integers."""
-    return count // by if np.all(count % by == 0) else count / by
+    whole = count % by == 0
+    return count // by if getattr(whole, "all", lambda: whole)() else count / by
 
 
 def _size(name: str, value):
     """A positive int, or an int64 array of them."""
+    if type(value) is int and value >= 1:
+        return value
+    import numpy as np  # single sizes do without
+
     sizes = np.asarray(value)
     if sizes.dtype.kind not in "iu" or not sizes.size or (sizes < 1).any():
         raise InputError(f"{name} is {value!r}; it must be an integer >= 1, or an array of them")

@@ -1,7 +1,8 @@
 """Growth rates: a straight line through log10 of a value against time.
 
 The paper's trend lines (Gholami et al. 2024, Fig. 1 and 2) are ordinary least squares on
-log10 of the value; the printed rates are that line read over 2 and over 20 years.
+log10 of the value; the printed rates are that line read over 2 and over 20 years. What a line
+foretells trusts that points scatter about it independently, and by the same spread everywhere.
 """
 
 import warnings
@@ -44,13 +45,23 @@ class Growth:
 
     @cached_property
     def bootstrap(self) -> tuple[float, float]:
-        """The 95 % interval of the slope over resampled points."""
-        return _bootstrap(self.x, self.y)
+        """The 95 % percentile interval of the slope over points drawn with replacement."""
+        # A draw of one date only has no slope. Series of few points meet it; it is left out below.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            drawn = stats.bootstrap(
+                (self.x, self.y), _slopes, paired=True, vectorized=True, method="percentile",
+                n_resamples=RESAMPLES, rng=np.random.default_rng(SEED),
+            )  # fmt: skip
+        tail = 50 * (1 - CONFIDENCE)
+        low, high = np.nanpercentile(drawn.bootstrap_distribution, [tail, 100 - tail])
+        return float(low), float(high)
 
     @cached_property
     def slope_without(self) -> np.ndarray:
         """The slope with each point left out in turn, shape (n,)."""
-        return _slopes_without(self.x, self.y)
+        each = range(self.n)
+        return np.array([_slopes(np.delete(self.x, i), np.delete(self.y, i)) for i in each])
 
     def over(self, years: float) -> float:
         """Return the factor of growth over `years`."""
@@ -59,10 +70,6 @@ class Growth:
     def interval_over(self, years: float) -> tuple[float, float]:
         """Return the 95 % confidence interval (Student's t) of the factor over `years`."""
         return factors(self.interval, years)
-
-    def bootstrap_over(self, years: float) -> tuple[float, float]:
-        """Return the 95 % bootstrap interval of the factor over `years`."""
-        return factors(self.bootstrap, years)
 
     def without_over(self, years: float) -> np.ndarray:
         """Return the factor over `years` with each point left out in turn, shape (n,)."""
@@ -100,16 +107,12 @@ def fit_growth(dates, values) -> Growth:
     dates = np.asarray(dates, "datetime64[D]")
     values = np.asarray(values, float)
     if dates.shape != values.shape or dates.ndim != 1 or dates.size < 3:
-        raise InputError(
-            f"a growth fit needs at least 3 points, one value a date; got "
-            f"{dates.size} dates and {values.size} values"
-        )
-    if not (np.isfinite(values).all() and (values > 0).all()):
-        worst = int(np.argmin(np.where(np.isfinite(values), values, -np.inf)))
-        raise InputError(
-            f"a growth fit needs positive finite values; point {worst} "
-            f"({dates[worst]}) is {values[worst]}"
-        )
+        got = f"{dates.size} dates and {values.size} values"
+        raise InputError(f"a growth fit needs at least 3 points, one value a date; got {got}")
+    for i, value in enumerate(values):
+        if not 0 < value < np.inf:
+            found = f"point {i} ({dates[i]}) is {value}"
+            raise InputError(f"a growth fit needs positive finite values; {found}")
     origin = dates.min()
     x, y = years_since(origin, dates), np.log10(values)
     if np.ptp(x) == 0:
@@ -132,37 +135,44 @@ def straight_line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _slopes(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Least-squares slopes along `axis`; nan where all x are equal."""
+    """Nan where all x are equal."""
     dx = x - x.mean(axis=axis, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         slopes = (dx * y).sum(axis=axis) / (dx**2).sum(axis=axis)
     return np.where(np.ptp(x, axis=axis) > 0, slopes, np.nan)
 
 
-def _bootstrap(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Percentile interval of the slope over points drawn with replacement (pairs bootstrap)."""
-    # A draw of one date only has no slope. Series of few points meet it; it is left out below.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        drawn = stats.bootstrap(
-            (x, y),
-            _slopes,
-            paired=True,
-            vectorized=True,
-            method="percentile",
-            n_resamples=RESAMPLES,
-            rng=np.random.default_rng(SEED),
-        )
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.nanpercentile(drawn.bootstrap_distribution, [tail, 100 - tail])
-    return float(low), float(high)
+@dataclass(frozen=True)
+class Prediction:
+    """What a fit foretells at some dates: the line, and the interval for one new point there."""
+
+    line: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
-def _slopes_without(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Slope with each point left out in turn, shape (n,)."""
-    others = ~np.eye(x.size, dtype=bool)
-    rows = (x.size, x.size - 1)
-    return _slopes(
-        np.broadcast_to(x, (x.size,) * 2)[others].reshape(rows),
-        np.broadcast_to(y, (y.size,) * 2)[others].reshape(rows),
-    )
+def predict(dates, values, at) -> Prediction:
+    """The 95 % prediction interval at each of `at`, from a growth fit to `values` at `dates`.
+
+    By Student's t, n - 2 degrees of freedom. Raises InputError as `fit_growth` does.
+    """
+    growth = fit_growth(dates, values)
+    x, new = growth.x, years_since(growth.origin, at)
+    distance = (new - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()
+    reach = stats.t.ppf(0.5 + CONFIDENCE / 2, x.size - 2) * growth.scatter
+    reach = reach * np.sqrt(1 + 1 / x.size + distance)
+    line = growth.intercept + growth.slope * new
+    return Prediction(10**line, 10 ** (line - reach), 10 ** (line + reach))
+
+
+def simulated(dates, slope: float, scatter: float, draws: int, seed: int = SEED) -> np.ndarray:
+    """Slopes that would be fitted at `dates` where the truth is known, with their 95 % intervals.
+
+    Values grow by `slope` (log10 per year) and scatter about that line independently and normally
+    by `scatter` (standard deviation of log10). Returns (draws, 3): slope, low, high, in log10 per
+    year.
+    """
+    x = years_since(np.min(dates), dates)
+    noise = np.random.default_rng(seed).normal(0, scatter, (draws, x.size))
+    found, _, _, reach = straight_line(x, slope * x + noise)
+    return np.column_stack([found, found - reach, found + reach])

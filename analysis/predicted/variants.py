@@ -2,33 +2,33 @@
 
 from dataclasses import dataclass, fields
 
-import numpy as np
-
 from analysis.errors import InputError
 
 
 def at_most(counts, most: int | None):
     """The lesser of each count and `most`, if any; Python's own integers stay exact."""
-    if most is None:
-        return counts
-    return min(counts, most) if isinstance(counts, int) else np.minimum(counts, most)
+    if most is None or isinstance(counts, int):
+        return counts if most is None else min(counts, most)
+    return counts.clip(max=most)
+
+
+def check_sizes(part) -> None:
+    """Refuse a part whose sizes are no integers of at least 1, or 0 where that is the default, or
+    whose flags are no flags: an InputError with the field."""
+    parts = "" if hasattr(part, "kind") else f"{type(part).__name__.lower()}."
+    for field in fields(part):
+        value, least = getattr(part, field.name), 0 if field.default == 0 else 1
+        name, flag = f"{parts}{field.name} is {value!r}", isinstance(value, bool)
+        if field.type is bool and not flag:
+            raise InputError(f"{name}; allowed: true, false")
+        if field.type is int or (field.type == int | None and value is not None):
+            if not isinstance(value, int) or flag or value < least:
+                raise InputError(f"{name}; it must be an integer >= {least}")
 
 
 class _Sizes:
-    """Sizes that are integers: at least 1, or 0 where that is the default; and flags."""
-
     def __post_init__(self):
-        for field in fields(self):
-            value, least = getattr(self, field.name), 0 if field.default == 0 else 1
-            if (
-                field.type is bool
-                and isinstance(value, bool)
-                or (value is None and field.type == int | None)
-            ):
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                name = f"{type(self).__name__.lower()}.{field.name}"
-                raise InputError(f"{name} is {value!r}; it must be an integer >= {least}")
+        check_sizes(self)
 
 
 @dataclass(frozen=True)

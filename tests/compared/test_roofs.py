@@ -26,8 +26,9 @@ def own_shapes(arch, tokens):
     """Points of every operator of a pass or step, at the rates SLOW and REST."""
     key = next(key for key, name in roofs.NAMES.items() if name == arch.name)
     for piece in pieces(arch, tokens, UNFUSED):
-        if piece.what == "matmul":
-            yield point("matmul", piece.amount / SLOW, how=piece.of, flops=piece.amount)
+        what, shape, _ = piece.rate
+        if what == "matmul":
+            yield point("matmul", piece.amount / SLOW, how=shape, flops=piece.amount)
         else:
             yield point("other", piece.amount / REST, model=key, tokens=tokens, bytes=piece.amount)
 

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.errors import InputError
-from analysis.predicted.answer import MOST, Setting, answer, batch_past_memory, fit, held
+from analysis.predicted.answer import Setting, answer, batch_past_memory, fit, held
 from analysis.predicted.architectures import BERT_BASE, GPT2
 from analysis.predicted.chips import Chip, chip_named, model_named, open_models
 from analysis.predicted.needs import needs_of, step
 from analysis.predicted.printed import amount, duration, lines
+from analysis.predicted.serving import MOST
 
 H100 = chip_named("H100 SXM5 80GB")
 LLAMA = model_named("Llama 3 8B")

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.predicted.forecast import predict, simulated
-from analysis.predicted.trends import straight_line
+from analysis.predicted.trends import predict, simulated, straight_line
 
 DAYS = np.datetime64("2000-01-01") + np.arange(12) * 300
 AFTER = np.datetime64("2010-06-01") + np.arange(8) * 200

@@ -18,8 +18,7 @@ from analysis.compared.figures.style import (
     wide,
 )
 from analysis.compared.page import name, times
-from analysis.predicted.forecast import predict
-from analysis.predicted.trends import Growth, years_since
+from analysis.predicted.trends import Growth, predict, years_since
 
 COLUMNS = "what series label date value unit plotted_value plotted_unit fitted_value".split()
 
