@@ -68,8 +68,8 @@ class Layer:
 
     def __init__(self, arch: Architecture, random: Weights, fused: bool):
         d, f, width = arch.d_model, arch.d_ff, arch.d_attention
-        self.fused, self.heads, self.scale = fused, arch.n_heads, arch.head_dim**-0.5
-        self.kv_heads = arch.n_kv_heads
+        self.fused, self.scale = fused, arch.head_dim**-0.5
+        self.heads, self.kv_heads, self.width = arch.n_heads, arch.n_kv_heads, arch.head_dim
         self.gelu, self.decodes = GELU[arch.activation], arch.kind == "decoder"
         self.qkv = random.linear(d, width + 2 * arch.d_kv, "mha_projections")
         self.out = random.linear(width, d, "mha_projections")
@@ -95,16 +95,22 @@ class Layer:
         rows = len(x) // batch
         causal = self.decodes and rows > 1  # one row sees all that is before it
         if self.fused:
-            some = mask if 1 < rows < context else None
-            if self.kv_heads < self.heads:
-                return self.grouped(x, batch, rows, cache, context, some)
-            qkv = self.qkv(x).view(batch, rows, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-            q, kv = qkv[0], qkv[1:]
+            parts = self.qkv(x).view(batch, rows, self.heads + 2 * self.kv_heads, -1)
+            q, kv = parts.transpose(1, 2).split_with_sizes((self.heads, 2 * self.kv_heads), 1)
+            kv = kv.view(batch, 2, self.kv_heads, rows, -1).transpose(0, 1)
             if cache is not None:
                 cache.narrow(3, context - rows, rows).copy_(kv)
                 kv = cache.narrow(3, 0, context)
-            causal = causal and some is None
-            y = F.scaled_dot_product_attention(q, *kv.unbind(0), some, is_causal=causal)
+            k, v = kv.unbind(0)
+            if rows > 1:
+                some = mask if rows < context else None
+                y = F.scaled_dot_product_attention(
+                    q, k, v, some, is_causal=causal and some is None,
+                    enable_gqa=self.kv_heads < self.heads,
+                )  # fmt: skip
+            else:  # heads that share keys and values are rows of one: these are copied nowhere
+                q = q.view(batch, self.kv_heads, -1, self.width)
+                y = F.scaled_dot_product_attention(q, k, v)
         else:
             shape = (batch, rows, self.heads, -1)
             q, k, v = (part(x).view(shape).transpose(1, 2) for part in self.q_k_v)
@@ -116,24 +122,8 @@ class Layer:
             if causal:
                 scores = scores + mask[:rows, :context]
             y = torch.matmul(torch.softmax(scores, -1), v)
-        return self.out(y.transpose(1, 2).reshape(len(x), -1))
-
-    def grouped(self, x, batch: int, rows: int, cache: Tensor, context: int, mask) -> Tensor:
-        """Fused attention whose heads share keys and values in groups. In a step, a group's heads
-        are the rows of one head: its keys and values are read once and copied nowhere."""
-        parts = self.qkv(x).view(batch, rows, self.heads + 2 * self.kv_heads, -1).transpose(1, 2)
-        q, kv = parts.split((self.heads, 2 * self.kv_heads), 1)
-        kv = kv.unflatten(1, (2, self.kv_heads)).transpose(0, 1)
-        cache.narrow(3, context - rows, rows).copy_(kv)
-        k, v = cache.narrow(3, 0, context).unbind(0)
-        if rows == 1:
-            q = q.reshape(batch, self.kv_heads, self.heads // self.kv_heads, -1)
-            y = F.scaled_dot_product_attention(q, k, v).reshape(batch, self.heads, 1, -1)
-        else:
-            y = F.scaled_dot_product_attention(
-                q, k, v, mask, is_causal=mask is None, enable_gqa=True
-            )
-        return self.out(y.transpose(1, 2).reshape(len(x), -1))
+        y = y if rows == 1 else y.transpose(1, 2)
+        return self.out(y.reshape(len(x), -1))
 
 
 class Network:
@@ -148,18 +138,17 @@ class Network:
 
     def __init__(self, arch: Architecture, attention="fused", max_length: int | None = None,
                  dtype=torch.float32, device="cpu", seed=0):  # fmt: skip
-        grouped = arch.kind == "decoder" and attention == "fused"
-        kv_heads = arch.n_kv_heads if grouped else arch.n_heads
-        built = self.built | dict(n_kv_heads=(kv_heads,), attention=ATTENTION)
+        built, fused = self.built | dict(attention=ATTENTION), attention == "fused"
+        if arch.kind == "encoder" or not fused:
+            built |= dict(n_kv_heads=(arch.n_heads,))
+        asked = vars(arch) | dict(attention=attention)
         for field, allowed in built.items():
-            value = attention if field == "attention" else getattr(arch, field)
-            if value not in allowed:
-                allowed = ", ".join(map(repr, allowed))
-                raise InputError(f"{arch.name} in torch: {field}={value!r}; built: {allowed}")
+            if asked[field] not in allowed:
+                there = f"{field}={asked[field]!r}; built: {', '.join(map(repr, allowed))}"
+                raise InputError(f"{arch.name} in torch: {there}")
         self.random = Weights(dtype, device, seed)
         self.max_length = max_length or arch.n_positions
         self.positions = self.random.normal(max(arch.n_positions, self.max_length), arch.d_model)
-        fused = attention == "fused"
         self.layers = [Layer(arch, self.random, fused) for _ in range(arch.n_layers)]
         self.norm = self.random.norm(arch)
 
@@ -198,7 +187,8 @@ class Encoder(Network):
         batch, length = tokens.shape
         x = F.embedding(tokens, self.words)
         if self.types is not None:
-            x = x + F.embedding(torch.zeros_like(tokens) if types is None else types, self.types)
+            types = torch.zeros_like(tokens) if types is None else types
+            x = x + F.embedding(types, self.types)
         x = self.norm(x + self.positions[: self.check(length)]).flatten(0, 1)
         for layer in self.layers:
             x = layer(x, batch)

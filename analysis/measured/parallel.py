@@ -6,27 +6,29 @@ Torch modules, which the parallelism needs. Random weights, the same shapes and 
 heads are not split by it.
 """
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from analysis.predicted.architectures import Architecture
 
+STYLES = {"query": "Colwise", "key": "Colwise", "value": "Colwise", "out": "Rowwise",
+          "up": "Colwise", "down": "Rowwise"}  # fmt: skip
+
 
 class Layer(nn.Module):
-    """Attention and FFN of (rows, width); a decoder's row attends to a cache of random keys."""
+    """Attention and FFN of (rows, width). A decoder's row attends to a cache of random keys for
+    `context` tokens; without one its rows attend to those before them."""
 
-    def __init__(self, arch: Architecture, context: int):
+    def __init__(self, arch: Architecture, context: int = 0):
         super().__init__()
         d, f = arch.d_model, arch.d_ff
-        self.heads, self.width, self.decodes = arch.n_heads, arch.head_dim, arch.kind == "decoder"
+        self.width, self.decodes, self.cache = arch.head_dim, arch.kind == "decoder", None
         self.query, self.key, self.value, self.out = (nn.Linear(d, d) for _ in range(4))
         self.up, self.down = nn.Linear(d, f), nn.Linear(f, d)
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
-        if self.decodes:
-            self.cache = torch.randn(2, 1, self.heads, context, self.width)
+        if self.decodes and context:
+            self.cache = torch.randn(2, 1, arch.n_heads, context, self.width)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.decodes:
@@ -40,16 +42,13 @@ class Layer(nn.Module):
             return projected.view(1, len(x), -1, self.width).transpose(1, 2)
 
         q, k, v = (split(part(x)) for part in (self.query, self.key, self.value))
-        if self.decodes:
+        causal = self.decodes and self.cache is None
+        if self.cache is not None:
             self.cache[0, ..., -1:, :].copy_(k)
             self.cache[1, ..., -1:, :].copy_(v)
             k, v = self.cache.unbind(0)
-        y = F.scaled_dot_product_attention(q, k, v)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
         return self.out(y.transpose(1, 2).reshape(len(x), -1))
-
-
-PLAN = {"query": "column", "key": "column", "value": "column", "out": "row", "up": "column",
-        "down": "row"}  # fmt: skip
 
 
 def stack(
@@ -64,37 +63,29 @@ def stack(
     if mesh is not None:
         from torch.distributed.tensor import parallel
 
-        styles = {"column": parallel.ColwiseParallel, "row": parallel.RowwiseParallel}
         for layer in layers:
-            plan = {name: styles[style]() for name, style in PLAN.items()}
+            plan = {name: getattr(parallel, f"{style}Parallel")() for name, style in STYLES.items()}
             parallel.parallelize_module(layer, mesh, plan)
-            if layer.decodes:
-                share = layer.heads // mesh.size()
-                own = slice(mesh.get_rank() * share, (mesh.get_rank() + 1) * share)
-                layer.cache = layer.cache[:, :, own].contiguous()
+            if layer.cache is not None:
+                own = layer.cache.chunk(mesh.size(), 2)[mesh.get_rank()]
+                layer.cache = own.contiguous()
     return layers, x
 
 
 class Trainable(nn.Module):
-    """GPT-2 of torch's own layers: tokens (batch, length) -> logits of the tied head."""
+    """GPT-2: tokens (1, length) -> logits (1, length, vocabulary) of the tied head."""
 
     def __init__(self, arch: Architecture):
         super().__init__()
-        d, gelu = arch.d_model, partial(F.gelu, approximate="tanh")
+        d = arch.d_model
         self.words, self.norm = nn.Embedding(arch.vocab_size, d), nn.LayerNorm(d)
         self.positions = nn.Embedding(arch.n_positions, d)
-        self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                d, arch.n_heads, arch.d_ff, 0, gelu, batch_first=True, norm_first=True
-            )
-            for _ in range(arch.n_layers)
-        )
+        self.layers = nn.ModuleList(Layer(arch) for _ in range(arch.n_layers))
         for matrix in (each for each in self.parameters() if each.dim() > 1):
             nn.init.normal_(matrix, std=0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        x = self.words(tokens) + self.positions.weight[: tokens.shape[1]]
-        mask = nn.Transformer.generate_square_subsequent_mask(tokens.shape[1], x.device)
+        x = self.words(tokens[0]) + self.positions.weight[: tokens.shape[1]]
         for layer in self.layers:
-            x = layer(x, mask, is_causal=True)
-        return F.linear(self.norm(x), self.words.weight)
+            x = layer(x)
+        return F.linear(self.norm(x), self.words.weight).unsqueeze(0)

@@ -121,7 +121,7 @@ class Limited(Linear):
         return product(x, self.weight, self.bias)
 
 
-def by_heads(q: Tensor, k: Tensor, v: Tensor, mask=None, is_causal=False) -> Tensor:
+def by_heads(q: Tensor, k: Tensor, v: Tensor, mask=None, is_causal=False, enable_gqa=False):
     """(1, heads, rows, width) each: attention whose products oneDNN does, head by head."""
     if q.shape[2] == 1:
         return _torchs_attention(q, k, v, mask, is_causal=is_causal)

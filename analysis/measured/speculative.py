@@ -19,6 +19,7 @@ from torch import Tensor
 from analysis.errors import InputError
 from analysis.measured.byte_model import Score, held_out, load
 from analysis.measured.networks import Decoder
+from analysis.measured.schema import AGREEMENT, FARED
 from analysis.measured.timing import Budget, Key, Task
 from analysis.measured.works import Works, in_turn
 from analysis.predicted.architectures import BYTE_DECODER
@@ -51,7 +52,7 @@ def greedy(decoder: Decoder, prompt: Tensor, length: int) -> list[int]:
 
 
 def speculate(
-    decoder: Decoder, draft: Decoder, prompt: Tensor, length: int, drafted: int
+    drafted: int, decoder: Decoder, draft: Decoder, prompt: Tensor, length: int
 ) -> Generated:
     """The same tokens, with up to `drafted` at a time from `draft`."""
     if drafted < 1:
@@ -95,14 +96,9 @@ def agreement(decoder: Decoder, draft: Decoder, windows: Tensor) -> Score:
     return Score(tuple(shares))
 
 
-def _each(generate: Callable, prompts: Tensor) -> list:
-    return [generate(prompt=each) for each in prompts]
-
-
 def byte_task(device: str, budget: Budget, threads: int) -> Task:
     """All of it; a checkpoint that is missing or cut is why it is not measured."""
     context = BYTE_DECODER.n_positions
-    length = context - PROMPT
     whole = generation(BYTE_DECODER, context, FUSED)["total"] * PROMPTS
     once = decoder_step(BYTE_DECODER, context, FUSED)["total"]
 
@@ -113,22 +109,21 @@ def byte_task(device: str, budget: Budget, threads: int) -> Task:
         decoder, draft = (load(name, device=device) for name in ("byte-decoder", "byte-draft"))
         windows = held_out().to(device)
         middle = windows[:: len(windows) // PROMPTS, windows.shape[1] // 2][:PROMPTS]
-        prompts = middle[:, None, :PROMPT]
+
+        def generate(by: Callable, *of) -> list:
+            return [by(*of, each[None, :PROMPT], context - PROMPT) for each in middle]
+
         same = agreement(decoder, draft, windows)
-        details = dict(zip(("agreement_low", "agreement_high"), same.interval, strict=True))
-        plain = partial(_each, partial(greedy, decoder, length=length), prompts)
+        agreed = dict(zip(AGREEMENT, (same.mean, *same.interval), strict=True))
         add = partial(works.add, eager=True, warm=1)
-        add(key("greedy"), plain, whole, agreement=same.mean, **details)
-        expected = plain()
+        add(key("greedy"), partial(generate, greedy, decoder), whole, **agreed)
+        expected = generate(greedy, decoder)
         for n in DRAFTED:
-            generate = partial(speculate, decoder, draft, length=length, drafted=n)
-            found = _each(generate, prompts)
-            counts = {
-                name: sum(getattr(each, name) for each in found)
-                for name in ("checks", "examined", "accepted")
-            }
-            equal = int([each.tokens for each in found] == expected)
-            add(key("drafted", n), partial(_each, generate, prompts), whole, equal=equal, **counts)
+            drafted = partial(generate, partial(speculate, n), decoder, draft)
+            found = drafted()
+            fared = {name: sum(getattr(each, name) for each in found) for name in FARED[:3]}
+            fared["equal"] = int([each.tokens for each in found] == expected)
+            add(key("drafted", n), drafted, whole, **fared)
         parts = {key("step"): (decoder, 1), key("draft step"): (draft, 1)}
         parts |= {key("check", n): (decoder, n + 1) for n in DRAFTED}
         for each, (network, rows) in parts.items():

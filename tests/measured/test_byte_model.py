@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from analysis.errors import InputError
 from analysis.measured import byte_model
@@ -15,7 +16,6 @@ from analysis.measured.byte_model import (
     load,
     read,
     restore,
-    save,
     score,
 )
 from analysis.measured.networks import Decoder
@@ -40,7 +40,7 @@ def test_without_sources_it_is_said(tmp_path):
 
 
 @pytest.fixture
-def checkpoint(tmp_path):
+def checkpoint(tmp_path, save):
     network = Decoder(TINY)
     path = tmp_path / "tiny.safetensors"
     save(network, path, {"python": "3.0"})
@@ -59,37 +59,37 @@ def test_a_checkpoint_holds_every_parameter_once(checkpoint):
     assert torch.equal(ours.prefill(tokens), network.prefill(tokens))
 
 
-def test_a_checkpoint_in_16_bits_is_read_too(checkpoint, tmp_path):
+def test_a_checkpoint_in_16_bits_is_read_too(checkpoint, tmp_path, save):
     network, _ = checkpoint
     save(network, path := tmp_path / "half.safetensors", {}, torch.float16)
     ours = restore(path, TINY).words
     assert ours.dtype == torch.float32 and torch.allclose(ours, network.words, atol=1e-3)
 
 
-def _cut(path):
+def _cut(path, save):
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def _other(path):
+def _other(path, save):
     save(Decoder(TINY.replace(d_ff=48)), path, {})
 
 
-def _deeper(path):
+def _deeper(path, save):
     save(Decoder(TINY.replace(n_layers=3)), path, {})
 
 
-def _integers(path):
+def _integers(path, save):
     stored = {name: each.int() for name, each in read(path)[1].items()}
-    byte_model.save_file(stored, path)
+    save_file(stored, path)
 
 
-def _not_numbers(path):
+def _not_numbers(path, save):
     stored = read(path)[1]
     stored["words"][0, 0] = torch.nan
-    byte_model.save_file(stored, path)
+    save_file(stored, path)
 
 
-def _large(path):
+def _large(path, save):
     with path.open("ab") as file:
         file.truncate(10**7 + 1)
 
@@ -97,9 +97,9 @@ def _large(path):
 @pytest.mark.parametrize(
     "spoil, said",
     [
-        (lambda path: path.unlink(), "cannot be read"),
+        (lambda path, save: path.unlink(), "cannot be read"),
         (_cut, "not a whole checkpoint"),
-        (lambda path: path.write_bytes(b""), "not a whole checkpoint"),
+        (lambda path, save: path.write_bytes(b""), "not a whole checkpoint"),
         (_other, r"up.weight, \(48, 16\), is not \(32, 16\)"),
         (_deeper, "not a checkpoint of the byte decoder: layers.2"),
         (_integers, "is not .* of finite floats"),
@@ -107,9 +107,9 @@ def _large(path):
         (_large, "more than 10000000 bytes"),
     ],
 )
-def test_a_bad_checkpoint_is_one_line(checkpoint, spoil, said):
+def test_a_bad_checkpoint_is_one_line(checkpoint, spoil, said, save):
     path = checkpoint[1]
-    spoil(path)
+    spoil(path, save)
     with pytest.raises(InputError, match=said) as caught:
         restore(path, TINY)
     assert "\n" not in str(caught.value) and path.name in str(caught.value)
