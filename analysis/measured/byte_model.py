@@ -19,8 +19,7 @@ import json
 import platform
 import sysconfig
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -105,31 +104,15 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise InputError(f"{path}: not a whole checkpoint: {error}") from None
 
 
-@dataclass(frozen=True)
-class Score:
-    """Bits per byte, or a share, module by module; a module is what chance is in."""
-
-    modules: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        return float(np.mean(self.modules))
-
-    @cached_property
-    def interval(self) -> tuple[float, float]:
-        """95 %, by resampling the modules; the same at each call."""
-        return bootstrap(self.modules, np.mean)
-
-    def less(self, other: "Score") -> tuple[float, float, float]:
-        """The difference from `other`, module by module, and its interval."""
-        each = np.subtract(self.modules, other.modules)
-        return float(each.mean()), *bootstrap(each, np.mean)
+def with_interval(modules: np.ndarray) -> tuple[float, float, float]:
+    """The mean of numbers of modules, which chance is in, and its 95 % interval."""
+    return float(modules.mean()), *bootstrap(modules, np.mean)
 
 
 @torch.inference_mode()
-def score(network: Decoder, windows: Tensor | None = None) -> Score:
-    """Bits per byte of `windows` (modules, windows, bytes), by default the held-out ones.
-    The network's batch must be `BATCH`, or divide the windows."""
+def score(network: Decoder, windows: Tensor | None = None) -> np.ndarray:
+    """Bits per byte (modules,) of `windows` (modules, windows, bytes), by default the held-out
+    ones. The network's batch must be `BATCH`, or divide the windows."""
     windows = held_out() if windows is None else windows
     flat, batch = windows.flatten(0, 1).to(network.words.device), network.cache.shape[2]
     bits = []
@@ -137,8 +120,7 @@ def score(network: Decoder, windows: Tensor | None = None) -> Score:
         logits = network.prefill(part[:, :-1]).float()
         nats = F.cross_entropy(logits.flatten(0, 1), part[:, 1:].flatten(), reduction="none")
         bits.append(nats.view(len(part), -1).mean(1) / np.log(2))
-    each = torch.cat(bits).view(windows.shape[:2]).mean(1, dtype=torch.float64)
-    return Score(tuple(each.tolist()))
+    return torch.cat(bits).view(windows.shape[:2]).mean(1, dtype=torch.float64).cpu().numpy()
 
 
 def source(path: Path) -> bytes:
@@ -197,7 +179,7 @@ def remedies(device: str) -> dict[Key, Callable[[], Decoder]]:
 
 def quality_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
     """One task a remedy, and the draft's."""
-    known: dict[str, Score] = {}  # of the decoders that others are compared with
+    known = {}  # scores of the decoders that others are compared with
     once = guess(Cost(2 * BYTE_DECODER.n_parameters * SCORED), device, threads) + 0.3
 
     def prepare(key: Key, make: Callable[[], Decoder], works: Works) -> None:
@@ -210,7 +192,7 @@ def quality_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
             known[base] = score(load(base, BATCH, device=device))
         scores = []
         seconds = works.clock.time(lambda: scores.append(score(network)))
-        numbers = (scores[0].mean, *scores[0].interval, *scores[0].less(known[base]))
+        numbers = with_interval(scores[0]) + with_interval(scores[0] - known[base])
         details |= dict(zip(SCORES, numbers, strict=True))
         digest = hashlib.sha256(held_out().numpy().tobytes()).hexdigest()
         details |= {"python": platform.python_version(), "text_sha256": digest}

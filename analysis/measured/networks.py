@@ -20,17 +20,12 @@ from torch import Tensor
 from analysis.errors import InputError
 from analysis.measured.libraries import PLAIN
 from analysis.measured.linear import Linear
-from analysis.predicted.architectures import Architecture
+from analysis.predicted.architectures import BERT_BASE, GPT2, Architecture
 
 ATTENTION = ("fused", "unfused")
-GELU = {"gelu": "none", "gelu_tanh": "tanh"}
-PROJECTIONS = ("qkv", "out", "up", "down")  # of a layer
-BUILT = dict(  # any other value of these fields is refused
-    activation=tuple(GELU), norm=("layernorm",), positions=("learned",), gated_ffn=(False,),
-    qk_norm=(False,), qkv_bias=(True,), out_bias=(True,), ffn_bias=(True,), latent=(None,),
-    experts=(None,), window=(None,), layer_norms=(2,), sinks=(False,), softcap=(False,),
-    head_bias=(False,), head_dense=(False,), labels=(0,),
-)  # fmt: skip
+PROJECTIONS, NORMS = ("qkv", "out", "up", "down"), ("norm1", "norm2")  # of a layer
+# In which fields networks may differ from BERT or GPT-2; any other is refused.
+SIZES = set("name n_layers d_model n_heads n_kv_heads head_dim d_ff vocab_size n_positions".split())
 
 
 class Norm:
@@ -70,7 +65,8 @@ class Layer:
         d, f, width = arch.d_model, arch.d_ff, arch.d_attention
         self.fused, self.scale = fused, arch.head_dim**-0.5
         self.heads, self.kv_heads, self.width = arch.n_heads, arch.n_kv_heads, arch.head_dim
-        self.gelu, self.decodes = GELU[arch.activation], arch.kind == "decoder"
+        self.decodes = arch.kind == "decoder"
+        self.gelu = "tanh" if self.decodes else "none"
         self.qkv = random.linear(d, width + 2 * arch.d_kv, "mha_projections")
         self.out = random.linear(width, d, "mha_projections")
         self.up = random.linear(d, f, "ffn_projections")
@@ -134,18 +130,20 @@ class Network:
     for an architecture that is not built, naming the field.
     """
 
-    built = BUILT
+    like: Architecture  # is built, in all sizes
 
     def __init__(self, arch: Architecture, attention="fused", max_length: int | None = None,
                  dtype=torch.float32, device="cpu", seed=0):  # fmt: skip
-        built, fused = self.built | dict(attention=ATTENTION), attention == "fused"
-        if arch.kind == "encoder" or not fused:
-            built |= dict(n_kv_heads=(arch.n_heads,))
-        asked = vars(arch) | dict(attention=attention)
+        fused = attention == "fused"
+        built = {name: (value,) for name, value in vars(self.like).items() if name not in SIZES}
+        built |= {"attention": ATTENTION}
+        if self.like is BERT_BASE or not fused:
+            built["n_kv_heads"] = (arch.n_heads,)
         for field, allowed in built.items():
-            if asked[field] not in allowed:
-                there = f"{field}={asked[field]!r}; built: {', '.join(map(repr, allowed))}"
-                raise InputError(f"{arch.name} in torch: {there}")
+            value = attention if field == "attention" else getattr(arch, field)
+            if value not in allowed:
+                allowed = ", ".join(map(repr, allowed))
+                raise InputError(f"{arch.name} in torch: {field}={value!r}; built: {allowed}")
         self.random = Weights(dtype, device, seed)
         self.max_length = max_length or arch.n_positions
         self.positions = self.random.normal(max(arch.n_positions, self.max_length), arch.d_model)
@@ -171,24 +169,22 @@ class Network:
 class Encoder(Network):
     """BERT: embeddings, layers that normalise after each residual add, and the pooler."""
 
-    built = BUILT | dict(kind=("encoder",), lm_head=(False,))
+    like = BERT_BASE
 
     def __init__(self, arch: Architecture, *args, **options):
         super().__init__(arch, *args, **options)
         d = arch.d_model
         self.words = self.random.normal(arch.vocab_size, d)
-        self.types = self.random.normal(arch.token_types, d) if arch.token_types else None
-        self.pooler = self.random.linear(d, d, "ffn_projections") if arch.pooler else None
+        self.types = self.random.normal(arch.token_types, d)
+        self.pooler = self.random.linear(d, d, "ffn_projections")
 
     @torch.inference_mode()
     def __call__(self, tokens: Tensor, types: Tensor | None = None):
         """tokens, types (all 0 by default): (batch, length) int64 -> last hidden states
         (batch, length, d_model), and pooled (batch, d_model) or None without a pooler."""
         batch, length = tokens.shape
-        x = F.embedding(tokens, self.words)
-        if self.types is not None:
-            types = torch.zeros_like(tokens) if types is None else types
-            x = x + F.embedding(types, self.types)
+        types = torch.zeros_like(tokens) if types is None else types
+        x = F.embedding(tokens, self.words) + F.embedding(types, self.types)
         x = self.norm(x + self.positions[: self.check(length)]).flatten(0, 1)
         for layer in self.layers:
             x = layer(x, batch)
@@ -208,10 +204,7 @@ class Decoder(Network):
     tensor that was captured.
     """
 
-    built = BUILT | dict(
-        kind=("decoder",), lm_head=(True,), tied_embeddings=(True,), token_types=(0,),
-        pooler=(False,),
-    )  # fmt: skip
+    like = GPT2
 
     def __init__(self, arch: Architecture, *args, batch: int = 1, **options):
         super().__init__(arch, *args, **options)
@@ -257,16 +250,11 @@ def memory(tensor: Tensor) -> int:
 
 def tensors(network: Network) -> dict[str, Tensor]:
     """Every tensor that training changes, once, by its name in a checkpoint."""
-    tables = {"": {name: getattr(network, name, None) for name in ("words", "positions", "types")}}
-    linears, norms = {}, {"norm.": vars(network.norm)}
-    for i, layer in enumerate(network.layers):
-        linears |= {f"layers.{i}.{n}.": vars(getattr(layer, n)) for n in PROJECTIONS}
-        norms |= {f"layers.{i}.{n}.": vars(getattr(layer, n)) for n in ("norm1", "norm2")}
-    if getattr(network, "pooler", None) is not None:
-        linears["pooler."] = vars(network.pooler)
-    return {
-        f"{name}{part}": has[part]
-        for name, has in (tables | linears | norms).items()
-        for part in (*tables[""], "weight", "gain", "bias")
-        if has.get(part) is not None
-    }
+    found = {name: getattr(network, name, None) for name in ("words", "positions", "types")}
+    layers = {f"layers.{i}": layer for i, layer in enumerate(network.layers)}
+    parts = {f"{at}.{n}": getattr(layer, n) for at, layer in layers.items() for n in PROJECTIONS}
+    parts |= {"pooler": getattr(network, "pooler", None), "norm": network.norm}
+    parts |= {f"{at}.{n}": getattr(layer, n) for at, layer in layers.items() for n in NORMS}
+    for at, part in parts.items():
+        found |= {f"{at}.{name}": getattr(part, name, None) for name in ("weight", "gain", "bias")}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}

@@ -15,7 +15,7 @@ values, one row at a time, which is no product of matrices either.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import cycle, pairwise
 from unittest import mock
@@ -30,6 +30,8 @@ from analysis.measured.works import DRAWN, Works, in_turn
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.operations import UNFUSED, Cost
 from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass
+
+PROJECTION, MATMUL = (Linear, "__call__"), (torch, "matmul")
 
 
 def split(work: Callable[[], object], clock: Clock) -> dict[str, float]:
@@ -53,7 +55,7 @@ def split(work: Callable[[], object], clock: Clock) -> dict[str, float]:
 
     clock.now()
     mark("")
-    with patched(project, multiply):
+    with patched({PROJECTION: project, MATMUL: multiply}):
         work()
     mark("other")
     clock.now()  # waits for the last event
@@ -81,7 +83,7 @@ def rest_task(model: str, arch: Architecture, tokens: int, device, budget: Budge
         x = torch.randn(rows, arch.d_model, device=device)
         cache = (network.cache[0], tokens) if steps else ()
         work = partial(network.layers[0], x, 1, *cache)
-        patch = without_matmuls(work, heads=not steps)
+        replay = replayed(work, PROJECTION, *([] if steps else [MATMUL]))
         # A step finds its caches full of weights.
         size = 2 * (last_level_cache_bytes(device) or 2**26) if steps else 0
         other = torch.ones(size // 4, device=device)
@@ -89,7 +91,7 @@ def rest_task(model: str, arch: Architecture, tokens: int, device, budget: Budge
         @torch.inference_mode()
         def timed() -> list[float]:
             other.sum()
-            with patch():
+            with replay():
                 return [arch.n_layers * works.clock.time(work)]
 
         timed()
@@ -103,26 +105,26 @@ def rest_task(model: str, arch: Architecture, tokens: int, device, budget: Budge
 
 
 @torch.inference_mode()
-def without_matmuls(work: Callable, heads: bool) -> Callable:
-    """A context: a call of `work` within it has projections return at once what they did here, and
-    so do its act-to-act matmuls if `heads`."""
-    linear, matmul, outputs = Linear.__call__, torch.matmul, []
+def replayed(work: Callable, *places: tuple[object, str]) -> Callable:
+    """A context: a call of `work` within it has the functions of these owners and names return at
+    once what they did here."""
+    outputs = []
 
     def kept(compute):
         return lambda *args: outputs.append(compute(*args)) or outputs[-1]
 
-    with patched(kept(linear), kept(matmul) if heads else matmul):
+    with patched({place: kept(getattr(*place)) for place in places}):
         work()
     ready = cycle(outputs)
-    again = (lambda *_: next(ready)) if heads else matmul
-    return lambda: patched(lambda *_: next(ready), again)
+    return lambda: patched(dict.fromkeys(places, lambda *_: next(ready)))
 
 
 @contextmanager
-def patched(linear: Callable, matmul: Callable) -> Iterator[None]:
-    """With other functions for a projection and for an act-to-act matmul."""
-    ours = mock.patch.object(Linear, "__call__", linear)
-    with ours, mock.patch.object(torch, "matmul", matmul):
+def patched(functions: dict[tuple[object, str], Callable]) -> Iterator[None]:
+    """With other functions in the place of those of these owners and names."""
+    with ExitStack() as stack:
+        for place, function in functions.items():
+            stack.enter_context(mock.patch.object(*place, function))
         yield
 
 

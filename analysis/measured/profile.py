@@ -73,7 +73,8 @@ class Point:
     `networks_for` the `longest`."""
 
     def __init__(self, store: Callable, longest: int, key: Key, device: str):
-        self.store, self.longest, self.key, self.device = store, longest, key, device
+        self.longest, self.key, self.device = longest, key, device
+        self.network = partial(store, key.model, key.how, key.dtype)
         self.arch, self.element = ARCHITECTURES[key.model], getattr(torch, key.dtype).itemsize
         self.steps = self.arch.kind == "decoder"
         self.count = decoder_step if self.steps else encoder_pass
@@ -95,9 +96,6 @@ class Point:
         row = 8 * arch.d_model + 2 * arch.d_ff + scores * 3 * arch.n_heads * self.key.tokens
         numbers += row if self.steps else row * self.key.tokens
         return numbers * self.element + READ_BYTES * self.steps
-
-    def network(self) -> networks.Network:
-        return self.store(self.key.model, self.key.how, self.key.dtype)
 
     def work(self) -> Callable[[], object]:
         """One pass, or one step: a call without arguments, on random tokens."""

@@ -100,9 +100,9 @@ def table_task(name: str, table: Table, device: str, budget: Budget, threads: in
 
     costs = [decoder_step(arch, key.tokens, FUSED, key.batch)["total"] for key, arch in table]
     numbers = sum(2 * arch.n_parameters + n * arch.cached(context) for arch, n in most.items())
-    logits = 4 * max(key.batch * arch.vocab_size for key, arch in table)
-    return in_turn(table[0][0], prepare, costs, 4 * (numbers + logits) + READ_BYTES, device, budget,
-                   threads, before=DRAWN * (numbers + READ_BYTES / 8))  # fmt: skip
+    numbers += 4 * max(key.batch * arch.vocab_size for key, arch in table)  # logits
+    memory, before = 4 * numbers + READ_BYTES, DRAWN * (numbers + READ_BYTES / 8)
+    return in_turn(table[0][0], prepare, costs, memory, device, budget, threads, before)
 
 
 def add_step(works: Works, key: Key, arch: Architecture, whole: Decoder) -> None:

@@ -230,7 +230,7 @@ def _trial(text: Text, name: str, way: Way, rate: float, seed: int, progress: Pr
     def each(step: int, bits: float) -> None:
         progress(f"{name} at {rate:g}, seed {seed}", step, TRIAL_STEPS, bits)
         if (step + 1) % EVERY == 0:
-            rows.append((name, rate, seed, step + 1, round(byte_model.score(network).mean, 5)))
+            rows.append((name, rate, seed, step + 1, round(byte_model.score(network).mean(), 5)))
 
     train(network, text, TRIAL_STEPS, seed, rate, way, each=each)
     return rows
