@@ -128,14 +128,6 @@ def open_run(out: Path, device: torch.device) -> Run:
     return run
 
 
-def drop_links(run: Run) -> bool:
-    """Take out what is between processes, to be measured anew; whether anything was."""
-    before = len(run.points)
-    run.points = [point for point in run.points if point.what not in BETWEEN]
-    run.not_measured = [point for point in run.not_measured if point.what not in BETWEEN]
-    return len(run.points) < before
-
-
 def measure_links(out: Path, timeout: float, asked: str, budget: Budget) -> None:
     """Measure everything that is between processes, on the device that is `asked` for; the first
     of them saves it in `out` point by point or, where it replaces such points, once all is there.
@@ -181,7 +173,9 @@ def measure_into(
             pass
         return
     whole, before = run.finished or run.budget == "links", run.wall_seconds
-    replaces = drop_links(run)
+    replaces = any(point.what in BETWEEN for point in run.points)
+    run.points = [point for point in run.points if point.what not in BETWEEN]
+    run.not_measured = [point for point in run.not_measured if point.what not in BETWEEN]
     run.finished = None
     run.begin(LINK)
     for key, measurement in measured:
