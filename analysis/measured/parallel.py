@@ -6,6 +6,8 @@ Torch modules, which the parallelism needs. Random weights, the same shapes and 
 heads are not split by it.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,17 +19,16 @@ STYLES = {"query": "Colwise", "key": "Colwise", "value": "Colwise", "out": "Roww
 
 
 class Layer(nn.Module):
-    """Attention and FFN of (rows, width). A decoder's row attends to a cache of random keys for
-    `context` tokens; without one its rows attend to those before them."""
+    """Attention and FFN of (rows, width); a decoder's row attends to a cache of random keys."""
 
-    def __init__(self, arch: Architecture, context: int = 0):
+    def __init__(self, arch: Architecture, context: int):
         super().__init__()
         d, f = arch.d_model, arch.d_ff
-        self.width, self.decodes, self.cache = arch.head_dim, arch.kind == "decoder", None
+        self.width, self.decodes = arch.head_dim, arch.kind == "decoder"
         self.query, self.key, self.value, self.out = (nn.Linear(d, d) for _ in range(4))
         self.up, self.down = nn.Linear(d, f), nn.Linear(f, d)
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
-        if self.decodes and context:
+        if self.decodes:
             self.cache = torch.randn(2, 1, arch.n_heads, context, self.width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -42,12 +43,11 @@ class Layer(nn.Module):
             return projected.view(1, len(x), -1, self.width).transpose(1, 2)
 
         q, k, v = (split(part(x)) for part in (self.query, self.key, self.value))
-        causal = self.decodes and self.cache is None
-        if self.cache is not None:
+        if self.decodes:
             self.cache[0, ..., -1:, :].copy_(k)
             self.cache[1, ..., -1:, :].copy_(v)
             k, v = self.cache.unbind(0)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        y = F.scaled_dot_product_attention(q, k, v)
         return self.out(y.transpose(1, 2).reshape(len(x), -1))
 
 
@@ -66,26 +66,32 @@ def stack(
         for layer in layers:
             plan = {name: getattr(parallel, f"{style}Parallel")() for name, style in STYLES.items()}
             parallel.parallelize_module(layer, mesh, plan)
-            if layer.cache is not None:
+            if layer.decodes:
                 own = layer.cache.chunk(mesh.size(), 2)[mesh.get_rank()]
                 layer.cache = own.contiguous()
     return layers, x
 
 
 class Trainable(nn.Module):
-    """GPT-2: tokens (1, length) -> logits (1, length, vocabulary) of the tied head."""
+    """GPT-2 of torch's own layers: tokens (batch, length) -> logits of the tied head."""
 
     def __init__(self, arch: Architecture):
         super().__init__()
-        d = arch.d_model
+        d, gelu = arch.d_model, partial(F.gelu, approximate="tanh")
         self.words, self.norm = nn.Embedding(arch.vocab_size, d), nn.LayerNorm(d)
         self.positions = nn.Embedding(arch.n_positions, d)
-        self.layers = nn.ModuleList(Layer(arch) for _ in range(arch.n_layers))
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                d, arch.n_heads, arch.d_ff, 0, gelu, batch_first=True, norm_first=True
+            )
+            for _ in range(arch.n_layers)
+        )
         for matrix in (each for each in self.parameters() if each.dim() > 1):
             nn.init.normal_(matrix, std=0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        x = self.words(tokens[0]) + self.positions.weight[: tokens.shape[1]]
+        x = self.words(tokens) + self.positions.weight[: tokens.shape[1]]
+        mask = nn.Transformer.generate_square_subsequent_mask(tokens.shape[1], x.device)
         for layer in self.layers:
-            x = layer(x)
-        return F.linear(self.norm(x), self.words.weight).unsqueeze(0)
+            x = layer(x, mask, is_causal=True)
+        return F.linear(self.norm(x), self.words.weight)
