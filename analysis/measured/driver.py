@@ -135,14 +135,12 @@ def all_tasks(
     """The machine and the models on it, the remedies, and the ladder. The peak ceilings come first,
     as every other point is compared with them; the models at short lengths and then the shapes they
     are made of; last what takes longest."""
+    from analysis.measured.byte_model import quality_tasks
     from analysis.measured.ceilings import SHORT, ceiling_tasks
-    from analysis.measured.formats import weights_task
     from analysis.measured.ladder import ladder_tasks
     from analysis.measured.pairs import pair_tasks
     from analysis.measured.profile import profile_tasks
-    from analysis.measured.pruned import zeros_task
-    from analysis.measured.quality import quality_tasks
-    from analysis.measured.serving import serving_tasks
+    from analysis.measured.serving import serving_tasks, weights_task, zeros_task
     from analysis.measured.speculative import byte_task
     from analysis.measured.training import LENGTHS, training_tasks
 

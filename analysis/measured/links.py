@@ -1,25 +1,19 @@
 """The links between processes, and models split over them; one program on one machine or many:
 
     torchrun --standalone --nproc-per-node 2 -m analysis.measured.links --out FILE
-    timeout -v 20m torchrun --nnodes 4 --nproc-per-node 8 --rdzv-backend c10d \\
-        --rdzv-endpoint HOST:PORT --rdzv-conf join_timeout=60,read_timeout=60,is_host=1 \\
-        -m analysis.measured.links --out FILE    (is_host=0 on all but HOST)
 
-Points, all of them in one run, which the first process saves after each: "link", sums over all
-processes and half of round trips between the first two, by bytes; "tensor", layers split by tensor
-parallelism (`measured.parallel`); and last "shard", steps with their state divided
-(`measured.sharded`).
+`links.sbatch` is how several machines start it. Points, all of them in one run, which the first
+process saves after each: "link", sums over all processes and half of round trips between the first
+two, by bytes; "tensor", layers split by tensor parallelism (`measured.parallel`); and last "shard",
+steps with their state divided (`measured.sharded`).
 
 Times are those of the slowest process. On the CPU processes talk through gloo; with a GPU for each
 (`--device cuda`) through NCCL, timed by events on each GPU's stream. That half has been tried with
 stand-ins only, not on GPUs.
 
-Whatever goes wrong between processes ends each of them within `--timeout` seconds and in one line,
-below which torchrun adds its own report; what was measured before is in the file. NCCL's watchdog
-may say more than a line. Until all have met, torchrun rules and says the last line: a machine that
-does not come ends it after `join_timeout`, a port in use at once on HOST with `is_host=1`. Without
-that, and on the other machines, torch greets whatever answers at the port and waits for it without
-any timeout of its own; there `timeout` is the bound.
+Whatever goes wrong between processes ends each of them within `--timeout` seconds and in one line;
+what was measured before is in the file. Until all have met, torchrun rules and says the last line:
+without `is_host=1` on the machine of the port torch waits for whatever answers there, for ever.
 """
 
 import os
@@ -41,15 +35,7 @@ from analysis.measured import machine, parallel, sharded
 from analysis.measured.allowed import may_use
 from analysis.measured.messages import all_reduce, send_recv, state, times_of
 from analysis.measured.run import LOCAL, Run, load_run, local_path, save_run
-from analysis.measured.timing import (
-    BUDGETS,
-    METHOD_VERSION,
-    Budget,
-    Clock,
-    Key,
-    Measurement,
-    budget_named,
-)
+from analysis.measured.timing import BUDGETS, METHOD_VERSION, Budget, Clock, Key, Measurement
 from analysis.predicted.architectures import ARCHITECTURES
 from analysis.terminal import told
 
@@ -142,14 +128,6 @@ def open_run(out: Path, device: torch.device) -> Run:
     return run
 
 
-def drop_links(run: Run) -> bool:
-    """Take out what is between processes, to be measured anew; whether anything was."""
-    kept, before = [point for point in run.points if point.what not in BETWEEN], len(run.points)
-    run.points = kept
-    run.not_measured = [point for point in run.not_measured if point.what not in BETWEEN]
-    return len(kept) < before
-
-
 def measure_links(out: Path, timeout: float, asked: str, budget: Budget) -> None:
     """Measure everything that is between processes, on the device that is `asked` for; the first
     of them saves it in `out` point by point or, where it replaces such points, once all is there.
@@ -166,12 +144,11 @@ def measure_links(out: Path, timeout: float, asked: str, budget: Budget) -> None
     here = int(os.environ.setdefault("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
     torch.set_num_threads(max(1, may_use().cores // here))
     device = place(asked)
-    own = {"device_id": device} if device.type == "cuda" else {}
-    run, start = None, time.monotonic()
+    run, start, backend, own = None, time.monotonic(), "gloo", {}
     try:
-        if own:
+        if device.type == "cuda":
             torch.cuda.set_device(device)
-        backend = "nccl" if own else "gloo"
+            backend, own = "nccl", {"device_id": device}
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout), **own)
         first = dist.get_rank() == 0
         alone = first and dist.is_torchelastic_launched()  # else the launcher has the file
@@ -179,9 +156,9 @@ def measure_links(out: Path, timeout: float, asked: str, budget: Budget) -> None
             run = open_run(out, device) if first else None
             measure_into(run, out, points(device, budget), start)
         dist.destroy_process_group()
+    except InputError:
+        raise
     except (RuntimeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         kept = f"; {len(run.points)} points are in {out}" if run and run.points else ""
         raise InputError(f"between processes: {' '.join(str(error).split())[:300]}{kept}") from None
 
@@ -196,7 +173,9 @@ def measure_into(
             pass
         return
     whole, before = run.finished or run.budget == "links", run.wall_seconds
-    replaces = drop_links(run)
+    replaces = any(point.what in BETWEEN for point in run.points)
+    run.points = [point for point in run.points if point.what not in BETWEEN]
+    run.not_measured = [point for point in run.not_measured if point.what not in BETWEEN]
     run.finished = None
     run.begin(LINK)
     for key, measurement in measured:
@@ -219,7 +198,7 @@ def measure_into(
 @click.option("--budget", type=click.Choice(list(BUDGETS)), default="full", show_default=True)
 def main(out: Path, timeout: float, device: str, budget: str) -> None:
     """One of the processes that measure the links between them."""
-    if code := told(lambda: measure_links(out, timeout, device, budget_named(budget))):
+    if code := told(lambda: measure_links(out, timeout, device, BUDGETS[budget])):
         # Not sys.exit: a process group that lost a member may hang when it is taken down.
         sys.stderr.flush()
         os._exit(code)

@@ -25,7 +25,7 @@ def times_of(
     for once in timed:
         once()
     start = time.perf_counter()
-    while True:
+    while not agreed and len(taken) < MOST:
         taken.append([])
         for once in timed:
             dist.barrier()
@@ -33,8 +33,6 @@ def times_of(
         # The first process decides when it is enough, so that all stop together.
         agreed.fill_(len(taken) >= least and time.perf_counter() - start > enough)
         dist.broadcast(agreed, 0)
-        if agreed.item() or len(taken) == MOST:
-            break
     slowest = torch.tensor(taken, dtype=torch.float64, device=device)
     dist.all_reduce(slowest, dist.ReduceOp.MAX)
     return [Sample(tuple(times)) for times in slowest.T.tolist()]
@@ -65,10 +63,8 @@ def send_recv(size: int, device: torch.device) -> Measurement:
 
     def trip() -> None:
         for sender in (0, 1):
-            if rank == sender:
-                dist.send(x, 1 - sender)
-            elif rank == 1 - sender:
-                dist.recv(x, sender)
+            if rank < 2:
+                (dist.send if rank == sender else dist.recv)(x, 1 - rank)
 
     (sample,) = times_of(partial(Clock(device.type).time, trip))
     half = Sample(tuple(seconds / 2 for seconds in sample.times))

@@ -20,17 +20,12 @@ from torch import Tensor
 from analysis.errors import InputError
 from analysis.measured.libraries import PLAIN
 from analysis.measured.linear import Linear
-from analysis.predicted.architectures import Architecture
+from analysis.predicted.architectures import BERT_BASE, GPT2, Architecture
 
 ATTENTION = ("fused", "unfused")
-GELU = {"gelu": "none", "gelu_tanh": "tanh"}
-PROJECTIONS = ("qkv", "out", "up", "down")  # of a layer
-BUILT = dict(  # any other value of these fields is refused
-    activation=tuple(GELU), norm=("layernorm",), positions=("learned",), gated_ffn=(False,),
-    qk_norm=(False,), qkv_bias=(True,), out_bias=(True,), ffn_bias=(True,), latent=(None,),
-    experts=(None,), window=(None,), layer_norms=(2,), sinks=(False,), softcap=(False,),
-    head_bias=(False,), head_dense=(False,), labels=(0,),
-)  # fmt: skip
+PROJECTIONS, NORMS = ("qkv", "out", "up", "down"), ("norm1", "norm2")  # of a layer
+# In which fields networks may differ from BERT or GPT-2; any other is refused.
+SIZES = set("name n_layers d_model n_heads n_kv_heads head_dim d_ff vocab_size n_positions".split())
 
 
 class Norm:
@@ -68,9 +63,10 @@ class Layer:
 
     def __init__(self, arch: Architecture, random: Weights, fused: bool):
         d, f, width = arch.d_model, arch.d_ff, arch.d_attention
-        self.fused, self.heads, self.scale = fused, arch.n_heads, arch.head_dim**-0.5
-        self.kv_heads = arch.n_kv_heads
-        self.gelu, self.decodes = GELU[arch.activation], arch.kind == "decoder"
+        self.fused, self.scale = fused, arch.head_dim**-0.5
+        self.heads, self.kv_heads, self.width = arch.n_heads, arch.n_kv_heads, arch.head_dim
+        self.decodes = arch.kind == "decoder"
+        self.gelu = "tanh" if self.decodes else "none"
         self.qkv = random.linear(d, width + 2 * arch.d_kv, "mha_projections")
         self.out = random.linear(width, d, "mha_projections")
         self.up = random.linear(d, f, "ffn_projections")
@@ -95,16 +91,22 @@ class Layer:
         rows = len(x) // batch
         causal = self.decodes and rows > 1  # one row sees all that is before it
         if self.fused:
-            some = mask if 1 < rows < context else None
-            if self.kv_heads < self.heads:
-                return self.grouped(x, batch, rows, cache, context, some)
-            qkv = self.qkv(x).view(batch, rows, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-            q, kv = qkv[0], qkv[1:]
+            parts = self.qkv(x).view(batch, rows, self.heads + 2 * self.kv_heads, -1)
+            q, kv = parts.transpose(1, 2).split_with_sizes((self.heads, 2 * self.kv_heads), 1)
+            kv = kv.view(batch, 2, self.kv_heads, rows, -1).transpose(0, 1)
             if cache is not None:
                 cache.narrow(3, context - rows, rows).copy_(kv)
                 kv = cache.narrow(3, 0, context)
-            causal = causal and some is None
-            y = F.scaled_dot_product_attention(q, *kv.unbind(0), some, is_causal=causal)
+            k, v = kv.unbind(0)
+            if rows > 1:
+                some = mask if rows < context else None
+                y = F.scaled_dot_product_attention(
+                    q, k, v, some, is_causal=causal and some is None,
+                    enable_gqa=self.kv_heads < self.heads,
+                )  # fmt: skip
+            else:  # heads that share keys and values are rows of one: these are copied nowhere
+                q = q.view(batch, self.kv_heads, -1, self.width)
+                y = F.scaled_dot_product_attention(q, k, v)
         else:
             shape = (batch, rows, self.heads, -1)
             q, k, v = (part(x).view(shape).transpose(1, 2) for part in self.q_k_v)
@@ -116,24 +118,8 @@ class Layer:
             if causal:
                 scores = scores + mask[:rows, :context]
             y = torch.matmul(torch.softmax(scores, -1), v)
-        return self.out(y.transpose(1, 2).reshape(len(x), -1))
-
-    def grouped(self, x, batch: int, rows: int, cache: Tensor, context: int, mask) -> Tensor:
-        """Fused attention whose heads share keys and values in groups. In a step, a group's heads
-        are the rows of one head: its keys and values are read once and copied nowhere."""
-        parts = self.qkv(x).view(batch, rows, self.heads + 2 * self.kv_heads, -1).transpose(1, 2)
-        q, kv = parts.split((self.heads, 2 * self.kv_heads), 1)
-        kv = kv.unflatten(1, (2, self.kv_heads)).transpose(0, 1)
-        cache.narrow(3, context - rows, rows).copy_(kv)
-        k, v = cache.narrow(3, 0, context).unbind(0)
-        if rows == 1:
-            q = q.reshape(batch, self.kv_heads, self.heads // self.kv_heads, -1)
-            y = F.scaled_dot_product_attention(q, k, v).reshape(batch, self.heads, 1, -1)
-        else:
-            y = F.scaled_dot_product_attention(
-                q, k, v, mask, is_causal=mask is None, enable_gqa=True
-            )
-        return self.out(y.transpose(1, 2).reshape(len(x), -1))
+        y = y if rows == 1 else y.transpose(1, 2)
+        return self.out(y.reshape(len(x), -1))
 
 
 class Network:
@@ -144,13 +130,15 @@ class Network:
     for an architecture that is not built, naming the field.
     """
 
-    built = BUILT
+    like: Architecture  # is built, in all sizes
 
     def __init__(self, arch: Architecture, attention="fused", max_length: int | None = None,
                  dtype=torch.float32, device="cpu", seed=0):  # fmt: skip
-        grouped = arch.kind == "decoder" and attention == "fused"
-        kv_heads = arch.n_kv_heads if grouped else arch.n_heads
-        built = self.built | dict(n_kv_heads=(kv_heads,), attention=ATTENTION)
+        fused = attention == "fused"
+        built = {name: (value,) for name, value in vars(self.like).items() if name not in SIZES}
+        built |= {"attention": ATTENTION}
+        if self.like is BERT_BASE or not fused:
+            built["n_kv_heads"] = (arch.n_heads,)
         for field, allowed in built.items():
             value = attention if field == "attention" else getattr(arch, field)
             if value not in allowed:
@@ -159,7 +147,6 @@ class Network:
         self.random = Weights(dtype, device, seed)
         self.max_length = max_length or arch.n_positions
         self.positions = self.random.normal(max(arch.n_positions, self.max_length), arch.d_model)
-        fused = attention == "fused"
         self.layers = [Layer(arch, self.random, fused) for _ in range(arch.n_layers)]
         self.norm = self.random.norm(arch)
 
@@ -182,23 +169,22 @@ class Network:
 class Encoder(Network):
     """BERT: embeddings, layers that normalise after each residual add, and the pooler."""
 
-    built = BUILT | dict(kind=("encoder",), lm_head=(False,))
+    like = BERT_BASE
 
     def __init__(self, arch: Architecture, *args, **options):
         super().__init__(arch, *args, **options)
         d = arch.d_model
         self.words = self.random.normal(arch.vocab_size, d)
-        self.types = self.random.normal(arch.token_types, d) if arch.token_types else None
-        self.pooler = self.random.linear(d, d, "ffn_projections") if arch.pooler else None
+        self.types = self.random.normal(arch.token_types, d)
+        self.pooler = self.random.linear(d, d, "ffn_projections")
 
     @torch.inference_mode()
     def __call__(self, tokens: Tensor, types: Tensor | None = None):
         """tokens, types (all 0 by default): (batch, length) int64 -> last hidden states
         (batch, length, d_model), and pooled (batch, d_model) or None without a pooler."""
         batch, length = tokens.shape
-        x = F.embedding(tokens, self.words)
-        if self.types is not None:
-            x = x + F.embedding(torch.zeros_like(tokens) if types is None else types, self.types)
+        types = torch.zeros_like(tokens) if types is None else types
+        x = F.embedding(tokens, self.words) + F.embedding(types, self.types)
         x = self.norm(x + self.positions[: self.check(length)]).flatten(0, 1)
         for layer in self.layers:
             x = layer(x, batch)
@@ -218,10 +204,7 @@ class Decoder(Network):
     tensor that was captured.
     """
 
-    built = BUILT | dict(
-        kind=("decoder",), lm_head=(True,), tied_embeddings=(True,), token_types=(0,),
-        pooler=(False,),
-    )  # fmt: skip
+    like = GPT2
 
     def __init__(self, arch: Architecture, *args, batch: int = 1, **options):
         super().__init__(arch, *args, **options)
@@ -267,16 +250,11 @@ def memory(tensor: Tensor) -> int:
 
 def tensors(network: Network) -> dict[str, Tensor]:
     """Every tensor that training changes, once, by its name in a checkpoint."""
-    tables = {"": {name: getattr(network, name, None) for name in ("words", "positions", "types")}}
-    linears, norms = {}, {"norm.": vars(network.norm)}
-    for i, layer in enumerate(network.layers):
-        linears |= {f"layers.{i}.{n}.": vars(getattr(layer, n)) for n in PROJECTIONS}
-        norms |= {f"layers.{i}.{n}.": vars(getattr(layer, n)) for n in ("norm1", "norm2")}
-    if getattr(network, "pooler", None) is not None:
-        linears["pooler."] = vars(network.pooler)
-    return {
-        f"{name}{part}": has[part]
-        for name, has in (tables | linears | norms).items()
-        for part in (*tables[""], "weight", "gain", "bias")
-        if has.get(part) is not None
-    }
+    found = {name: getattr(network, name, None) for name in ("words", "positions", "types")}
+    layers = {f"layers.{i}": layer for i, layer in enumerate(network.layers)}
+    parts = {f"{at}.{n}": getattr(layer, n) for at, layer in layers.items() for n in PROJECTIONS}
+    parts |= {"pooler": getattr(network, "pooler", None), "norm": network.norm}
+    parts |= {f"{at}.{n}": getattr(layer, n) for at, layer in layers.items() for n in NORMS}
+    for at, part in parts.items():
+        found |= {f"{at}.{name}": getattr(part, name, None) for name in ("weight", "gain", "bias")}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}

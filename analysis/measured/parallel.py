@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from analysis.predicted.architectures import Architecture
 
+STYLES = {"query": "Colwise", "key": "Colwise", "value": "Colwise", "out": "Rowwise",
+          "up": "Colwise", "down": "Rowwise"}  # fmt: skip
+
 
 class Layer(nn.Module):
     """Attention and FFN of (rows, width); a decoder's row attends to a cache of random keys."""
@@ -21,12 +24,12 @@ class Layer(nn.Module):
     def __init__(self, arch: Architecture, context: int):
         super().__init__()
         d, f = arch.d_model, arch.d_ff
-        self.heads, self.width, self.decodes = arch.n_heads, arch.head_dim, arch.kind == "decoder"
+        self.width, self.decodes = arch.head_dim, arch.kind == "decoder"
         self.query, self.key, self.value, self.out = (nn.Linear(d, d) for _ in range(4))
         self.up, self.down = nn.Linear(d, f), nn.Linear(f, d)
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
         if self.decodes:
-            self.cache = torch.randn(2, 1, self.heads, context, self.width)
+            self.cache = torch.randn(2, 1, arch.n_heads, context, self.width)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.decodes:
@@ -48,10 +51,6 @@ class Layer(nn.Module):
         return self.out(y.transpose(1, 2).reshape(len(x), -1))
 
 
-PLAN = {"query": "column", "key": "column", "value": "column", "out": "row", "up": "column",
-        "down": "row"}  # fmt: skip
-
-
 def stack(
     arch: Architecture, length: int, mesh=None, device: torch.device | str = "cpu"
 ) -> tuple[nn.Module, Tensor]:
@@ -64,14 +63,12 @@ def stack(
     if mesh is not None:
         from torch.distributed.tensor import parallel
 
-        styles = {"column": parallel.ColwiseParallel, "row": parallel.RowwiseParallel}
         for layer in layers:
-            plan = {name: styles[style]() for name, style in PLAN.items()}
+            plan = {name: getattr(parallel, f"{style}Parallel")() for name, style in STYLES.items()}
             parallel.parallelize_module(layer, mesh, plan)
             if layer.decodes:
-                share = layer.heads // mesh.size()
-                own = slice(mesh.get_rank() * share, (mesh.get_rank() + 1) * share)
-                layer.cache = layer.cache[:, :, own].contiguous()
+                own = layer.cache.chunk(mesh.size(), 2)[mesh.get_rank()]
+                layer.cache = own.contiguous()
     return layers, x
 
 

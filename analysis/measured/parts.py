@@ -15,7 +15,8 @@ values, one row at a time, which is no product of matrices either.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import cycle, pairwise
 from unittest import mock
 
@@ -30,32 +31,15 @@ from analysis.predicted.architectures import Architecture
 from analysis.predicted.operations import UNFUSED, Cost
 from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass
 
+PROJECTION, MATMUL = (Linear, "__call__"), (torch, "matmul")
+
 
 def split(work: Callable[[], object], clock: Clock) -> dict[str, float]:
     """Seconds of one call of `work` by operator class; every moment of it is in one class."""
-    marks = []
+    linear, matmul, marks = Linear.__call__, torch.matmul, []
 
     def mark(name: str) -> None:
         marks.append((name, _event() if clock.device == "cuda" else clock.now()))
-
-    clock.now()
-    mark("")
-    with stamped(mark):
-        work()
-    mark("other")
-    clock.now()  # waits for the last event
-    parts = dict.fromkeys(CLASSES, 0.0)
-    for (_, before), (name, after) in pairwise(marks):
-        cuda = clock.device == "cuda"
-        parts[name] += before.elapsed_time(after) / 1000 if cuda else after - before
-    return parts
-
-
-@contextmanager
-def stamped(mark: Callable[[str], None]) -> Iterator[None]:
-    """Calls `mark(operator class)` at the end of what each class does: of "other" where a
-    projection or an act-to-act matmul begins, of its own class where it ends."""
-    linear, matmul = Linear.__call__, torch.matmul
 
     def project(self, x):
         mark("other")
@@ -69,8 +53,17 @@ def stamped(mark: Callable[[str], None]) -> Iterator[None]:
         mark("act_to_act")
         return y
 
-    with patched(project, multiply):
-        yield
+    clock.now()
+    mark("")
+    with patched({PROJECTION: project, MATMUL: multiply}):
+        work()
+    mark("other")
+    clock.now()  # waits for the last event
+    parts = dict.fromkeys(CLASSES, 0.0)
+    for (_, before), (name, after) in pairwise(marks):
+        cuda = clock.device == "cuda"
+        parts[name] += before.elapsed_time(after) / 1000 if cuda else after - before
+    return parts
 
 
 def rest_task(model: str, arch: Architecture, tokens: int, device, budget: Budget, threads) -> Task:
@@ -89,7 +82,8 @@ def rest_task(model: str, arch: Architecture, tokens: int, device, budget: Budge
         network = build(small, "unfused", max_length=tokens, device=device)
         x = torch.randn(rows, arch.d_model, device=device)
         cache = (network.cache[0], tokens) if steps else ()
-        work, patch = without_matmuls(lambda: network.layers[0](x, 1, *cache), heads=not steps)
+        work = partial(network.layers[0], x, 1, *cache)
+        replay = replayed(work, PROJECTION, *([] if steps else [MATMUL]))
         # A step finds its caches full of weights.
         size = 2 * (last_level_cache_bytes(device) or 2**26) if steps else 0
         other = torch.ones(size // 4, device=device)
@@ -97,7 +91,7 @@ def rest_task(model: str, arch: Architecture, tokens: int, device, budget: Budge
         @torch.inference_mode()
         def timed() -> list[float]:
             other.sum()
-            with patch():
+            with replay():
                 return [arch.n_layers * works.clock.time(work)]
 
         timed()
@@ -111,27 +105,27 @@ def rest_task(model: str, arch: Architecture, tokens: int, device, budget: Budge
 
 
 @torch.inference_mode()
-def without_matmuls(work: Callable, heads: bool) -> tuple[Callable, Callable]:
-    """(`work`, context): a call of it within the context has projections return at once what they
-    did here, and so do its act-to-act matmuls if `heads`."""
-    linear, matmul, outputs = Linear.__call__, torch.matmul, []
+def replayed(work: Callable, *places: tuple[object, str]) -> Callable:
+    """A context: a call of `work` within it has the functions of these owners and names return at
+    once what they did here."""
+    outputs = []
 
     def kept(compute):
         return lambda *args: outputs.append(compute(*args)) or outputs[-1]
 
-    with patched(kept(linear), kept(matmul) if heads else matmul):
+    with patched({place: kept(getattr(*place)) for place in places}):
         work()
     ready = cycle(outputs)
-    again = (lambda *_: next(ready)) if heads else matmul
-    return work, lambda: patched(lambda *_: next(ready), again)
+    return lambda: patched(dict.fromkeys(places, lambda *_: next(ready)))
 
 
 @contextmanager
-def patched(linear: Callable, matmul: Callable) -> Iterator[None]:
-    """With other functions for a projection and for an act-to-act matmul."""
-    with mock.patch.object(Linear, "__call__", linear):
-        with mock.patch.object(torch, "matmul", matmul):
-            yield
+def patched(functions: dict[tuple[object, str], Callable]) -> Iterator[None]:
+    """With other functions in the place of those of these owners and names."""
+    with ExitStack() as stack:
+        for place, function in functions.items():
+            stack.enter_context(mock.patch.object(*place, function))
+        yield
 
 
 def _event() -> "torch.cuda.Event":

@@ -9,10 +9,9 @@ attention's name. On CUDA a decoder step is replayed from a graph, so that launc
 memory; its breakdown, which needs events between operators, is of the step launched eagerly.
 """
 
-import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -56,63 +55,47 @@ CHECKED, EVERY = 512, 32  # tokens of the full loop, and between two rounds of s
 STEPS, STEPS_SHARE = 9, 0.05
 
 
-@dataclass
-class Networks:
-    """The network in use, built when it is first asked for; asking for another frees it."""
+def networks_for(longest: int, device: str) -> Callable[[str, str, str], networks.Network]:
+    """What builds the network of a model, an attention and a data type, for up to `longest` tokens;
+    the last is kept for who asks again."""
 
-    device: str
-    longest: int
-    key: tuple | None = None
-    network: networks.Network | None = None
+    @lru_cache(1)
+    def network(model: str, attention: str, dtype: str) -> networks.Network:
+        arch, dtype = ARCHITECTURES[model], getattr(torch, dtype)
+        build = networks.Encoder if arch.kind == "encoder" else networks.Decoder
+        return build(arch, attention, max_length=longest, dtype=dtype, device=device)
 
-    def get(self, model: str, attention: str, dtype: str) -> networks.Network:
-        if self.key != (model, attention, dtype):
-            self.key = self.network = None
-            gc.collect()
-            arch = ARCHITECTURES[model]
-            build = networks.Encoder if arch.kind == "encoder" else networks.Decoder
-            self.network = build(
-                arch, attention, max_length=self.longest, dtype=getattr(torch, dtype),
-                device=self.device,
-            )  # fmt: skip
-            self.key = model, attention, dtype
-        return self.network
+    return network
 
 
 class Point:
-    """One model at one length (a decoder: one step at that context) with one attention."""
+    """One model at one length (a decoder: one step at that context) with one attention, on one of
+    `networks_for` the `longest`."""
 
-    def __init__(self, store: Networks, key: Key):
-        self.store, self.key, self.device = store, key, store.device
+    def __init__(self, store: Callable, longest: int, key: Key, device: str):
+        self.longest, self.key, self.device = longest, key, device
+        self.network = partial(store, key.model, key.how, key.dtype)
         self.arch, self.element = ARCHITECTURES[key.model], getattr(torch, key.dtype).itemsize
         self.steps = self.arch.kind == "decoder"
         self.count = decoder_step if self.steps else encoder_pass
 
     def named(self, what: str, how: str = "") -> Key:
         """The key of a point beside this one."""
-        return Key(what, self.key.model, self.key.tokens, how=how or self.key.how,
-                   dtype=self.key.dtype)  # fmt: skip
+        return replace(self.key, what=what, how=how or self.key.how)
 
     def counts(self, count: Callable) -> dict[str, Cost]:
         convention = CONVENTIONS[self.key.how].with_bytes(self.element)
         return count(self.arch, self.key.tokens, convention)
 
     def memory_bytes(self) -> int:
-        """Weights, for a decoder also its look-up table, its KV cache and its causal mask; and of
+        """Weights, packed or looked up a second time, a decoder's KV cache and its causal mask; of
         activations some ten of a token's width, and three copies of unfused scores."""
-        arch, longest, unfused = self.arch, self.store.longest, self.key.how == "unfused"
-        rows = 1 if self.steps else self.key.tokens
-        numbers = (1 if self.steps else 2) * arch.n_parameters  # and a packed copy
-        numbers += longest * arch.d_model
-        if self.steps:
-            numbers += arch.vocab_size * arch.d_model + 2 * arch.n_layers * longest * arch.d_model
-            numbers += unfused * longest**2
-        numbers += rows * (8 * arch.d_model + 2 * arch.d_ff) + 2 * arch.vocab_size
-        numbers += unfused * 3 * arch.n_heads * rows * self.key.tokens
+        arch, longest, scores = self.arch, self.longest, self.key.how == "unfused"
+        numbers = 2 * arch.n_parameters + longest * arch.d_model + 2 * arch.vocab_size
+        numbers += self.steps * (arch.cached(longest) + scores * longest**2)
+        row = 8 * arch.d_model + 2 * arch.d_ff + scores * 3 * arch.n_heads * self.key.tokens
+        numbers += row if self.steps else row * self.key.tokens
         return numbers * self.element + READ_BYTES * self.steps
-
-    def network(self) -> networks.Network:
-        return self.store.get(self.key.model, self.key.how, self.key.dtype)
 
     def work(self) -> Callable[[], object]:
         """One pass, or one step: a call without arguments, on random tokens."""
@@ -131,17 +114,16 @@ class Point:
     def task(self, budget: Budget, threads: int) -> Task:
         """The pass or the step itself, and beside it what is timed in the same repetitions: the
         operator classes where attention is unfused, the read ceiling where there are steps."""
-        total = self.counts(self.count)["total"]
+        counts = self.counts(self.count)
+        total = counts["total"]
         broken_down = self.key.model in BROKEN_DOWN and self.key.how == "unfused"
 
         def prepare(works: Works) -> None:
             work, eager = self.work(), broken_down or not self.steps
-            warm = 2 if self.steps else 1
-            works.add(self.key, work, total, warm=warm, eager=eager, **self.details())
+            works.add(self.key, work, total, warm=1 + self.steps, eager=eager, **self.details())
             if not self.steps:
                 works.about[self.key][1]["library"] = self.network().libraries()
             if broken_down:
-                counts = self.counts(self.count)
                 about = {
                     self.named("breakdown", name): (counts[name], self.details())
                     for name in CLASSES
@@ -206,7 +188,8 @@ def profile_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
     """Every point, in the order of `PLAN`; those of one network follow one another, so that it is
     built once. On CUDA fused attention is measured in bfloat16 and float16 too."""
     plan, tasks = budget.of(PLAN, BRIEF), []
-    store = Networks(device, max(n for *_, lengths in plan for n in lengths))
+    longest = max(n for *_, lengths in plan for n in lengths)
+    store = networks_for(longest, device)
     for dtype in ("float32", "bfloat16", "float16")[: 3 if device == "cuda" else 1]:
         for model, attention, lengths in plan:
             if attention == "unfused" and dtype != "float32":
@@ -214,7 +197,7 @@ def profile_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
             arch = ARCHITECTURES[model]
             what = "step" if arch.kind == "decoder" else "encode"
             keys = [Key(what, model, n, how=attention, dtype=dtype) for n in lengths]
-            points = [Point(store, key) for key in keys]
+            points = [Point(store, longest, key, device) for key in keys]
             tasks += [point.task(budget, threads) for point in points]
             if attention == "unfused" or budget.brief:
                 continue

@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from math import gcd
 
 import torch
 import torch.nn.functional as F
@@ -28,8 +29,7 @@ from analysis.errors import InputError
 from analysis.measured.linear import Linear
 from analysis.measured.networks import PROJECTIONS, Network
 
-GROUPS = (32, 64, 128, 256)  # of inputs that share a scale in the 4-bit kernel
-GROUP = 64  # of int4
+GROUP, WIDEST = 64, 256  # inputs that share a scale, of int4 and at most in its kernel
 ROWS = 64  # the 4-bit kernel works on blocks of so many outputs
 
 
@@ -97,13 +97,10 @@ def _int4(weight: Quantised) -> tuple:
 
 def _planes(weight: Quantised) -> tuple:
     """w = 16 h + l, -8 <= h < 8 and 0 <= l < 16, side by side: rows twice as long."""
-    n_in = weight.codes.shape[1]
-    group = next((each for each in reversed(GROUPS) if n_in % each == 0), None)
-    if group is None:
-        raise InputError(f"no group of inputs of the 4-bit kernel divides {n_in}")
-    codes = weight.codes.int()
+    codes, n_in = weight.codes.int(), weight.codes.shape[1]
     high = torch.div(codes, 16, rounding_mode="floor")
-    scales = weight.scales.bfloat16().float().expand(-1, n_in // group)  # the same in both planes
+    scales = weight.scales.bfloat16().float()  # the same in both planes
+    scales = scales.expand(-1, n_in // gcd(n_in, WIDEST))
     multiply, dtype, size = _in_4_bits(
         torch.cat((high + 8, codes - 16 * high), 1),
         torch.cat((16 * scales, scales), 1),
@@ -129,9 +126,8 @@ def _in_4_bits(codes: Tensor, scales: Tensor, zeros: Tensor) -> tuple:
 def _dynamic_int8(weight: Quantised) -> tuple:
     if saturates():
         raise InputError("8-bit activations overflow in the kernel for this processor")
-    multiply = _with_activations(weight)
     size = weight.codes.nbytes + 4 * len(weight.scales)
-    return multiply, torch.float32, size
+    return _with_activations(weight), torch.float32, size
 
 
 @cache

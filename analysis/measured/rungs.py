@@ -22,7 +22,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import cycle
 from multiprocessing.connection import Connection
 from unittest import mock
 
@@ -34,6 +33,7 @@ from analysis.errors import InputError
 from analysis.measured import networks
 from analysis.measured.libraries import ONEDNN
 from analysis.measured.linear import Linear
+from analysis.measured.parts import replayed
 from analysis.measured.timing import Key
 from analysis.measured.works import Works
 from analysis.predicted.architectures import BERT_BASE, GPT2
@@ -121,7 +121,7 @@ class Limited(Linear):
         return product(x, self.weight, self.bias)
 
 
-def by_heads(q: Tensor, k: Tensor, v: Tensor, mask=None, is_causal=False) -> Tensor:
+def by_heads(q: Tensor, k: Tensor, v: Tensor, mask=None, is_causal=False, enable_gqa=False):
     """(1, heads, rows, width) each: attention whose products oneDNN does, head by head."""
     if q.shape[2] == 1:
         return _torchs_attention(q, k, v, mask, is_causal=is_causal)
@@ -149,18 +149,10 @@ def limited(network: networks.Network, rows: int) -> networks.Network:
 
 def without_products(work: Callable[[], object]) -> Callable[[], object]:
     """`work` with its products returned at once, as they came out here: what is none of them."""
-    module, outputs = sys.modules[__name__], []
-
-    def kept(*args) -> Tensor:
-        outputs.append(ONEDNN.product(args[0], args[1], None, *args[2:] or (None,)))
-        return outputs[-1]
-
-    with mock.patch.object(module, "product", kept):
-        work()
-    ready = cycle(outputs)
+    replay = replayed(work, (sys.modules[__name__], "product"))
 
     def rest() -> None:
-        with mock.patch.object(module, "product", lambda *_: next(ready)):
+        with replay():
             work()
 
     return rest

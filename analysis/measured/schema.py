@@ -76,7 +76,7 @@ COLUMNS = {*KEY, "turn", "sample", "seconds", "low", "high", "flops", "bytes", "
 NUMBERS = {*SCORES, *AGREEMENT, "error"}
 COUNTS = {
     *STATE, *FARED, "weight_bytes", "sparse_bytes", "saved_bytes", "again_bytes", "state_bytes",
-    "peak_bytes", "parameters", "processes", "year",
+    "parameters", "processes", "year",
 }  # fmt: skip
 
 

@@ -14,10 +14,8 @@ those of parameters at their most while a layer of the forward pass computes.
 """
 
 import os
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 
 import torch
 import torch.distributed as dist
@@ -54,7 +52,7 @@ class Trainer:
         self.tokens, _, self.targets = data(arch, LENGTH, 1, device, seed=dist.get_rank())
         self.looks, self.held, self.stale = True, {}, []
         for layer in self.model.layers:
-            layer.register_forward_hook(lambda *_: self._look("passing", self._parameters()))
+            layer.register_forward_hook(lambda *_: self._look("passing", self.parameters))
         if stage < 2:
             everywhere = torch.nn.parallel.DistributedDataParallel
             self.model = everywhere(self.model, gradient_as_bucket_view=True)
@@ -72,11 +70,11 @@ class Trainer:
     def step(self) -> None:
         """A step of training; the first one looks at what is held."""
         F.cross_entropy(self.model(self.tokens).flatten(0, 1), self.targets).backward()
-        self._look("parameters", self._parameters())
-        self._look("gradients", (each.grad for each in self._parameters()))
+        self._look("parameters", self.parameters)
+        self._look("gradients", [each.grad for each in self.parameters])
         self.update.step()
         adam = getattr(self.update, "optim", self.update)  # which makes its state in the first step
-        self._look("optimizer", (each for of in adam.state.values() for each in of.values()))
+        self._look("optimizer", [each for of in adam.state.values() for each in of.values()])
         self.update.zero_grad()
         for part in self.stale:
             part.reshard()
@@ -87,10 +85,11 @@ class Trainer:
         """The parameters that this process updates, divided or not, in the order of the model."""
         return [each for group in self.update.param_groups for each in group["params"]]
 
-    def _parameters(self) -> Iterator[Tensor]:
-        return chain(self.updated, self.model.parameters())  # the latter as they are gathered now
+    @property
+    def parameters(self) -> list[Tensor]:
+        return [*self.updated, *self.model.parameters()]  # the latter as they are gathered now
 
-    def _look(self, part: str, tensors: Iterable[Tensor | None]) -> None:
+    def _look(self, part: str, tensors: list[Tensor | None]) -> None:
         if self.looks:
             self.held[part] = max(self.held.get(part, 0), held_bytes(tensors))
 
@@ -100,7 +99,7 @@ def local(tensor: Tensor) -> Tensor:
     return tensor.to_local() if hasattr(tensor, "to_local") else tensor
 
 
-def held_bytes(tensors: Iterable[Tensor | None]) -> int:
+def held_bytes(tensors: list[Tensor | None]) -> int:
     """Bytes of the memory that this process has of `tensors`, each storage once."""
     own = [local(each) for each in tensors if each is not None]
     return sum({memory(each): each.untyped_storage().nbytes() for each in own}.values())
@@ -139,16 +138,14 @@ def stages(arch: Architecture, device: torch.device) -> Measurement | str:
     machine.keep_memory()
     trainers = [Trainer(arch, stage, device) for stage in STAGES]
     once = [partial(Clock(device.type).time, each.step) for each in trainers]
-    samples = times_of(*once, seconds=0, least=TURNS)
-    for each in trainers[1:]:
-        verify(trainers[0], each)
-    found = []
-    for trainer, sample in zip(trainers, samples, strict=True):
+    found = {}
+    for trainer, sample in zip(trainers, times_of(*once, seconds=0, least=TURNS), strict=True):
+        verify(trainers[0], trainer)
         most = over_all(dist.ReduceOp.MAX, list(trainer.held.values()), device)
         held = {f"{part}_bytes": size for part, size in zip(trainer.held, most, strict=True)}
         details = state(device, threads=torch.get_num_threads(), processes=n) | held
-        found.append(Measurement(sample, details=details))
-    return replace(found[0], beside={key(stage): found[stage] for stage in STAGES[1:]})
+        found[key(len(found))] = Measurement(sample, details=details)
+    return replace(found.pop(key(0)), beside=found)
 
 
 def over_all(operation, numbers: list[int], device: torch.device) -> list[int]:

@@ -9,16 +9,18 @@ a draft ("greedy", which carries the agreement of the two), with `n` tokens "dra
 how they fared, a "check" of `n`, a "step" and a "draft step".
 """
 
+from collections import namedtuple
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from analysis.errors import InputError
-from analysis.measured.byte_model import Score, held_out, load
+from analysis.measured.byte_model import held_out, load, with_interval
 from analysis.measured.networks import Decoder
+from analysis.measured.schema import AGREEMENT, FARED
 from analysis.measured.timing import Budget, Key, Task
 from analysis.measured.works import Works, in_turn
 from analysis.predicted.architectures import BYTE_DECODER
@@ -27,33 +29,23 @@ from analysis.predicted.transformer import decoder_step, generation
 
 PROMPT, PROMPTS = 64, 3  # bytes given, of so many held-out modules
 DRAFTED, CALLS = (1, 2, 3, 5), 20  # tokens at a time; steps timed together
-
-
-@dataclass(frozen=True)
-class Generated:
-    """Tokens after the prompt, the checks that found them, and of the drafted tokens how many were
-    looked at (up to the first that was refused) and how many accepted."""
-
-    tokens: list[int]
-    checks: int
-    examined: int
-    accepted: int
+# Checks, and of the drafted tokens how many were looked at (up to the first that was refused) and
+# how many accepted.
+Fared = namedtuple("Fared", FARED[:3])
 
 
 def greedy(decoder: Decoder, prompt: Tensor, length: int) -> list[int]:
     """`length` tokens after the `prompt`, (1, n) int64, one step each."""
-    token = decoder.prefill(prompt)[:, -1].argmax(-1, keepdim=True)
-    tokens = [int(token)]
+    tokens = [int(decoder.prefill(prompt)[:, -1].argmax())]
     for context in range(prompt.shape[1] + 1, prompt.shape[1] + length):
-        token = decoder.step(token, context)[:, -1].argmax(-1, keepdim=True)
-        tokens.append(int(token))
+        tokens += _next(decoder, tokens[-1:], context)
     return tokens
 
 
 def speculate(
-    decoder: Decoder, draft: Decoder, prompt: Tensor, length: int, drafted: int
-) -> Generated:
-    """The same tokens, with up to `drafted` at a time from `draft`."""
+    drafted: int, decoder: Decoder, draft: Decoder, prompt: Tensor, length: int
+) -> tuple[list[int], Fared]:
+    """The same tokens, with up to `drafted` at a time from `draft`, and how these fared."""
     if drafted < 1:
         raise InputError(f"{drafted} drafted tokens; a draft needs one or more")
     known = prompt[0].tolist() + [int(decoder.prefill(prompt)[:, -1].argmax())]
@@ -73,7 +65,7 @@ def speculate(
         seen = min(seen, len(known) - 1)
         checks, accepted = checks + 1, accepted + n
         examined += min(n + 1, len(guesses))
-    return Generated(known[start:end], checks, examined, accepted)
+    return known[start:end], Fared(checks, examined, accepted)
 
 
 def _next(decoder: Decoder, tokens: list[int], context: int) -> list[int]:
@@ -82,9 +74,9 @@ def _next(decoder: Decoder, tokens: list[int], context: int) -> list[int]:
     return decoder.step(rows, context)[0].argmax(-1).tolist()
 
 
-def agreement(decoder: Decoder, draft: Decoder, windows: Tensor) -> Score:
+def agreement(decoder: Decoder, draft: Decoder, windows: Tensor) -> np.ndarray:
     """The share of places in `windows`, (modules, windows, bytes), at which both would choose the
-    same byte, module by module."""
+    same byte: (modules,)."""
     shares = []
     for module in windows:
         same = [
@@ -92,17 +84,12 @@ def agreement(decoder: Decoder, draft: Decoder, windows: Tensor) -> Score:
             for window in module
         ]
         shares.append(torch.stack(same).double().mean().item())
-    return Score(tuple(shares))
-
-
-def _each(generate: Callable, prompts: Tensor) -> list:
-    return [generate(prompt=each) for each in prompts]
+    return np.array(shares)
 
 
 def byte_task(device: str, budget: Budget, threads: int) -> Task:
     """All of it; a checkpoint that is missing or cut is why it is not measured."""
     context = BYTE_DECODER.n_positions
-    length = context - PROMPT
     whole = generation(BYTE_DECODER, context, FUSED)["total"] * PROMPTS
     once = decoder_step(BYTE_DECODER, context, FUSED)["total"]
 
@@ -113,22 +100,21 @@ def byte_task(device: str, budget: Budget, threads: int) -> Task:
         decoder, draft = (load(name, device=device) for name in ("byte-decoder", "byte-draft"))
         windows = held_out().to(device)
         middle = windows[:: len(windows) // PROMPTS, windows.shape[1] // 2][:PROMPTS]
-        prompts = middle[:, None, :PROMPT]
-        same = agreement(decoder, draft, windows)
-        details = dict(zip(("agreement_low", "agreement_high"), same.interval, strict=True))
-        plain = partial(_each, partial(greedy, decoder, length=length), prompts)
+
+        def generate(by: Callable, *of) -> list:
+            return [by(*of, each[None, :PROMPT], context - PROMPT) for each in middle]
+
+        same = with_interval(agreement(decoder, draft, windows))
+        agreed = dict(zip(AGREEMENT, same, strict=True))
         add = partial(works.add, eager=True, warm=1)
-        add(key("greedy"), plain, whole, agreement=same.mean, **details)
-        expected = plain()
+        add(key("greedy"), partial(generate, greedy, decoder), whole, **agreed)
+        expected = generate(greedy, decoder)
         for n in DRAFTED:
-            generate = partial(speculate, decoder, draft, length=length, drafted=n)
-            found = _each(generate, prompts)
-            counts = {
-                name: sum(getattr(each, name) for each in found)
-                for name in ("checks", "examined", "accepted")
-            }
-            equal = int([each.tokens for each in found] == expected)
-            add(key("drafted", n), partial(_each, generate, prompts), whole, equal=equal, **counts)
+            drafted = partial(generate, partial(speculate, n), decoder, draft)
+            tokens, fared = zip(*drafted(), strict=True)
+            counts = dict(zip(FARED, map(sum, zip(*fared, strict=True)), strict=False))
+            equal = int(list(tokens) == expected)
+            add(key("drafted", n), drafted, whole, equal=equal, **counts)
         parts = {key("step"): (decoder, 1), key("draft step"): (draft, 1)}
         parts |= {key("check", n): (decoder, n + 1) for n in DRAFTED}
         for each, (network, rows) in parts.items():

@@ -9,7 +9,7 @@ are not counted.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from math import prod
 
 import torch
 from torch import Tensor
@@ -21,67 +21,35 @@ from analysis.predicted.operations import UNFUSED, Cost
 from analysis.predicted.transformer import CLASSES
 
 aten = torch.ops.aten
-
-
 MATMULS = {aten.mm, aten.addmm, aten.bmm, aten.baddbmm}  # the last input is (.., k, n)
-# FLOPs per element of the largest tensor that an operator touches.
-ELEMENTWISE = (
-    dict.fromkeys((aten.add, aten.sub, aten.mul, aten.div, aten.add_, aten.mul_, aten.sum), 1)
-    | dict.fromkeys(
-        (
-            aten.neg,
-            aten.pow,
-            aten.mean,
-            aten.rsqrt,
-            aten.sqrt,
-            aten.rsub,
-            aten.clamp,
-            aten.cos,
-            aten.sin,
-            aten.exp,
-            aten.where,
-            aten.maximum,
-            aten.relu,
-            aten.masked_fill,
-            aten.abs,
-        ),
-        1,
-    )
-    | dict.fromkeys((aten.gelu, aten.tanh, aten.silu, aten.sigmoid), UNFUSED.activation_flops)
-    | {aten._softmax: UNFUSED.softmax_flops, aten.native_layer_norm: UNFUSED.norm_flops}
-)
-MOVES = {
-    aten.clone, aten.copy_, aten._to_copy, aten.cat, aten.fill_, aten.zero_, aten.zeros,
-    aten.zeros_like, aten.ones, aten.full, aten.arange,
-}  # fmt: skip
-LOOKUPS = {
-    aten.embedding,
-    aten.index_select,
-    aten.index,
-}  # read as many elements as they write, and the ids
+# Read as many elements as they write, and the ids.
+LOOKUPS = {aten.embedding, aten.index_select, aten.index}
 COPIES = {aten.index, aten.clone, aten._to_copy}  # of a weight are of its class
 OVERWRITES = {aten.copy_, aten.fill_, aten.zero_}  # their first input is not read
 FREE = {
     aten._unsafe_view, aten._reshape_alias, aten.lift_fresh, aten.empty, aten.empty_like,
     aten.empty_strided,
 }  # fmt: skip
+MOVES = {
+    *LOOKUPS, *COPIES, *OVERWRITES, aten.cat, aten.zeros, aten.zeros_like, aten.ones, aten.full,
+    aten.arange,
+}  # fmt: skip
+ARITHMETIC = {
+    aten.add, aten.sub, aten.mul, aten.div, aten.add_, aten.mul_, aten.sum, aten.neg, aten.pow,
+    aten.mean, aten.rsqrt, aten.sqrt, aten.rsub, aten.clamp, aten.cos, aten.sin, aten.exp,
+    aten.where, aten.maximum, aten.relu, aten.masked_fill, aten.abs,
+}  # fmt: skip
+ACTIVATIONS = (aten.gelu, aten.tanh, aten.silu, aten.sigmoid)
+# FLOPs per element of the largest tensor that an operator touches.
+ELEMENTWISE = (
+    dict.fromkeys(MOVES, 0)
+    | dict.fromkeys(ARITHMETIC, 1)
+    | dict.fromkeys(ACTIVATIONS, UNFUSED.activation_flops)
+    | {aten._softmax: UNFUSED.softmax_flops, aten.native_layer_norm: UNFUSED.norm_flops}
+)
 
 
-@dataclass(frozen=True)
-class TracedCounts:
-    """What one call cost. `classes`: the operator classes and "total", each a Cost. `uncounted`:
-    operator -> calls of it, which move and compute an unknown amount, not counted anywhere.
-    Identities of weights' memory: `multiplied` are those that a matmul reads, `looked_up` those of
-    which rows are, and `chosen` -> how many matrices of a weight were picked by their number."""
-
-    classes: dict[str, Cost]
-    uncounted: dict[str, int]
-    multiplied: frozenset[int] = frozenset()
-    looked_up: frozenset[int] = frozenset()
-    chosen: dict[int, int] = field(default_factory=dict)
-
-
-def trace(function: Callable, *args, **kwargs) -> TracedCounts:
+def trace(function: Callable, *args, **kwargs) -> "TracedCounts":
     """Counts of `function(*args, **kwargs)`, which is run once.
 
     FLOPs: those of matmuls as 2mnk, of other operators as the conventions of
@@ -106,22 +74,25 @@ def trace(function: Callable, *args, **kwargs) -> TracedCounts:
 def traced(weights: Mapping[int, str], function: Callable, *args, **kwargs) -> tuple:
     """As `trace`, with the operator class of each weight by the identity of its memory; the counts,
     and what `function` returns."""
-    counter = _Counter(weights)
-    with counter:
+    with TracedCounts(weights) as counts:
         result = function(*args, **kwargs)
-    classes = counter.classes | {"total": sum(counter.classes.values(), Cost())}
-    used = frozenset(counter.multiplied), frozenset(counter.looked_up), counter.chosen
-    return TracedCounts(classes, dict(counter.uncounted), *used), result
+    return counts, result
 
 
-class _Counter(TorchDispatchMode):
+class TracedCounts(TorchDispatchMode):
+    """What is called within this context costs. `classes`: the operator classes and "total", each a
+    Cost. `uncounted`: operator -> calls of it, which move and compute an unknown amount, not
+    counted anywhere. Identities of weights' memory: `multiplied` are those that a matmul reads,
+    `looked_up` those of which rows are, and `chosen` -> how many matrices of a weight were picked
+    by their number."""
+
     def __init__(self, weights: Mapping[int, str]):
         super().__init__()
-        self.weights, self.classes = weights, dict.fromkeys(CLASSES, Cost())
+        self.weights, self.classes = weights, dict.fromkeys((*CLASSES, "total"), Cost())
         self.uncounted = Counter()
         self.multiplied, self.looked_up, self.chosen = set(), set(), {}
         self.source = {each: each for each in weights}  # of a copy, the weight that it is of
-        self.whole = set()  # operators that are made of no others
+        self.whole = {*MATMULS, *ELEMENTWISE}  # operators that are made of no others
         self.copies = []  # kept, so that no other memory takes their identity
 
     @classmethod
@@ -131,8 +102,7 @@ class _Counter(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         operator = func.overloadpacket
-        known = operator in MATMULS or operator in ELEMENTWISE
-        if not known and func not in self.whole:
+        if operator not in self.whole and func not in self.whole:
             with self:  # under inference_mode composite operators arrive whole
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
@@ -141,7 +111,7 @@ class _Counter(TorchDispatchMode):
         result = func(*args, **kwargs)
         if func.is_view or operator in FREE:
             return result
-        if not (known or operator in MOVES or operator in LOOKUPS):
+        if operator not in MATMULS and operator not in ELEMENTWISE:
             self.uncounted[str(operator)] += 1
             return result
         inputs = {name: value for name, value in kwargs.items() if name != "out"}
@@ -170,14 +140,14 @@ class _Counter(TorchDispatchMode):
             self.multiplied.update(known)
             name = self.weights[known[0]] if known else "act_to_act"
         else:
-            sizes = [each.numel() for each in inputs + outputs]
-            flops = ELEMENTWISE.get(operator, 0) * max(sizes)
+            flops = ELEMENTWISE[operator] * max(each.numel() for each in inputs + outputs)
         written = sum(map(_bytes, outputs))
         read = inputs[1:] if operator in OVERWRITES | LOOKUPS else inputs
         read = sum(_bytes(each) for each in {id(each): each for each in read}.values())
         if operator in LOOKUPS:
             read += written
-        self.classes[name] += Cost(flops, read, written)
+        for each in (name, "total"):
+            self.classes[each] += Cost(flops, read, written)
 
 
 def _tensors(tree) -> list[Tensor]:
@@ -186,7 +156,5 @@ def _tensors(tree) -> list[Tensor]:
 
 def _bytes(tensor: Tensor) -> int:
     """Bytes of the elements that a tensor has in memory."""
-    elements = 1
-    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
-        elements *= size if stride else min(size, 1)
-    return elements * tensor.element_size()
+    sides = zip(tensor.shape, tensor.stride(), strict=True)
+    return prod(size if stride else min(size, 1) for size, stride in sides) * tensor.itemsize

@@ -48,7 +48,7 @@ class Training:
         self.network.pooler = None  # no loss asks for it
         self.parameters = [each.requires_grad_() for each in tensors(self.network).values()]
         self.layers, mask = self.network.layers, getattr(self.network, "mask", None)
-        self.constants = self.parameters + ([] if mask is None else [mask])
+        self.constants = {memory(each) for each in (*self.parameters, mask) if each is not None}
         self.tokens, self.places, self.targets = data(arch, length, batch, device, seed)
 
     def loss(self, how: str = "none") -> Tensor:
@@ -96,10 +96,10 @@ class Training:
     def saved_bytes(self, how: str = "none") -> int:
         """Bytes of the memory that autograd keeps until the backward pass, or for `SECOND` until
         the second: each storage once; no parameter, and no causal mask, which stays."""
-        own, kept = {memory(each) for each in self.constants}, {}
+        kept = {}
 
         def pack(tensor: Tensor) -> Tensor:
-            if memory(tensor) not in own:
+            if memory(tensor) not in self.constants:
                 kept[memory(tensor)] = tensor.untyped_storage()  # held, so that it is not reused
             return tensor.detach()
 
@@ -108,27 +108,18 @@ class Training:
         del alive
         return sum(storage.nbytes() for storage in kept.values())
 
-    def layer_bytes(self) -> int:
-        """Bytes that autograd keeps of one layer."""
-        whole, layers = self.saved_bytes(), self.layers
-        self.layers = []
-        try:
-            return (whole - self.saved_bytes()) // len(layers)
-        finally:
-            self.layers = layers
-
-    def kept_and_again(self, ways: Sequence[str] = HOW) -> dict[str, tuple[int, int]]:
-        """For each of `ways`: `saved_bytes`, and the most that a backward pass computes again at
-        once: what is kept of its layers elsewhere."""
-        kept, layer = {how: self.saved_bytes(how) for how in ways}, self.layer_bytes()
+    def kept_and_again(self, ways: Sequence[str] = HOW) -> dict[str, dict[str, int]]:
+        """For each of `ways`: `saved_bytes`, and `again_bytes`, the most that a backward pass
+        computes again at once: what is kept of its layers elsewhere."""
+        kept, again = {how: self.saved_bytes(how) for how in ways}, {}
         n, entry = self.arch.n_layers, self.tokens.numel() * self.arch.d_model * 4
-        again = {}
+        layer = (kept["none"] - kept["layers"]) // n + entry  # of each, its input is kept there
         for how in ways:
             policy = policy_named(_policy(how))
             again[how] = min(policy.stretch, n) * layer - entry if policy.stretch else 0
             if policy.attention:
                 again[how] = (kept["none"] - kept[how]) // n
-        return {how: (kept[how], again[how]) for how in ways}
+        return {how: {"saved_bytes": kept[how], "again_bytes": again[how]} for how in ways}
 
 
 def data(arch: Architecture, length: int, batch: int, device, seed: int) -> tuple[Tensor, ...]:
@@ -142,23 +133,10 @@ def data(arch: Architecture, length: int, batch: int, device, seed: int) -> tupl
     return tokens, places, torch.randint(arch.vocab_size, (n,), **options)
 
 
-def peak_bytes(work: Callable[[], object]) -> int:
-    """The most that CUDA's allocator holds during `work`, beyond what it held before."""
-    torch.cuda.synchronize()
-    before = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
-    work()
-    torch.cuda.synchronize()
-    return torch.cuda.max_memory_allocated() - before
-
-
 def alone(training: Training, ways: Sequence[str], clock: Clock) -> tuple[dict[str, dict], float]:
     """What is found out once: details of each of `ways`, which are what is kept, computed again at
-    once, and held as state, on CUDA also the allocator's peak; and the seconds of `SECOND`."""
-    found = {
-        how: {"saved_bytes": kept, "again_bytes": again}
-        for how, (kept, again) in training.kept_and_again(ways).items()
-    }
+    once, and held as state; and the seconds of `SECOND`."""
+    found = training.kept_and_again(ways)
     for average in training.averages:
         torch._foreach_zero_(average)  # touches its memory before the step that is timed
     for how in ("none", SECOND):
@@ -166,17 +144,14 @@ def alone(training: Training, ways: Sequence[str], clock: Clock) -> tuple[dict[s
         seconds = clock.time(partial(lambda made, how: made.extend(training.step(how)), made, how))
         found[how]["state_bytes"] = sum(each.nbytes for each in (*training.parameters, *made))
         del made
-    for how in ways if training.device == "cuda" else ():
-        found[how]["peak_bytes"] = peak_bytes(partial(training.step, how))
     return found, seconds
 
 
 def training_tasks(device: str, budget: Budget, threads: int, length: int) -> list[Task]:
     """One task a model; the ways of `HOW` are timed in turn, so that all see the same machine, but
     for `SECOND`, which is timed once."""
-    return [
-        _task(model, length, device, budget, threads) for model in budget.of(MODELS, MODELS[:1])
-    ]
+    models = budget.of(MODELS, MODELS[:1])
+    return [_task(model, length, device, budget, threads) for model in models]
 
 
 def slow_autocast(device: str, threads: int) -> str:
@@ -192,24 +167,22 @@ def _task(model: str, length: int, device: str, budget: Budget, threads: int) ->
     arch, ways = ARCHITECTURES[model], budget.of(HOW, BRIEF)
     slow = slow_autocast(device, threads)
     ways = tuple(how for how in ways if how != AUTOCAST or not slow)
-    predicted = {how: activations(arch, length, policy=_policy(how)) for how in ways}
-    # A second-order step goes back through the forward pass and through the backward pass.
-    costs = {how: Cost((1 + 2 * (how == SECOND)) * (p.flops + p.extra))
-             for how, p in predicted.items()}  # fmt: skip
     keys = {how: Key("train", model, length, how=how, dtype=DTYPES.get(how, "float32"))
-            for how in ways}  # fmt: skip
+            for how in HOW}  # fmt: skip
+    predicted = {how: activations(arch, length, policy=_policy(how)) for how in ways}
+    costs = {how: Cost(each.flops + each.extra) for how, each in predicted.items()}
+    costs[SECOND] *= 3  # it goes back through the forward pass and through the backward pass
     known: dict[str, dict] = {}  # bytes, which another visit would find again
 
     def prepare(works: Works) -> dict[Key, Measurement]:
         training, once = Training(arch, length, device), {}
         if slow:
-            works.missing[Key("train", model, length, how=AUTOCAST, dtype=DTYPES[AUTOCAST])] = slow
+            works.missing[keys[AUTOCAST]] = slow
         if not known:
             found, seconds = alone(training, ways, works.clock)
             known.update(found)
-            once[keys[SECOND]] = Measurement(
-                Sample((seconds,)), costs[SECOND].flops, None, known[SECOND], in_turn=False
-            )
+            flops, sample = costs[SECOND].flops, Sample((seconds,))
+            once[keys[SECOND]] = Measurement(sample, flops, details=known[SECOND], in_turn=False)
         for how in ways[:-1]:  # the step before the first may have left memory otherwise
             work = partial(training.step, how)
             works.add(keys[how], work, costs[how], warm=how == ways[0], eager=True, **known[how])

@@ -12,6 +12,7 @@ AdaHessian is that of pytorch-optimizer: pip install -e .[train]
 
 import csv
 import hashlib
+import json
 import math
 import platform
 import sys
@@ -24,6 +25,8 @@ from pathlib import Path
 import click
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
@@ -227,7 +230,7 @@ def _trial(text: Text, name: str, way: Way, rate: float, seed: int, progress: Pr
     def each(step: int, bits: float) -> None:
         progress(f"{name} at {rate:g}, seed {seed}", step, TRIAL_STEPS, bits)
         if (step + 1) % EVERY == 0:
-            rows.append((name, rate, seed, step + 1, round(byte_model.score(network).mean, 5)))
+            rows.append((name, rate, seed, step + 1, round(byte_model.score(network).mean(), 5)))
 
     train(network, text, TRIAL_STEPS, seed, rate, way, each=each)
     return rows
@@ -279,7 +282,7 @@ def train_all(
         rate = RATE if name in TRAINED else TUNING_RATE
         train(network, text, steps, rate=rate, masks=masks, each=each)
         dtype = torch.float32 if name in TRAINED else torch.float16
-        byte_model.save(network, folder / f"{name}.safetensors", about(text, steps=steps), dtype)
+        save(network, folder / f"{name}.safetensors", about(text, steps=steps), dtype)
 
 
 def about(text: Text, **more) -> dict[str, str]:
@@ -290,6 +293,14 @@ def about(text: Text, **more) -> dict[str, str]:
         "threads": torch.get_num_threads(), "batch": BATCH,
     }  # fmt: skip
     return {name: str(value) for name, value in (said | more).items()}
+
+
+def save(network: Decoder, path: Path, about: dict[str, str], dtype=torch.float32) -> None:
+    """Write a checkpoint, with texts `about` how it was trained."""
+    stored = {name: each.detach().to(dtype) for name, each in tensors(network).items()}
+    # One text: of several the file would keep no order, and differ from itself.
+    save_file(stored, path, {"about": json.dumps(about, sort_keys=True)})
+    path.chmod(0o644)  # it is made for its owner alone
 
 
 def write(path: Path, columns: tuple[str, ...], rows: list[tuple]) -> None:
@@ -318,7 +329,7 @@ def main(names: tuple[str, ...], out: Path) -> None:
 
         try:
             train_all(out, progress, names)
-        except (InputError, OSError) as error:
+        except (InputError, OSError, SafetensorError) as error:
             bar.close()
             click.echo(f"error: {' '.join(str(error).split())}", err=True)
             sys.exit(2)

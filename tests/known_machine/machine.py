@@ -23,7 +23,6 @@ from torch.utils._pytree import tree_map_only
 
 from analysis.measured import (
     ceilings,
-    formats,
     libraries,
     parts,
     products,
@@ -181,7 +180,7 @@ def _in_place_of_this_machine(known: Known, events: bool) -> Iterator[None]:
     for name, size in sizes.items():
         there = (module for module in ASKING if hasattr(module, name))
         others += [(module, name, lambda device, size=size: size) for module in there]
-    others += [(torch.cuda, "Event", partial(Event, known)), (formats, "ERRORS", 1)]
+    others += [(torch.cuda, "Event", partial(Event, known)), (serving, "ERRORS", 1)]
     others += [(libraries, "LIBRARIES", (libraries.PLAIN,))]  # whose operators have known costs
     others += [(gc, "collect", lambda: None)]  # which takes long, and nothing waits for memory
     products.probe.cache_clear()  # of what the machine that this is reaches

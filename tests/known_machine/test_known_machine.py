@@ -27,7 +27,7 @@ from machine import Known, made, measured
 from analysis.compared import latency, roofs, serving, shown, verdicts
 from analysis.compared.claims import judge
 from analysis.compared.counts import LENGTHS
-from analysis.measured import formats, profile
+from analysis.measured import profile
 from analysis.measured import serving as measured_serving
 from analysis.measured.run import Run, load_run, save_run
 from analysis.predicted.roofline import Ceilings
@@ -38,7 +38,7 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 # generated one by one.
 FEWER = (
     (profile, "CHECKED", 64),
-    (formats, "CONTEXTS", (128,)),
+    (measured_serving, "FORMAT_CONTEXTS", (128,)),
     (measured_serving, "BATCH_CONTEXTS", (64,)),
 )
 

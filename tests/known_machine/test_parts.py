@@ -20,9 +20,8 @@ from analysis.predicted.architectures import GPT2
 
 def check_cuda_clock() -> None:
     """Events say milliseconds; the stamps inside a pass do too."""
-    task = profile.Point(
-        profile.Networks("cpu", 128), Key("encode", "bert-base", 128, how="unfused")
-    )
+    key = Key("encode", "bert-base", 128, how="unfused")
+    task = profile.Point(profile.networks_for(128, "cpu"), 128, key, "cpu")
     run = measured(
         Known(BANDWIDTH, PEAK),
         lambda: [

@@ -1,8 +1,11 @@
 import gc
+import importlib.util
+import sys
 
 import pytest
 import torch
 
+from analysis.measured.byte_model import MODELS
 from analysis.measured.run import Run, find_run, load_run
 from analysis.measured.schema import Machine
 from analysis.measured.timing import Clock
@@ -52,6 +55,15 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def save():
+    """What the script that trains writes checkpoints by."""
+    spec = importlib.util.spec_from_file_location("train_bytes", MODELS / "train.py")
+    script = sys.modules["train_bytes"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script.save
 
 
 @pytest.fixture

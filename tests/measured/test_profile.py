@@ -1,10 +1,11 @@
 import json
+from functools import partial
 
 import pytest
 import torch
 
 from analysis.measured import networks, parts, profile, works
-from analysis.measured.parts import rest_task, split, stamped, without_matmuls
+from analysis.measured.parts import MATMUL, PROJECTION, replayed, rest_task, split
 from analysis.measured.timing import BUDGETS, Budget, Clock, Key
 from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2
 from analysis.predicted.operations import FUSED, UNFUSED
@@ -151,19 +152,24 @@ def test_every_moment_of_a_pass_is_in_one_class(model):
 
 def test_stamps_leave_nothing_behind():
     before = networks.Linear.__call__, torch.matmul
-    with pytest.raises(RuntimeError), stamped(lambda name: None):
-        assert networks.Linear.__call__ is not before[0]
+
+    def work():
+        assert networks.Linear.__call__ is not before[0] and torch.matmul is not before[1]
         raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        split(work, Ticks())
     assert (networks.Linear.__call__, torch.matmul) == before
 
 
-@pytest.mark.parametrize("heads", [True, False])
+@pytest.mark.parametrize("places", [(PROJECTION, MATMUL), (PROJECTION,)])
 @torch.inference_mode()
-def test_a_layer_without_its_matmuls_gives_the_same_again(heads):
+def test_a_layer_without_its_matmuls_gives_the_same_again(places):
     layer = networks.Encoder(TINY["bert-base"], "unfused").layers[0]
     x = torch.randn(4, 16)
     expected, before = layer(x, 1), (networks.Linear.__call__, torch.matmul)
-    work, patch = without_matmuls(lambda: layer(x, 1), heads)
+    work = partial(layer, x, 1)
+    patch = replayed(work, *places)
     layer.up.weight.zero_()  # not read any more
     for _ in range(3):
         with patch():

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.measured import pruned as here
-from analysis.measured import works
+from analysis.measured import serving, works
 from analysis.measured.networks import Decoder
-from analysis.measured.pruned import Sparse, mask, smaller, with_zeros, zeros_task
+from analysis.measured.pruned import Sparse, mask, smaller, with_zeros
+from analysis.measured.serving import zeros_task
 from analysis.measured.timing import BUDGETS, Key
 from analysis.predicted.architectures import GPT2
 from analysis.predicted.pruning import pruned, sparse_bytes
@@ -89,8 +89,8 @@ def test_sparse_rows_compute_the_same(network, rows):
 
 
 def test_the_points(new_run, as_archived, monkeypatch):
-    monkeypatch.setattr(here, "GPT2", SMALL)
-    monkeypatch.setattr(here, "CONTEXT", 16)
+    monkeypatch.setattr(serving, "GPT2", SMALL)
+    monkeypatch.setattr(serving, "ZEROS_CONTEXT", 16)
     monkeypatch.setattr(works, "READ_BYTES", 800)
     task = zeros_task("cpu", BUDGETS["smoke"], 1)
     first = task.run(0)

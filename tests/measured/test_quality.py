@@ -1,12 +1,14 @@
 """Quality is what the checkpoint has, and nothing is lost where nothing is changed."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from analysis.measured import byte_model, quality, quantised
+from analysis.measured import byte_model, quantised
+from analysis.measured.byte_model import quality_tasks
 from analysis.measured.driver import run_tasks
 from analysis.measured.networks import Decoder
-from analysis.measured.quality import quality_tasks
 from analysis.measured.timing import BUDGETS
 from analysis.predicted.architectures import BYTE_DECODER
 from analysis.predicted.pruning import layer_weights, pruned
@@ -16,20 +18,19 @@ TINY = BYTE_DECODER.replace(n_layers=1, d_model=32, n_heads=4, d_ff=64, n_positi
 
 
 @pytest.fixture
-def models(tmp_path, monkeypatch):
+def models(tmp_path, monkeypatch, save):
     """Checkpoints of a tiny decoder, and two modules to score it on."""
     archs = dict.fromkeys(byte_model.TRAINED, TINY)
     archs |= {n: pruned(TINY, 0.3) if "-structured" in n else TINY for n in byte_model.TUNED}
     for name, arch in archs.items():
-        byte_model.save(Decoder(arch), tmp_path / f"{name}.safetensors", {})
+        save(Decoder(arch), tmp_path / f"{name}.safetensors", {})
     windows = torch.randint(256, (2, 2, 33), generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr(byte_model, "TRAINED", archs)
-    monkeypatch.setattr(byte_model, "TUNED", {})
-    monkeypatch.setattr(quality, "BYTE_DECODER", TINY)
-    monkeypatch.setattr(quality, "BATCH", 2)
-    load = byte_model.load
-    monkeypatch.setattr(quality, "load", lambda *args, **more: load(*args, folder=tmp_path, **more))
-    monkeypatch.setattr(quality, "score", lambda network: byte_model.score(network, windows))
+    monkeypatch.setattr(byte_model, "TUNED", {name: archs[name] for name in byte_model.TUNED})
+    monkeypatch.setattr(byte_model, "BYTE_DECODER", TINY)
+    monkeypatch.setattr(byte_model, "BATCH", 2)
+    monkeypatch.setattr(byte_model, "load", partial(byte_model.load, folder=tmp_path))
+    monkeypatch.setattr(byte_model, "score", partial(byte_model.score, windows=windows))
     return tmp_path
 
 
@@ -69,7 +70,7 @@ def test_the_points(models, run, as_archived):
     assert sparse == pytest.approx(4 * TINY.n_parameters + more, rel=0.001)
     assert rows.loc["float16", 0].weight_bytes == 2 * TINY.n_parameters
     assert rows.loc["structured", 50].weight_bytes == 4 * pruned(TINY, 0.5).n_parameters
-    by_bits = [rows.loc["int group", n].weight_bytes for n in quality.BITS]
+    by_bits = [rows.loc["int group", n].weight_bytes for n in byte_model.BITS]
     assert by_bits == sorted(by_bits, reverse=True)
     for how, n in (("tuned", 0), ("tuned structured", 30), ("tuned unstructured", 80)):
         assert rows.loc[how, n].compared_with == "byte-tuned"
@@ -87,7 +88,7 @@ def test_a_brief_budget_has_a_few(models, run):
 
 def test_16_bits_change_nothing_that_matters(models):
     """Rounding to 16 bits is finer than what float32 sums to."""
-    plain = quality.load(quality.MODEL, 2)
+    plain = byte_model.load(byte_model.MODEL, 2)
     rounded = quantised.with_projections(plain, lambda each: quantised.dequantised(each, 16))
     tokens = torch.randint(256, (2, 32))
     assert torch.allclose(plain.prefill(tokens), rounded.prefill(tokens), atol=1e-3)

@@ -137,8 +137,8 @@ def test_two_planes_are_the_same_integers():
     assert (whole(x) - halves(x)).abs().max() <= 2**-8 * whole(x).abs().max()
     # Outputs filled up to a block; scale and zero, twice.
     assert halves.nbytes == 64 * 64 + 4 * 2 * 64
-    with pytest.raises(InputError, match="divides 48"):
-        FORMATS["int8-planes"](linear(weight(n_in=48)))
+    with pytest.raises(RuntimeError, match="qGroupSize"):  # 48 inputs, in groups of 16
+        FORMATS["int8-planes"](linear(weight(n_in=48)))(torch.ones(1, 48))
 
 
 def test_unfused_attention_and_devices_without_a_kernel_are_refused():

@@ -1,22 +1,30 @@
 """The points of serving, on a model small enough for a test."""
 
+from unittest import mock
+
 import pytest
 import torch
 
 from analysis.errors import InputError
-from analysis.measured import formats, quantised, serving, speculative, works
+from analysis.measured import quantised, serving, speculative, works
 from analysis.measured.driver import run_tasks
-from analysis.measured.formats import FORMATS, weights_task
 from analysis.measured.networks import Decoder
-from analysis.measured.serving import serving_tasks
+from analysis.measured.quantised import FORMATS
+from analysis.measured.serving import serving_tasks, weights_task
 from analysis.measured.speculative import byte_task
 from analysis.measured.timing import BUDGETS, Budget, Key
 from analysis.predicted.architectures import GPT2
 from analysis.predicted.pruning import pruned
 
-TABLES = serving.tables  # as they are, for which tests have a stand-in
+TABLES = serving.tables
 BYTES = GPT2.replace(n_layers=1, d_model=32, n_heads=2, d_ff=64, vocab_size=96, n_positions=16)
 SMALL = GPT2.replace(n_layers=2, d_model=64, n_heads=4, d_ff=128, vocab_size=96, n_positions=32)
+
+
+def true_tables(budget):
+    """As they are; tests have a stand-in."""
+    with mock.patch.object(serving, "GPT2", GPT2):
+        return TABLES(budget)
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +33,9 @@ def tiny(monkeypatch):
 
     def shorter(budget):
         """The same tables of a small model, at a 32nd of their contexts."""
-        small = {serving.GPT2: SMALL, serving.DRAFT: SMALL.replace(n_layers=1)}
+        small = {GPT2: SMALL, serving.DRAFT: SMALL.replace(n_layers=1)}
         found = {}
-        for name, table in TABLES(budget).items():
+        for name, table in true_tables(budget).items():
             found[name] = [
                 (
                     serving.replace(key, tokens=key.tokens // 32 or 1),
@@ -38,11 +46,11 @@ def tiny(monkeypatch):
         return found
 
     monkeypatch.setattr(serving, "tables", shorter)
+    for name, value in dict(GPT2=SMALL, FORMAT_CONTEXTS=(8, 16), ERRORS=2).items():
+        monkeypatch.setattr(serving, name, value)
     monkeypatch.setattr(serving, "WARM_CALLS", 2)
     monkeypatch.setattr(serving, "last_level_cache_bytes", lambda device: 4 * SMALL.n_parameters)
-    for name, value in dict(GPT2=SMALL, CONTEXTS=(8, 16), ERRORS=2).items():
-        monkeypatch.setattr(formats, name, value)
-    for module in (works, serving, formats):
+    for module in (works, serving):
         monkeypatch.setattr(module, "READ_BYTES", 800)
     monkeypatch.setattr(quantised, "saturates", lambda: False)
     monkeypatch.setattr(speculative, "BYTE_DECODER", BYTES)
@@ -121,7 +129,7 @@ def test_the_points(measured, as_archived):
 
 def test_a_brief_budget_has_a_part_of_each_remedy(measured):
     run = measured(budget=BUDGETS["smoke"])
-    assert named(run, "weights") == {("gpt2", 8, 1, name, 0) for name in formats.BRIEF}
+    assert named(run, "weights") == {("gpt2", 8, 1, name, 0) for name in serving.BRIEF_FORMATS}
     assert named(run, "batch") == {("gpt2", 2, n, "", 0) for n in (1, 4, 16)}
     assert named(run, "heads") == {("gpt2", 128, 4, "", n) for n in (12, 1)}
     assert {model for model, *_ in named(run, "size")} == {"half-depth", "gpt2", "gpt2-medium"}
@@ -136,7 +144,7 @@ def test_the_tables_are_of_the_models_that_they_name():
         "batch 64": {GPT2},
         "prune 128 structured": {pruned(GPT2, n / 100, 64) for n in range(0, 100, 10)},
     }
-    found = TABLES(BUDGETS["quick"])
+    found = true_tables(BUDGETS["quick"])
     for name, archs in wanted.items():
         assert {arch for _, arch in found[name]} == archs
     assert {key.tokens for key, _ in found["heads"]} == {4096}

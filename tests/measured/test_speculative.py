@@ -33,8 +33,8 @@ def test_output_is_that_of_greedy_decoding_whatever_the_draft(draft, drafted):
     ours, other = decoder(), decoder(**draft)
     for seed in range(3):
         expected = greedy(decoder(), prompt(seed), 40)
-        found = speculate(ours, other, prompt(seed), 40, drafted)
-        assert found.tokens == expected
+        tokens, found = speculate(drafted, ours, other, prompt(seed), 40)
+        assert tokens == expected
         assert found.accepted <= found.examined <= drafted * found.checks
         # The first token comes with the prompt; each check adds those accepted and one more.
         assert 40 <= 1 + found.accepted + found.checks <= 40 + 1 + drafted
@@ -42,18 +42,18 @@ def test_output_is_that_of_greedy_decoding_whatever_the_draft(draft, drafted):
 
 
 def test_a_draft_that_is_the_model_itself_is_always_right():
-    found = speculate(decoder(), decoder(), prompt(0), 41, 4)
+    _, found = speculate(4, decoder(), decoder(), prompt(0), 41)
     assert found.accepted == found.examined == 32 and found.checks == 8
 
 
 def test_a_better_draft_is_accepted_more_often():
     shares = []
     for draft in (dict(seed=3), dict(noise=0.02), dict()):
-        found = speculate(decoder(), decoder(**draft), prompt(1), 40, 3)
+        _, found = speculate(3, decoder(), decoder(**draft), prompt(1), 40)
         shares.append(found.accepted / found.examined)
     assert shares[0] < shares[1] < shares[2] == 1
 
 
 def test_a_draft_of_nothing_is_refused():
     with pytest.raises(InputError, match="0 drafted"):
-        speculate(decoder(), decoder(), prompt(0), 4, 0)
+        speculate(0, decoder(), decoder(), prompt(0), 4)

@@ -22,7 +22,8 @@ BERT, GPT = (arch.replace(n_positions=32, **SIZES) for arch in (BERT_BASE, GPT2)
 def test_autograd_keeps_what_is_predicted(arch, batch):
     """Within what the formulas leave out: a few scalars."""
     ours = Training(arch, 24, batch=batch)
-    for how, (kept, again) in ours.kept_and_again().items():
+    for how, found in ours.kept_and_again().items():
+        kept, again = found.values()
         if how == SECOND:
             assert kept > 2 * activations(arch, 24, batch=batch).kept
             continue
