@@ -99,7 +99,7 @@ def with_links(run: Run, path: Path, device: str, budget: Budget) -> Run:
         launch(2, path, SILENT, device=device, budget=budget.name, most=budget.link_seconds)
     except (InputError, OSError, ValueError) as error:
         run = load_run(path)
-        run.skip(LINK, _one_line(error))
+        run.skip(LINK, error)
         return run
     except (KeyboardInterrupt, SystemExit):  # no crash: the next process measures them all
         run = load_run(path)
@@ -224,7 +224,7 @@ def run_tasks(
             try:
                 run.add(task.key, task.run(budget.seconds_per_point))
             except (RuntimeError, MemoryError, InputError) as error:
-                reasons[task.key] = _one_line(error)
+                reasons[task.key] = error
                 failed.add(task.key)
             else:  # what failed early says nothing of the pace
                 pace.add(task, clock() - start)
@@ -255,8 +255,3 @@ def _no_time(task: Task, budget: Budget, pace: Pace, left: float) -> str | None:
         f"budget {budget.name} of {budget.wall_seconds:g} s: would take {needed:.3g} s and "
         f"{max(left, 0):.3g} s are left"
     )
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:297] + "..."

@@ -32,7 +32,7 @@ from analysis.measured.schema import (
     Text,
 )
 from analysis.measured.timing import METHOD_VERSION, Key, Measurement, Sample
-from analysis.text import printable
+from analysis.text import one_line
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = ROOT / "data" / "runs"  # tracked
@@ -169,9 +169,9 @@ class Run(Checked):
             if not self.find(other):
                 self.skip(other, reason)
 
-    def skip(self, key: Key, reason: str) -> None:
-        """Note that a point was not measured; of the reason, its first printable line is kept."""
-        text = printable(reason)[:TEXT].strip() or "unknown"
+    def skip(self, key: Key, reason: str | Exception) -> None:
+        """Note that a point was not measured, with the reason in one line."""
+        text = one_line(str(reason), TEXT) or type(reason).__name__
         self._forget(key)
         self.not_measured.append(NotMeasured(**vars(key), reason=text))
 
@@ -254,8 +254,8 @@ def _first(error: pydantic.ValidationError) -> str:
             return f"its schema version is not {SCHEMA_VERSION}, which is the one read here{how}"
     fault = faults[0]
     where = ".".join(str(each)[:60] for each in fault["loc"])
-    text = f"{where}: {fault['msg']}" if where else fault["msg"]
-    return printable(text)[:TEXT] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "")
+    text = one_line(f"{where}: {fault['msg']}" if where else fault["msg"], TEXT)
+    return text + f" (and {len(faults) - 1} more)" * (len(faults) > 1)
 
 
 def archived() -> list[str]:
