@@ -2,6 +2,7 @@
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -97,7 +98,7 @@ def with_links(run: Run, path: Path, device: str, budget: Budget) -> Run:
             raise InputError(f"links need two processes, each with a core and its own {device}")
         device_for(2, device)
         launch(2, path, SILENT, device=device, budget=budget.name, most=budget.link_seconds)
-    except (InputError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         run = load_run(path)
         run.skip(LINK, error)
         return run
@@ -115,17 +116,13 @@ def _resumable(path: Path, here, budget: str, asked: bool) -> Run | None:
         return None
     try:
         run = load_run(path)
+        if reusable(run, here, budget):
+            return run
+        fault = f"{path}: measured on another machine, or by another method or budget"
     except InputError as error:
-        if asked or not path.is_file():
-            raise InputError(f"{error}; --fresh measures anew and keeps it as a copy") from None
-        return None
-    if reusable(run, here, budget):
-        return run
-    if asked:
-        raise InputError(
-            f"{path}: measured on another machine, or by another method or budget; "
-            "--fresh measures anew and keeps it as a copy"
-        )
+        fault = str(error)
+    if asked or not path.is_file():
+        raise InputError(f"{fault}; --fresh measures anew and keeps it as a copy")
     return None
 
 
@@ -165,18 +162,16 @@ class Pace:
     else over all kinds, if that is longer."""
 
     def __init__(self):
-        self.took, self.estimated = {}, {}
+        self.took, self.estimated = Counter(), Counter()
 
     def add(self, task: Task, seconds: float) -> None:
         for kind in (task.key.what, ""):
-            self.took[kind] = self.took.get(kind, 0) + seconds
-            self.estimated[kind] = self.estimated.get(kind, 0) + task.estimate_seconds
+            self.took[kind] += seconds
+            self.estimated[kind] += task.estimate_seconds
 
     def seconds(self, task: Task) -> float:
-        return task.estimate_seconds * (self._ratio(task.key.what) or max(1, self._ratio("")))
-
-    def _ratio(self, kind: str) -> float:
-        return self.took.get(kind, 0) / (self.estimated.get(kind) or 1)
+        kind, all = (self.took[k] / (self.estimated[k] or 1) for k in (task.key.what, ""))
+        return task.estimate_seconds * (kind or max(1, all))
 
 
 def run_tasks(
@@ -217,7 +212,8 @@ def run_tasks(
                 reasons[task.key] = reason
                 continue
             ahead = todo[i:] + tasks * (budget.visits - visit)
-            progress(str(task.key), done, of, _left(ahead, pace, begun + whole - clock()))
+            needed = min(begun + whole - clock(), sum(map(pace.seconds, ahead)))
+            progress(str(task.key), done, of, max(0, needed))
             run.begin(task.key)
             save(run)
             start = clock()
@@ -235,10 +231,6 @@ def run_tasks(
         if not run.visits(task.key):
             run.skip(task.key, reasons[task.key])
     progress("", of, of, 0)
-
-
-def _left(tasks: Sequence[Task], pace: Pace, seconds: float) -> float:
-    return max(0.0, min(seconds, sum(pace.seconds(task) for task in tasks)))
 
 
 def _no_room(task: Task, budget: Budget, free: int) -> str | None:

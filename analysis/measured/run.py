@@ -225,13 +225,11 @@ def save_run(run: Run, path: Path) -> None:
     Raises InputError if the folder cannot be made or written.
     """
     lines = []
-    for name in type(run).model_fields:
-        value = getattr(run, name)
+    for name, value in run.model_dump(mode="json", exclude_defaults=True).items():
         if isinstance(value, list):
-            rows = [json.dumps(each.model_dump(exclude_defaults=True)) for each in value]
-            text = "[\n  " + ",\n  ".join(rows) + "\n ]" if rows else "[]"
+            text = "[\n  " + ",\n  ".join(map(json.dumps, value)) + "\n ]"
         else:
-            text = json.dumps(run.model_dump(mode="json", include={name})[name])
+            text = json.dumps(value)
         lines.append(f' "{name}": {text}')
     write(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
 

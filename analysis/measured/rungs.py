@@ -80,16 +80,17 @@ RUNGS = (
     Rung("float32", 2006, "cuda", ""),
     Rung("TF32", 2020, "cuda", "sm_80", precision="high"),
 )  # fmt: skip
-BRIEF = tuple(rung.name for rung in RUNGS if rung.precision == "highest")
 
 
-def rungs(device: str, fast_paths: list[str], names: tuple[str, ...] | None = None) -> list[Rung]:
-    """The rungs that this machine has. InputError where it has fewer than two."""
+def rungs(device: str, fast_paths: list[str], brief: bool = False) -> list[Rung]:
+    """The rungs that this machine has; in brief those that round no product of float32. InputError
+    where it has fewer than two."""
     found = [
-        rung for rung in RUNGS
-        if rung.device == device and (not rung.needs or _has(fast_paths, rung.needs))
-        and (names is None or rung.name in names)
-    ]  # fmt: skip
+        rung
+        for rung in RUNGS
+        if rung.device == device and _has(fast_paths, rung.needs)
+        if rung.precision == "highest" or not brief
+    ]
     if device == "cpu" and not torch.backends.mkldnn.is_available():
         raise InputError("torch has no oneDNN here, whose instructions can be limited")
     if len(found) < 2:
@@ -100,7 +101,7 @@ def rungs(device: str, fast_paths: list[str], names: tuple[str, ...] | None = No
 def _has(fast_paths: list[str], needed: str) -> bool:
     """Of a GPU `needed` is the least compute capability."""
     if not needed.startswith("sm_"):
-        return needed in fast_paths
+        return not needed or needed in fast_paths
     return any(int(path[3:]) >= int(needed[3:]) for path in fast_paths if path.startswith("sm_"))
 
 
