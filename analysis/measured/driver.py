@@ -9,6 +9,7 @@ from pathlib import Path
 
 from analysis.errors import InputError
 from analysis.files import keep, locked
+from analysis.measured import machine
 from analysis.measured.run import Run, load_run, local_path, reusable, save_run
 from analysis.measured.timing import Budget, Key, Task, budget_named
 
@@ -36,8 +37,6 @@ def measure_machine(
     cannot be used or that another process writes, or an `out` of another machine, method or budget.
     """
     start, budget = time.monotonic(), budget_named(budget_name)
-    from analysis.measured import machine  # torch, which takes seconds to import
-
     machine.keep_memory()
     device, threads = machine.choose_device(device), machine.set_threads(threads)
     here = machine.describe(device, threads)
@@ -46,42 +45,33 @@ def measure_machine(
         run = None if fresh else _resumable(path, here, budget.name, asked=out is not None)
         if run is None:
             keep(path)
+            run = Run.new(here, budget.name)
         elif run.finished:
             return run
-        return _measured(run or Run.new(here, budget.name), path, device, budget, start, progress)
+        before = run.wall_seconds
 
+        def save(run: Run) -> None:
+            run.wall_seconds = round(before + time.monotonic() - start, 3)
+            save_run(run, path)
 
-def _measured(
-    run: Run, path: Path, device: str, budget: Budget, start: float, progress: Progress
-) -> Run:
-    """The run, with what it lacks; the budget's time counts from `start`."""
-    from analysis.measured import machine
-
-    before = run.wall_seconds
-
-    def save(run: Run) -> None:
-        run.wall_seconds = round(before + time.monotonic() - start, 3)
-        save_run(run, path)
-
-    save(run)  # where it cannot be written, nothing is measured in vain
-    threads, fast_paths = run.machine.threads, run.machine.fast_paths
-    tasks, remedies, ladder = all_tasks(device, budget, threads, fast_paths)
-    gc.freeze()  # all that was imported needs no look at before each point
-    measure = partial(run_tasks, free_memory=partial(machine.free_memory_bytes, device))
-    measure(tasks, run, budget, save, progress, used=time.monotonic() - start)
-    measure(remedies, run, budget.part("remedies", budget.remedy_seconds), save, progress)
-    del tasks, remedies  # and the networks that they keep: processes need memory, too
-    measure(ladder, run, budget.part("ladder", budget.ladder_seconds), save, progress)
-    if run.crashed(LINK):
-        run.skip(LINK, ENDED)
-    elif budget.link_seconds and not any(point.what == LINK.what for point in run.points):
-        run.begin(LINK)
+        save(run)  # where it cannot be written, nothing is measured in vain
+        tasks, remedies, ladder = all_tasks(device, budget, threads, here.fast_paths)
+        gc.freeze()  # all that was imported needs no look at before each point
+        measure = partial(run_tasks, free_memory=partial(machine.free_memory_bytes, device))
+        measure(tasks, run, budget, save, progress, used=time.monotonic() - start)
+        measure(remedies, run, budget.part("remedies", budget.remedy_seconds), save, progress)
+        del tasks, remedies  # and the networks that they keep: processes need memory, too
+        measure(ladder, run, budget.part("ladder", budget.ladder_seconds), save, progress)
+        if run.crashed(LINK):
+            run.skip(LINK, ENDED)
+        elif budget.link_seconds and not any(point.what == LINK.what for point in run.points):
+            run.begin(LINK)
+            save(run)
+            progress(str(LINK), 0, 1, budget.link_seconds)
+            run = with_links(run, path, device, budget)
+            progress("", 1, 1, 0)
+        run.finish()
         save(run)
-        progress(str(LINK), 0, 1, budget.link_seconds)
-        run = with_links(run, path, device, budget)
-        progress("", 1, 1, 0)
-    run.finish()
-    save(run)
     return run
 
 
@@ -90,9 +80,8 @@ def with_links(run: Run, path: Path, device: str, budget: Budget) -> Run:
     the reason why they, or the rest of them, are not there."""
     from analysis.measured.launch import launch
     from analysis.measured.links import BETWEEN, device_for
-    from analysis.measured.machine import free_memory_bytes
 
-    free_memory_bytes(device)  # gives back what torch and the C library keep
+    machine.free_memory_bytes(device)  # gives back what torch and the C library keep
     try:
         if device == "mps" or (run.machine.usable_cores or run.machine.cores or 1) < 2:
             raise InputError(f"links need two processes, each with a core and its own {device}")

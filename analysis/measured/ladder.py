@@ -53,10 +53,6 @@ class Visitor:
             raise RuntimeError(found)
         return found
 
-    def end(self) -> None:
-        self.process.kill()
-        self.process.join()
-
 
 def climb(climbed: list[Rung], seconds: float, least: int, *how) -> Measurement:
     """Visit the rungs in turn for about `seconds`, and at least `least` times each, with the read
@@ -68,7 +64,8 @@ def climb(climbed: list[Rung], seconds: float, least: int, *how) -> Measurement:
     with ExitStack() as stack:
         visitors = {rung.name: Visitor(rung, *how) for rung in climbed}
         for visitor in visitors.values():
-            stack.callback(visitor.end)
+            stack.callback(visitor.process.join)
+            stack.callback(visitor.process.kill)
 
         def ask(name: str, most: float):
             """What a rung's process says; None once that failed."""

@@ -93,6 +93,11 @@ def describe(device: str, threads: int) -> Machine:
         gpu = torch.cuda.get_device_properties(0)
     name = {"cpu": cpu, "cuda": gpu and gpu.name, "mps": f"{cpu} GPU"}[device]
     blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    backends = {"mkl": torch.backends.mkl, "mkldnn": torch.backends.mkldnn}
+    fast_paths = [torch.backends.cpu.get_cpu_capability()]  # torch's own vectors
+    fast_paths += [name for name, backend in backends.items() if backend.is_available()]
+    fast_paths += [flag for flag in FLAGS if flag in instructions()]
+    fast_paths += [f"sm_{gpu.major}{gpu.minor}"] if gpu else []
     return Machine(
         device=device,
         device_name=_text(name),
@@ -107,7 +112,7 @@ def describe(device: str, threads: int) -> Machine:
         torch=_text(torch.__version__),
         numpy=_text(numpy.__version__),
         blas=_text(blas and blas[1]),
-        fast_paths=_fast_paths() + ([f"sm_{gpu.major}{gpu.minor}"] if gpu else []),
+        fast_paths=fast_paths,
         **processor(),
         clock_hz=measured_clock(),
         threads_per_core=threads_per_core(),
@@ -148,14 +153,6 @@ def free_memory_bytes(device: str) -> int:
     if _libc():
         _libc().malloc_trim(0)
     return may_use().free_bytes
-
-
-def _fast_paths() -> list[str]:
-    """torch's own vector width, libraries it was built with, and the CPU's instructions."""
-    paths = [torch.backends.cpu.get_cpu_capability()]
-    backends = {"mkl": torch.backends.mkl, "mkldnn": torch.backends.mkldnn}
-    paths += [name for name, backend in backends.items() if backend.is_available()]
-    return paths + [flag for flag in FLAGS if flag in instructions()]
 
 
 # Which processor this is; what the system does not say is "" or None.

@@ -226,10 +226,9 @@ def save_run(run: Run, path: Path) -> None:
     """
     lines = []
     for name, value in run.model_dump(mode="json", exclude_defaults=True).items():
-        if isinstance(value, list):
+        text = json.dumps(value)
+        if value and isinstance(value, list):
             text = "[\n  " + ",\n  ".join(map(json.dumps, value)) + "\n ]"
-        else:
-            text = json.dumps(value)
         lines.append(f' "{name}": {text}')
     write(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
 
@@ -243,17 +242,15 @@ def load_run(path: Path) -> Run:
 
 
 def _first(error: pydantic.ValidationError) -> str:
-    """The first fault in one line; one of the schema's version tells more than any other."""
-    faults = error.errors(include_url=False)
-    for fault in faults:
-        if fault["loc"] == ("schema_version",) and fault["type"] == "literal_error":
-            former = fault["input"] == SCHEMA_VERSION - 1
-            how = "; python -m publishing.migrate FILE brings the former one to it" * former
-            return f"its schema version is not {SCHEMA_VERSION}, which is the one read here{how}"
-    fault = faults[0]
+    """The first fault in one line: that of the schema's version, where it is another."""
+    fault, *others = error.errors(include_url=False)
+    if fault["loc"] == ("schema_version",):
+        former = fault["input"] == SCHEMA_VERSION - 1
+        how = "; python -m publishing.migrate FILE brings the former one to it" * former
+        return f"its schema version is not {SCHEMA_VERSION}, which is the one read here{how}"
     where = ".".join(str(each)[:60] for each in fault["loc"])
     text = one_line(f"{where}: {fault['msg']}" if where else fault["msg"], TEXT)
-    return text + f" (and {len(faults) - 1} more)" * (len(faults) > 1)
+    return text + f" (and {len(others)} more)" * bool(others)
 
 
 def archived() -> list[str]:
@@ -281,8 +278,5 @@ def local_path(machine: Machine, budget: str) -> Path:
 
 def reusable(run: Run, machine: Machine, budget: str) -> bool:
     """Whether `run` need not be measured again: machine, method and budget are the same."""
-    return (
-        run.machine.identity() == machine.identity()
-        and run.method_version == METHOD_VERSION
-        and run.budget == budget
-    )
+    here = machine.identity(), METHOD_VERSION, budget
+    return (run.machine.identity(), run.method_version, run.budget) == here

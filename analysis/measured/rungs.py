@@ -139,12 +139,10 @@ _torchs_attention = F.scaled_dot_product_attention
 
 def limited(network: networks.Network, rows: int) -> networks.Network:
     """The network itself, its projections made `Limited` one by one."""
-    for layer in network.layers:
-        for name in networks.PROJECTIONS:
-            setattr(layer, name, Limited(getattr(layer, name), rows))
-    for name, each in list(vars(network).items()):
-        if isinstance(each, Linear):
-            setattr(network, name, Limited(each, rows))
+    for part in (*network.layers, network):
+        for name, each in list(vars(part).items()):
+            if isinstance(each, Linear):
+                setattr(part, name, Limited(each, rows))
     return network
 
 
