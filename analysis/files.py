@@ -26,8 +26,8 @@ def read(path: Path, most: int) -> bytes:
 
 def write(path: Path, content: bytes) -> None:
     """Replace the file as a whole or not at all; its folder is made."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with _told(path, "written"):
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:

@@ -102,7 +102,8 @@ def ladder_tasks(device: str, budget: Budget, threads: int, fast_paths: list[str
         n = len(rungs(device, fast_paths, brief))
     except InputError:
         n = 0  # which `run` explains
-    costs = [encoder_pass(BERT_BASE, n, FUSED)["total"] for n in budget.of(PASSES, PASSES[:1])]
+    lengths = budget.of(PASSES, PASSES[:1])
+    costs = [encoder_pass(BERT_BASE, tokens, FUSED)["total"] for tokens in lengths]
     once = n * sum(guess(cost, device, threads) for cost in costs)
     estimate = n * START_SECONDS + max(4 * once, n * budget.seconds_per_point)
     return [Task(READ, int(n * RUNG_BYTES), estimate, run)]

@@ -153,8 +153,8 @@ def measure(
     At least one call warms up, unless `warm_seconds` is 0; the rest is as in `measure_in_turn`.
     """
     clock = clock or Clock(device)
-    shortest, start = math.inf, clock.now()
     with _no_garbage_collection():
+        shortest, start = math.inf, clock.now()
         while warm_seconds and (shortest == math.inf or clock.now() - start < warm_seconds):
             shortest = min(shortest, max(clock.time(work), 1e-7))
         calls = max(1, math.ceil(SHORTEST / shortest))
