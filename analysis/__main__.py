@@ -14,14 +14,18 @@ YEARS = {2: "two", 20: "twenty"}
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
-    default=None,
     metavar="DIR",
     help="Read the tables from DIR instead of the project's data/.",
 )
-BUDGET = click.Choice(["smoke", "quick", "full"])
+BUDGET = click.option(
+    "--budget",
+    type=click.Choice(["smoke", "quick", "full"]),
+    default="quick",
+    help="What measuring may cost: 3, 15 or 90 minutes.",
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def cli() -> None:
     """Rebuild the results of "AI and Memory Wall" (Gholami et al., IEEE Micro 2024)."""
 
@@ -74,8 +78,10 @@ def verdicts(data: Path | None, run_name: str | None, as_json: bool) -> None:
     from analysis.compared.verdicts import verdicts
     from analysis.measured.run import find_run, load_run
 
-    here = {"here": load_run(find_run(run_name))} if run_name is not None else {}
-    judged = verdicts({"reference": shown.reference()} | here, data)
+    runs = {"reference": shown.reference()}
+    if run_name is not None:
+        runs["here"] = load_run(find_run(run_name))
+    judged = verdicts(runs, data)
     if as_json:
         echo(judged.to_json(orient="records", indent=2))
         return
@@ -97,18 +103,11 @@ def shown() -> None:
 
 
 @cli.command()
-@click.option(
-    "--budget",
-    type=BUDGET,
-    default="quick",
-    show_default=True,
-    help="What it may cost: 3, 15 or 90 minutes.",
-)
+@BUDGET
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
     default="auto",
-    show_default=True,
     help="What is measured; auto is an accelerator if there is one.",
 )
 @click.option("--threads", type=click.IntRange(1, MOST), help="CPU threads [default: torch's].")
@@ -170,7 +169,6 @@ def in_one_line(point) -> str:
     "-n",
     type=click.IntRange(2, 1024),
     default=2,
-    show_default=True,
     help="How many, on this machine; for several machines see chapter 8 of the book.",
 )
 @click.option(
@@ -179,19 +177,17 @@ def in_one_line(point) -> str:
     metavar="FILE",
     help="Add to the run in FILE, or keep one there [default: this machine's run of BUDGET].",
 )
-@click.option("--budget", type=BUDGET, default="quick", show_default=True)
+@BUDGET
 @click.option(
     "--timeout",
     type=click.FloatRange(1, 3600),
     default=60,
-    show_default=True,
     help="Seconds after which a process that is silent is given up.",
 )
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
-    show_default=True,
     help="Where messages are; auto is a GPU for each process if there are enough.",
 )
 def links(processes: int, out: Path | None, budget: str, timeout: float, device: str) -> None:

@@ -2,7 +2,6 @@
 numbered copies, one writer at a time. Every fault is an InputError that names the file."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,22 +26,17 @@ def read(path: Path, most: int) -> bytes:
 
 def write(path: Path, content: bytes) -> None:
     """Replace the file as a whole or not at all; its folder is made."""
-    temporary = None
-    try:
-        with _told(path, "written"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                dir=path.parent, prefix=f".{path.name}.", delete=False
-            ) as file:
-                temporary = file.name
+    with _told(path, "written"):
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)  # temporary files are their owner's alone
-            os.replace(temporary, path)
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def keep(path: Path) -> Path | None:

@@ -28,21 +28,16 @@ def told(work: Callable[[], object]) -> int:
     try:
         work()
         sys.stdout.flush()
+        return 0
     except (InputError, click.ClickException) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        return _failed(text)
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        _silence(sys.stdout)
-        return 1
     except OSError as error:
         _silence(sys.stdout)  # or Python tries once more at its end, and says so
-        return _failed(f"{error.filename or 'output'}: {error.strerror or error}")
-    return 0
-
-
-def _failed(text: str) -> int:
+        if isinstance(error, BrokenPipeError):
+            return 1
+        text = f"{error.filename or 'output'}: {error.strerror or error}"
     try:
         echo(f"error: {' '.join(text.split())}", err=True)
     except OSError:

@@ -13,6 +13,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
+def one_line(text: str, most: int) -> str:
+    """What of `text` can be printed, as one line of at most `most` characters."""
+    return " ".join(printable(text).split())[:most]
+
+
 def cell(text: str) -> str:
     """`text` for a cell of a CSV file: behind an apostrophe if it would be run as a formula."""
     return f"'{text}" if _FORMULA.match(text.lstrip(" \n")) else text

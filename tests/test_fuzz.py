@@ -93,7 +93,7 @@ def idle(monkeypatch, folder):
     from analysis.measured import launch
     from analysis.measured import run as runs
 
-    monkeypatch.setattr(driver, "all_tasks", lambda *_: ([], []))
+    monkeypatch.setattr(driver, "all_tasks", lambda *_: ([], [], []))
     monkeypatch.setattr(driver, "with_links", lambda run, *_: run)
     monkeypatch.setattr(verdicts, "verdicts", lambda *_: pytest.fail("a word was wrong"))
     monkeypatch.setattr(runs, "LOCAL", folder / "runs")

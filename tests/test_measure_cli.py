@@ -175,7 +175,7 @@ def test_a_killed_run_is_finished_and_keeps_its_points(how, tmp_path):
     process = subprocess.Popen([*command, "hang", "1"], stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 60
-        while not (out.exists() and load_run(out).visits(Key("attention", "a"))):
+        while not (out.exists() and load_run(out).crashed(Key("attention", "b"))):
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.05)
         process.send_signal(getattr(signal, how))

@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
@@ -42,8 +41,8 @@ def may_use(root: Path = Path("/")) -> Allowed:
     memory, bounds, quota = psutil.virtual_memory(), list(_memory(root)), _quota(root)
     cores = len({siblings(cpu, root) for cpu in processors()})
     return Allowed(
-        cores=cores if quota is None else max(1, min(cores, ceil(quota))),
-        quota=None if quota is None else float(quota),
+        cores=max(1, min(cores, ceil(quota or cores))),
+        quota=quota,
         memory_bytes=min([memory.total, *(limit for limit, _ in bounds)]),
         free_bytes=max(0, min([memory.available, *(free for _, free in bounds)])),
     )
@@ -60,7 +59,7 @@ def processors() -> set[int]:
 def siblings(cpu: int, root: Path = Path("/")) -> str:
     """The logical processors of one's core, as Linux lists them: "0-1", "0,64"; it alone where
     nothing says so."""
-    return _text(root / SIBLINGS.format(cpu)) or str(cpu)
+    return content(root / SIBLINGS.format(cpu)) or str(cpu)
 
 
 def threads_per_core(root: Path = Path("/")) -> int:
@@ -69,14 +68,14 @@ def threads_per_core(root: Path = Path("/")) -> int:
     return sum(int(span[-1]) - int(span[0]) + 1 for span in spans)
 
 
-def _quota(root: Path) -> Fraction | None:
+def _quota(root: Path) -> float | None:
     """The least of the quotas of time, in processors."""
     found = []
     for group in _groups(root, "cpu"):
         for names in QUOTA:
-            words = " ".join(_text(group / name) for name in names).split()
+            words = " ".join(content(group / name) for name in names).split()
             if len(words) == 2 and all(map(str.isdecimal, words)):  # neither "max" nor -1
-                found.append(Fraction(*map(int, words)))
+                found.append(int(words[0]) / int(words[1]))
     return min(found, default=None)
 
 
@@ -84,17 +83,17 @@ def _memory(root: Path) -> Iterator[tuple[int, int]]:
     """(limit, what of it is free) of each group that limits memory, in bytes."""
     for group in _groups(root, "memory"):
         for limit, used, cached in MEMORY:
-            if (most := _text(group / limit)).isdecimal():
-                back = re.search(rf"^{cached} (\d+)$", _text(group / "memory.stat"), re.M)
-                there = int(_text(group / used) or 0) - int(back[1] if back else 0)
+            if (most := content(group / limit)).isdecimal():
+                back = re.search(rf"^{cached} (\d+)$", content(group / "memory.stat"), re.M)
+                there = int(content(group / used) or 0) - int(back[1] if back else 0)
                 yield int(most), int(most) - there
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
     """The folders of this process's groups, of version 2 and of version 1 with that controller,
     from the highest that can be seen down to its own. One has the files of its version only."""
-    own = [line.split(":", 2) for line in _text(root / "proc/self/cgroup").splitlines()]
-    for line in _text(root / "proc/self/mountinfo").splitlines():
+    own = [line.split(":", 2) for line in content(root / "proc/self/cgroup").splitlines()]
+    for line in content(root / "proc/self/mountinfo").splitlines():
         place, system = (part.split() for part in line.split(" - ", 1))
         top, mount = (re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), p) for p in place[3:5])
         for _, controllers, path in own:
@@ -111,7 +110,7 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
                     yield group
 
 
-def _text(file: Path) -> str:
+def content(file: Path) -> str:
     """What a file says, "" where it cannot be read."""
     try:
         return file.read_text("utf-8", "replace").strip()

@@ -9,6 +9,7 @@ others, "GPU-STREAM v2.0", 2016) results are verified after timing.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 
 import torch
@@ -90,11 +91,11 @@ def bandwidth_task(kernel: Kernel, device: str, budget: Budget, size: int, large
         x = parts[0].repeat(n // GRAIN)  # touches every page, and quicker than drawing it all
         y = parts[1].repeat(n // GRAIN) if kernel.arrays == 3 else None
         out = torch.zeros_like(x) if kernel.expected else None
-        sample = measure(lambda: kernel.run(x, y, out), device, seconds, budget.warm_seconds)
+        work = partial(kernel.run, x, y, out)
+        sample = measure(work, device, seconds, budget.warm_seconds)
         verify(kernel, x, y, out)
-        details = {"array_bytes": size, "arrays": kernel.arrays}
-        details["resides_in"] = "memory" if large else "cache, at least in part"
-        return Measurement(sample, None, memory, details)
+        where = "memory" if large else "cache, at least in part"
+        return Measurement(sample, None, memory, {"resides_in": where})
 
     key = Key("bandwidth", how=kernel.name, dtype=str(dtype).removeprefix("torch."))
     return Task(key, memory, seconds_of(budget, 1, 0) + memory / 5e8, run)
@@ -104,15 +105,11 @@ def verify(kernel: Kernel, x: Tensor, y: Tensor | None, out: Tensor | None) -> N
     """Compare what a kernel left with what it should, in chunks; RuntimeError if it differs."""
     tolerance = 1e-12 if x.dtype == torch.float64 else 1e-4
     if kernel.expected is None:
-        got, want = kernel.run(x, y, out).sum(), sum(part.sum() for part in x.split(CHUNK))
-        right = torch.allclose(got, want, rtol=tolerance, atol=0)
+        pairs = [(kernel.run(x, y, out).sum(), sum(part.sum() for part in x.split(CHUNK)))]
     else:
-        ys = repeat(None) if y is None else y.split(CHUNK)
-        right = all(
-            torch.allclose(part, kernel.expected(a, b), rtol=tolerance, atol=0)
-            for part, a, b in zip(out.split(CHUNK), x.split(CHUNK), ys, strict=False)
-        )
-    if not right:
+        parts = (repeat(None) if each is None else each.split(CHUNK) for each in (out, x, y))
+        pairs = ((got, kernel.expected(a, b)) for got, a, b in zip(*parts, strict=False))
+    if not all(torch.allclose(got, want, rtol=tolerance, atol=0) for got, want in pairs):
         raise RuntimeError(f"{kernel.name}: wrong result after timing")
 
 
@@ -124,10 +121,8 @@ def cache_task(device: str, budget: Budget) -> Task:
         if not size:
             raise InputError("the size of the last-level cache is unknown")
         x = torch.rand(size // 4, device=device)
-        sums = [x.sum] * CACHE_SUMS
-        sample = measure_each(sums, device, seconds, budget.warm_seconds)
-        details = {"array_bytes": size, "resides_in": "last-level cache"}
-        return Measurement(sample, None, len(x) * 4, details)
+        sample = measure_each([x.sum] * CACHE_SUMS, device, seconds, budget.warm_seconds)
+        return Measurement(sample, None, x.nbytes, {"resides_in": "last-level cache"})
 
     return Task(Key("cache"), size, seconds_of(budget, 1, 0), run)
 
@@ -138,8 +133,8 @@ def launch_task(device: str, budget: Budget) -> Task:
     def run(seconds: float) -> Measurement:
         x = torch.rand(1, device=device)
         y = torch.empty_like(x)
-        sample = measure(lambda: torch.mul(x, SCALAR, out=y), device, seconds, budget.warm_seconds)
-        return Measurement(sample, details={"operator": "mul"})
+        work = partial(torch.mul, x, SCALAR, out=y)
+        return Measurement(measure(work, device, seconds, budget.warm_seconds))
 
     return Task(Key("launch"), 0, seconds_of(budget, 0.25, 0), run)
 

@@ -6,6 +6,7 @@ times the chain and prints Hz; a process of its own, so that a system that forbi
 """
 
 import ctypes
+import mmap
 import os
 import platform
 import subprocess
@@ -16,10 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from statistics import median
 
+import numpy as np
+
 from analysis.measured.allowed import may_use
 
 CHAIN, ROUNDS, TRIES = 1000, 200, 40  # additions in a row, loops over them; the best try counts
-READ_EXECUTE, PRIVATE = 5, 2  # of mmap
 # What a loop is made of: an addition; the count down; the jump back over n bytes; the return.
 LOOPS: dict[str, tuple[bytes, bytes, Callable[[int], bytes], bytes]] = {
     "x86_64": (  # add rax, rax; dec rdi; jnz; ret
@@ -57,16 +59,11 @@ def measured_clock() -> float | None:
 
 
 def main() -> None:
-    code, libc = loop(platform.machine()), ctypes.CDLL(None, use_errno=True)
+    code = loop(platform.machine())
     file = os.memfd_create("chain")  # the system makes a file's code visible to the processor
     os.write(file, code)
-    libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [
-        ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long
-    ]  # fmt: skip
-    place = libc.mmap(None, len(code), READ_EXECUTE, PRIVATE, file, 0)
-    if place == ctypes.c_void_p(-1).value:
-        raise OSError(ctypes.get_errno(), "no code may be made")
-    chain = ctypes.CFUNCTYPE(None, ctypes.c_long)(place)
+    place = mmap.mmap(file, len(code), mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC)
+    chain = ctypes.CFUNCTYPE(None, ctypes.c_long)(np.frombuffer(place, np.uint8).ctypes.data)
 
     def best(_: int) -> float:
         times = []

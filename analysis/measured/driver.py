@@ -2,12 +2,14 @@
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from analysis.errors import InputError
 from analysis.files import keep, locked
+from analysis.measured import machine
 from analysis.measured.run import Run, load_run, local_path, reusable, save_run
 from analysis.measured.timing import Budget, Key, Task, budget_named
 
@@ -35,8 +37,6 @@ def measure_machine(
     cannot be used or that another process writes, or an `out` of another machine, method or budget.
     """
     start, budget = time.monotonic(), budget_named(budget_name)
-    from analysis.measured import machine  # torch, which takes seconds to import
-
     machine.keep_memory()
     device, threads = machine.choose_device(device), machine.set_threads(threads)
     here = machine.describe(device, threads)
@@ -45,42 +45,33 @@ def measure_machine(
         run = None if fresh else _resumable(path, here, budget.name, asked=out is not None)
         if run is None:
             keep(path)
+            run = Run.new(here, budget.name)
         elif run.finished:
             return run
-        return _measured(run or Run.new(here, budget.name), path, device, budget, start, progress)
+        before = run.wall_seconds
 
+        def save(run: Run) -> None:
+            run.wall_seconds = round(before + time.monotonic() - start, 3)
+            save_run(run, path)
 
-def _measured(
-    run: Run, path: Path, device: str, budget: Budget, start: float, progress: Progress
-) -> Run:
-    """The run, with what it lacks; the budget's time counts from `start`."""
-    from analysis.measured import machine
-
-    before = run.wall_seconds
-
-    def save(run: Run) -> None:
-        run.wall_seconds = round(before + time.monotonic() - start, 3)
-        save_run(run, path)
-
-    save(run)  # where it cannot be written, nothing is measured in vain
-    threads, fast_paths = run.machine.threads, run.machine.fast_paths
-    tasks, remedies, ladder = all_tasks(device, budget, threads, fast_paths)
-    gc.freeze()  # all that was imported needs no look at before each point
-    measure = partial(run_tasks, free_memory=partial(machine.free_memory_bytes, device))
-    measure(tasks, run, budget, save, progress, used=time.monotonic() - start)
-    measure(remedies, run, budget.part("remedies", budget.remedy_seconds), save, progress)
-    del tasks, remedies  # and the networks that they keep: processes need memory, too
-    measure(ladder, run, budget.part("ladder", budget.ladder_seconds), save, progress)
-    if run.crashed(LINK):
-        run.skip(LINK, ENDED)
-    elif budget.link_seconds and not any(point.what == LINK.what for point in run.points):
-        run.begin(LINK)
+        save(run)  # where it cannot be written, nothing is measured in vain
+        tasks, remedies, ladder = all_tasks(device, budget, threads, here.fast_paths)
+        gc.freeze()  # all that was imported needs no look at before each point
+        measure = partial(run_tasks, free_memory=partial(machine.free_memory_bytes, device))
+        measure(tasks, run, budget, save, progress, used=time.monotonic() - start)
+        measure(remedies, run, budget.part("remedies", budget.remedy_seconds), save, progress)
+        del tasks, remedies  # and the networks that they keep: processes need memory, too
+        measure(ladder, run, budget.part("ladder", budget.ladder_seconds), save, progress)
+        if run.crashed(LINK):
+            run.skip(LINK, ENDED)
+        elif budget.link_seconds and not any(point.what == LINK.what for point in run.points):
+            run.begin(LINK)
+            save(run)
+            progress(str(LINK), 0, 1, budget.link_seconds)
+            run = with_links(run, path, device, budget)
+            progress("", 1, 1, 0)
+        run.finish()
         save(run)
-        progress(str(LINK), 0, 1, budget.link_seconds)
-        run = with_links(run, path, device, budget)
-        progress("", 1, 1, 0)
-    run.finish()
-    save(run)
     return run
 
 
@@ -89,17 +80,16 @@ def with_links(run: Run, path: Path, device: str, budget: Budget) -> Run:
     the reason why they, or the rest of them, are not there."""
     from analysis.measured.launch import launch
     from analysis.measured.links import BETWEEN, device_for
-    from analysis.measured.machine import free_memory_bytes
 
-    free_memory_bytes(device)  # gives back what torch and the C library keep
+    machine.free_memory_bytes(device)  # gives back what torch and the C library keep
     try:
         if device == "mps" or (run.machine.usable_cores or run.machine.cores or 1) < 2:
             raise InputError(f"links need two processes, each with a core and its own {device}")
         device_for(2, device)
         launch(2, path, SILENT, device=device, budget=budget.name, most=budget.link_seconds)
-    except (InputError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         run = load_run(path)
-        run.skip(LINK, _one_line(error))
+        run.skip(LINK, error)
         return run
     except (KeyboardInterrupt, SystemExit):  # no crash: the next process measures them all
         run = load_run(path)
@@ -115,17 +105,13 @@ def _resumable(path: Path, here, budget: str, asked: bool) -> Run | None:
         return None
     try:
         run = load_run(path)
+        if reusable(run, here, budget):
+            return run
+        fault = f"{path}: measured on another machine, or by another method or budget"
     except InputError as error:
-        if asked or not path.is_file():
-            raise InputError(f"{error}; --fresh measures anew and keeps it as a copy") from None
-        return None
-    if reusable(run, here, budget):
-        return run
-    if asked:
-        raise InputError(
-            f"{path}: measured on another machine, or by another method or budget; "
-            "--fresh measures anew and keeps it as a copy"
-        )
+        fault = str(error)
+    if asked or not path.is_file():
+        raise InputError(f"{fault}; --fresh measures anew and keeps it as a copy")
     return None
 
 
@@ -163,18 +149,16 @@ class Pace:
     else over all kinds, if that is longer."""
 
     def __init__(self):
-        self.took, self.estimated = {}, {}
+        self.took, self.estimated = Counter(), Counter()
 
     def add(self, task: Task, seconds: float) -> None:
         for kind in (task.key.what, ""):
-            self.took[kind] = self.took.get(kind, 0) + seconds
-            self.estimated[kind] = self.estimated.get(kind, 0) + task.estimate_seconds
+            self.took[kind] += seconds
+            self.estimated[kind] += task.estimate_seconds
 
     def seconds(self, task: Task) -> float:
-        return task.estimate_seconds * (self._ratio(task.key.what) or max(1, self._ratio("")))
-
-    def _ratio(self, kind: str) -> float:
-        return self.took.get(kind, 0) / (self.estimated.get(kind) or 1)
+        kind, all = (self.took[k] / (self.estimated[k] or 1) for k in (task.key.what, ""))
+        return task.estimate_seconds * (kind or max(1, all))
 
 
 def run_tasks(
@@ -215,14 +199,15 @@ def run_tasks(
                 reasons[task.key] = reason
                 continue
             ahead = todo[i:] + tasks * (budget.visits - visit)
-            progress(str(task.key), done, of, _left(ahead, pace, begun + whole - clock()))
+            needed = min(begun + whole - clock(), sum(map(pace.seconds, ahead)))
+            progress(str(task.key), done, of, max(0, needed))
             run.begin(task.key)
             save(run)
             start = clock()
             try:
                 run.add(task.key, task.run(budget.seconds_per_point))
             except (RuntimeError, MemoryError, InputError) as error:
-                reasons[task.key] = _one_line(error)
+                reasons[task.key] = error
                 failed.add(task.key)
             else:  # what failed early says nothing of the pace
                 pace.add(task, clock() - start)
@@ -233,10 +218,6 @@ def run_tasks(
         if not run.visits(task.key):
             run.skip(task.key, reasons[task.key])
     progress("", of, of, 0)
-
-
-def _left(tasks: Sequence[Task], pace: Pace, seconds: float) -> float:
-    return max(0.0, min(seconds, sum(pace.seconds(task) for task in tasks)))
 
 
 def _no_room(task: Task, budget: Budget, free: int) -> str | None:
@@ -253,8 +234,3 @@ def _no_time(task: Task, budget: Budget, pace: Pace, left: float) -> str | None:
         f"budget {budget.name} of {budget.wall_seconds:g} s: would take {needed:.3g} s and "
         f"{max(left, 0):.3g} s are left"
     )
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:297] + "..."

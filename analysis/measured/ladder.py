@@ -4,17 +4,17 @@ import math
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from unittest import mock
 
 import torch
 
 from analysis.errors import InputError
-from analysis.measured.rungs import BRIEF, PASSES, Rung, keys, rungs, visited
-from analysis.measured.timing import MOST, Budget, Key, Measurement, Sample, Task
+from analysis.measured.rungs import PASSES, Rung, keys, rungs, visited
+from analysis.measured.timing import Budget, Key, Measurement, Task
 from analysis.measured.works import Works, guess
 from analysis.predicted.architectures import BERT_BASE
 from analysis.predicted.operations import FUSED
@@ -53,72 +53,57 @@ class Visitor:
             raise RuntimeError(found)
         return found
 
-    def round(self) -> list[float]:
-        """Seconds of each of its works, once."""
-        with suppress(OSError):  # of one that ended, which `answer` explains
-            self.pipe.send(True)
-        return self.answer(SILENT)
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.join()
-
 
 def climb(climbed: list[Rung], seconds: float, least: int, *how) -> Measurement:
     """Visit the rungs in turn for about `seconds`, and at least `least` times each, with the read
     ceiling of this process between; a rung that fails is missing, with its reason."""
     device, threads, brief = how
     torch.set_num_threads(threads)
-    own = Works(device)
-    own.read(READ)
-    missing, about, times = {}, {}, {}
+    works = Works(device)
+    works.read(READ)
     with ExitStack() as stack:
         visitors = {rung.name: Visitor(rung, *how) for rung in climbed}
         for visitor in visitors.values():
-            stack.callback(visitor.end)
+            stack.callback(visitor.process.join)
+            stack.callback(visitor.process.kill)
 
-        def ask(name: str, question: Callable, *args):
+        def ask(name: str, most: float):
+            """What a rung's process says; None once that failed."""
             try:
-                return question(*args)
+                return visitors[name].answer(most) if name in visitors else None
             except RuntimeError as error:
-                missing.update(dict.fromkeys(chain(*keys(name, brief).values()), str(error)))
+                works.missing |= dict.fromkeys(chain(*keys(name, brief).values()), str(error))
+                if len(visitors) == 1:
+                    reasons = "; ".join(dict.fromkeys(works.missing.values()))
+                    raise RuntimeError(reasons) from None
                 del visitors[name]
 
-        for name in list(visitors):
-            about[name] = ask(name, visitors[name].answer, START)
-        rounds, start = 0, own.clock.now()
-        while visitors and (rounds < least or own.clock.now() - start < seconds):
-            rounds += 1
-            for name in list(visitors):
-                times.setdefault(name, []).append(ask(name, visitors[name].round))
-            times.setdefault("", []).append(own.timed[0]())
-    if not visitors:
-        raise RuntimeError("; ".join(dict.fromkeys(missing.values())))
-    every = math.ceil(rounds / MOST)
-    found = {}
-    for name in ["", *visitors]:
-        works = own.about if name == "" else about[name]
-        each = zip(*times[name][::every], strict=True)
-        for (key, (cost, details)), sample in zip(works.items(), each, strict=True):
-            found[key] = Measurement(Sample(sample), cost.flops or None, cost.bytes, details)
-    return replace(found.pop(READ), beside=found, missing=missing)
+        def visit(name: str, n: int) -> list[float]:
+            """Seconds of each of its works, once."""
+            with suppress(KeyError, OSError):  # of one that ended, which `answer` explains
+                visitors[name].pipe.send(True)
+            return ask(name, SILENT) or [math.nan] * n
+
+        for rung in climbed:
+            if about := ask(rung.name, START):
+                works.together(about, partial(visit, rung.name, len(about)))
+        return replace(works.measure(seconds, least), missing=works.missing)
 
 
 def ladder_tasks(device: str, budget: Budget, threads: int, fast_paths: list[str]) -> list[Task]:
     """The one task of a ladder: all its rungs."""
-    brief, names = budget.brief, budget.of(None, BRIEF)
+    brief = budget.brief
 
     def run(seconds: float) -> Measurement:
-        climbed = rungs(device, fast_paths, names)
+        climbed = rungs(device, fast_paths, brief)
         return climb(climbed, seconds * len(climbed), max(3, budget.least), device, threads, brief)
 
     try:
-        n = len(rungs(device, fast_paths, names))
+        n = len(rungs(device, fast_paths, brief))
     except InputError:
         n = 0  # which `run` explains
-    costs = [
-        encoder_pass(BERT_BASE, tokens, FUSED)["total"] for tokens in PASSES[: 1 if brief else 2]
-    ]
+    lengths = budget.of(PASSES, PASSES[:1])
+    costs = [encoder_pass(BERT_BASE, tokens, FUSED)["total"] for tokens in lengths]
     once = n * sum(guess(cost, device, threads) for cost in costs)
     estimate = n * START_SECONDS + max(4 * once, n * budget.seconds_per_point)
     return [Task(READ, int(n * RUNG_BYTES), estimate, run)]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from analysis.errors import InputError
@@ -30,11 +31,6 @@ def launch(
 
     The first that fails ends the others, and so do `most` seconds; InputError says in one line
     which and why."""
-    with locked(out):
-        _launch(processes, out, timeout, program, device, budget, most)
-
-
-def _launch(processes, out, timeout, program, device, budget, most) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -42,39 +38,32 @@ def _launch(processes, out, timeout, program, device, budget, most) -> None:
     shared |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(processes))
     command = [*program, "--out", str(out), "--timeout", str(timeout)]
     command += ["--device", device, "--budget", budget]
-    # Whoever ends this one by a signal ends them all.
-    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    said = [tempfile.TemporaryFile("w+") for _ in range(processes)]
-    ranks = [
-        subprocess.Popen(
-            command,
-            env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=said[rank],
-        )
-        for rank in range(processes)
-    ]
-    end = time.monotonic() + most
-    try:
+    with locked(out), ExitStack() as stack:
+        # Whoever ends this one by a signal ends them all.
+        before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        stack.callback(signal.signal, signal.SIGTERM, before)
+        said, ranks = [], []
+        for rank in map(str, range(processes)):
+            environment = {**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank}
+            said.append(stack.enter_context(tempfile.TemporaryFile("w+")))
+            ranks.append(subprocess.Popen(command, env=environment, stderr=said[-1]))
+            stack.callback(ranks[-1].wait)
+            stack.callback(ranks[-1].kill)
+        end = time.monotonic() + most
         while (codes := [rank.poll() for rank in ranks]).count(None) and not any(codes):
             if time.monotonic() > end:
                 raise InputError(f"not all done in {most:g} s; {_kept(out)}")
             time.sleep(POLL)
         time.sleep(POLL)  # whichever was killed has ended by now, too
         codes = [rank.poll() or 0 for rank in ranks]
-    finally:
-        for rank in ranks:
-            rank.kill()
-            rank.wait()
-        signal.signal(signal.SIGTERM, before)
-    rank = min(range(processes), key=lambda rank: (codes[rank] >= 0, codes[rank] == 0))
-    if codes[rank] < 0:
-        raise InputError(
-            f"process {rank} of {processes} was ended by signal {-codes[rank]}; {_kept(out)}"
-        )
-    if codes[rank]:
+        rank = min(range(processes), key=lambda rank: (codes[rank] >= 0, codes[rank] == 0))
         said[rank].seek(0)
         lines = said[rank].read().strip().splitlines() or ["failed without a word"]
-        raise InputError(f"process {rank} of {processes}: {lines[-1].removeprefix('error: ')}")
+    which = f"process {rank} of {processes}"
+    if codes[rank] < 0:
+        raise InputError(f"{which} was ended by signal {-codes[rank]}; {_kept(out)}")
+    if codes[rank]:
+        raise InputError(f"{which}: {lines[-1].removeprefix('error: ')}")
 
 
 def _kept(out: Path) -> str:

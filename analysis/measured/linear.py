@@ -36,10 +36,7 @@ class Linear:
         if len(x) > 1:
             return self.few(x)
         n, _, width = self.slices.shape
-        columns = x.as_strided((n, width, 1), (0, 1, width))
-        if self.biases is None:
-            return torch.bmm(self.slices, columns).view(1, -1)
-        return torch.baddbmm(self.biases, self.slices, columns).view(1, -1)
+        return self._sliced(x.as_strided((n, width, 1), (0, 1, width))).view(1, -1)
 
     def many(self, x: Tensor) -> Tensor:
         """By the fastest library; with gradients by the one that torch knows them of."""
@@ -64,11 +61,12 @@ class Linear:
         if torch.is_grad_enabled():
             return F.linear(x, self.weight, self.bias)
         columns = x.contiguous().t().expand(len(self.slices), -1, -1)
+        return self._sliced(columns).flatten(0, 1).t().contiguous()
+
+    def _sliced(self, columns: Tensor) -> Tensor:
         if self.biases is None:
-            y = torch.bmm(self.slices, columns)
-        else:
-            y = torch.baddbmm(self.biases, self.slices, columns)
-        return y.flatten(0, 1).t().contiguous()
+            return torch.bmm(self.slices, columns)
+        return torch.baddbmm(self.biases, self.slices, columns)
 
     def split(self, parts: int) -> list["Linear"]:
         """Equal parts of the outputs, sharing memory with the whole."""

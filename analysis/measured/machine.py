@@ -6,6 +6,8 @@ Nothing leaves the machine. What cannot be found out is None or "unknown", never
 import ctypes
 import platform
 import re
+import subprocess
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -14,13 +16,21 @@ import psutil
 import torch
 
 from analysis.errors import InputError
-from analysis.measured.allowed import may_use, processors, threads_per_core
+from analysis.measured.allowed import content, may_use, processors, threads_per_core
 from analysis.measured.clock import measured_clock
-from analysis.measured.processors import instructions, processor, processor_name, sysctl
 from analysis.measured.schema import TEXT, Machine
+from analysis.text import one_line
 
 DEVICES = ("cpu", "cuda", "mps")
-SYSTEM = Path("/sys/devices/system/cpu")
+SYSTEM, CACHE = Path("/sys/devices/system/cpu"), ("type", "level", "size", "shared_cpu_list")
+MACOS = {"L1d": "hw.l1dcachesize", "L2": "hw.l2cachesize", "L3": "hw.l3cachesize"}
+# The names in /proc/cpuinfo on x86 and on Arm.
+FACTS = {
+    "vendor": "vendor_id|CPU implementer",
+    "family": "cpu family|CPU architecture",
+    "model": "model|CPU part",
+    "stepping": "stepping|CPU revision",
+}
 # Instructions, as Linux names them, that speed up a data type or widen a vector.
 FLAGS = (
     "sse4_1", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16",
@@ -83,6 +93,11 @@ def describe(device: str, threads: int) -> Machine:
         gpu = torch.cuda.get_device_properties(0)
     name = {"cpu": cpu, "cuda": gpu and gpu.name, "mps": f"{cpu} GPU"}[device]
     blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    backends = {"mkl": torch.backends.mkl, "mkldnn": torch.backends.mkldnn}
+    fast_paths = [torch.backends.cpu.get_cpu_capability()]  # torch's own vectors
+    fast_paths += [name for name, backend in backends.items() if backend.is_available()]
+    fast_paths += [flag for flag in FLAGS if flag in instructions()]
+    fast_paths += [f"sm_{gpu.major}{gpu.minor}"] if gpu else []
     return Machine(
         device=device,
         device_name=_text(name),
@@ -97,7 +112,7 @@ def describe(device: str, threads: int) -> Machine:
         torch=_text(torch.__version__),
         numpy=_text(numpy.__version__),
         blas=_text(blas and blas[1]),
-        fast_paths=_fast_paths() + ([f"sm_{gpu.major}{gpu.minor}"] if gpu else []),
+        fast_paths=fast_paths,
         **processor(),
         clock_hz=measured_clock(),
         threads_per_core=threads_per_core(),
@@ -110,33 +125,16 @@ def describe(device: str, threads: int) -> Machine:
 @cache
 def cpu_caches() -> dict[str, int]:
     """Bytes of each level of data cache, summed over the processors that this process may use."""
-    try:
-        if platform.system() == "Linux":
-            return _linux_caches()
-        if platform.system() == "Darwin":
-            names = {"L1d": "hw.l1dcachesize", "L2": "hw.l2cachesize", "L3": "hw.l3cachesize"}
-            sizes = {level: int(sysctl(name) or 0) for level, name in names.items()}
-            return {level: size for level, size in sizes.items() if size > 0}
-    except (OSError, ValueError):
-        pass
-    return {}
-
-
-def _linux_caches() -> dict[str, int]:
-    sizes, seen = {}, set()
-    for cpu in sorted(processors()):
-        for index in sorted((SYSTEM / f"cpu{cpu}" / "cache").glob("index*")):
-            kind, level, size, shared = (
-                (index / name).read_text().strip()
-                for name in ("type", "level", "size", "shared_cpu_list")
-            )
-            if kind == "Instruction" or (level, shared) in seen:
-                continue
-            seen.add((level, shared))
-            name = f"L{level}" + ("d" if kind == "Data" else "")
-            unit = {"K": 1024, "M": 1024**2}.get(size[-1])
-            sizes[name] = sizes.get(name, 0) + (int(size[:-1]) * unit if unit else int(size))
-    return {name: size for name, size in sizes.items() if size > 0}
+    sizes, seen = Counter(), set()
+    for level, name in MACOS.items():
+        sizes[level] = int(sysctl(name) or 0)
+    for cpu in processors():
+        for index in (SYSTEM / f"cpu{cpu}" / "cache").glob("index*"):
+            kind, level, size, shared = (content(index / name) for name in CACHE)
+            if kind != "Instruction" and (level, shared) not in seen:
+                seen.add((level, shared))
+                sizes[f"L{level}" + "d" * (kind == "Data")] += 1024 * int(size.rstrip("K") or 0)
+    return {level: size for level, size in sorted(sizes.items()) if size > 0}
 
 
 def last_level_cache_bytes(device: str) -> int | None:
@@ -157,15 +155,52 @@ def free_memory_bytes(device: str) -> int:
     return may_use().free_bytes
 
 
-def _fast_paths() -> list[str]:
-    """torch's own vector width, libraries it was built with, and the CPU's instructions."""
-    paths = [torch.backends.cpu.get_cpu_capability()]
-    backends = {"mkl": torch.backends.mkl, "mkldnn": torch.backends.mkldnn}
-    paths += [name for name, backend in backends.items() if backend.is_available()]
-    return paths + [flag for flag in FLAGS if flag in instructions()]
+# Which processor this is; what the system does not say is "" or None.
+
+
+def processor() -> dict[str, str | int | None]:
+    """vendor, as the processor says itself, and the numbers family, model and stepping."""
+    vendor, *numbers = map(_said, FACTS.values())
+    return dict(zip(FACTS, (vendor, *map(_number, numbers)), strict=True))
+
+
+def processor_name() -> str:
+    """The marketing name, where the system gives it, or else what it calls the processor."""
+    found = _said("model name") or sysctl("machdep.cpu.brand_string")
+    return found or platform.processor() or platform.machine()
+
+
+def instructions() -> set[str]:
+    """The processor's instructions, as Linux names them; none where it does not say."""
+    return set(_said("flags|Features").split())
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text, 0)
+    except ValueError:
+        return None
+
+
+def _said(names: str) -> str:
+    """What Linux says of the first processor, "" if nothing."""
+    found = re.search(rf"^({names})\s*:\s*(.+)$", _cpuinfo(), re.M)
+    return found[2].strip() if found else ""
+
+
+@cache
+def _cpuinfo() -> str:
+    return content(Path("/proc/cpuinfo"))
+
+
+def sysctl(name: str) -> str:
+    """What macOS says of itself by that name, "" if nothing."""
+    if platform.system() != "Darwin":
+        return ""
+    command = ["/usr/sbin/sysctl", "-n", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    return done.stdout.strip()
 
 
 def _text(value: str | None) -> str:
-    """One printable line that a run file may hold."""
-    printable = "".join(c if c.isprintable() else " " for c in value or "")
-    return " ".join(printable.split())[:TEXT] or "unknown"
+    return one_line(value or "", TEXT) or "unknown"

@@ -23,15 +23,9 @@ TURNS = {
 BRIEF = {"short": ((128,), (1, 64, 128))}
 
 
-def pair_task(
-    turn: str,
-    passes: tuple[int, ...],
-    contexts: tuple[int, ...],
-    device: str,
-    budget: Budget,
-    threads: int,
-) -> Task:
-    """One turn: a pass over each of `passes` tokens, and a step at each of `contexts`."""
+def pair_task(turn: str, passes: tuple[int, ...], contexts: tuple[int, ...], *how) -> Task:
+    """One turn: a pass over each of `passes` tokens, and a step at each of `contexts`; `how` are
+    device, budget and threads."""
     longest = max(contexts)
     encoded = {Key("pair", "bert-base", n, how=turn): n for n in passes}
     decoded = {Key("pair", "gpt2", n, how=turn): n for n in contexts}
@@ -39,19 +33,20 @@ def pair_task(
     costs |= {key: decoder_step(GPT2, n, FUSED)["total"] for key, n in decoded.items()}
 
     def prepare(works: Works) -> None:
-        encoder = Encoder(BERT_BASE, max_length=longest, device=device)
-        decoder = Decoder(GPT2, max_length=longest, device=device)
+        encoder = Encoder(BERT_BASE, max_length=longest, device=works.device)
+        decoder = Decoder(GPT2, max_length=longest, device=works.device)
         for key, n in encoded.items():
-            tokens = torch.randint(BERT_BASE.vocab_size, (1, n), device=device)
+            tokens = torch.randint(BERT_BASE.vocab_size, (1, n), device=works.device)
             works.add(key, partial(encoder, tokens), costs[key], warm=1, eager=True)
         for key in decoded:
             works.step(key, decoder, GPT2, cost=costs[key])
 
     numbers = 2 * BERT_BASE.n_parameters + GPT2.n_parameters + GPT2.cached(longest)
     numbers += max(passes) * (8 * BERT_BASE.d_model + 2 * BERT_BASE.d_ff)
-    first = next(iter(encoded))
-    return in_turn(first, prepare, list(costs.values()), 4 * numbers, device, budget, threads,
-                   before=DRAWN * numbers, share=1)  # fmt: skip
+    each = list(costs.values())
+    return in_turn(
+        next(iter(encoded)), prepare, each, 4 * numbers, *how, before=DRAWN * numbers, share=1
+    )
 
 
 def pair_tasks(device: str, budget: Budget, threads: int) -> list[Task]:

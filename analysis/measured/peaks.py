@@ -18,19 +18,13 @@ def generation(machine: Machine) -> str:
     return next(iter(_rows(machine)["name"]), "")
 
 
-def flops_per_cycle(machine: Machine) -> dict[str, int]:
-    """Float32 operations that a core can do in a cycle, by the instructions that the machine has,
-    as Linux names them; empty where the table `processors` has no such model."""
-    rows = _rows(machine)
-    rows = rows[rows["instructions"].isin(machine.fast_paths)]
-    return dict(zip(rows["instructions"], map(int, rows["flops_per_cycle"]), strict=True))
-
-
 def peak_flops(machine: Machine, dtype: str = "float32") -> float | None:
-    """FLOP/s that the processor could do at most with the threads that were used; None where it,
-    its clock or what it does in that data type is not known, and on an accelerator."""
-    most = max(flops_per_cycle(machine).values(), default=None)
-    if machine.device != "cpu" or dtype != "float32" or None in (most, machine.clock_hz):
+    """FLOP/s that the processor could do at most with the threads that were used, by those of its
+    instructions that do the most in a cycle; None where it, its clock or what it does in that data
+    type is not known, and on an accelerator."""
+    rows = _rows(machine)
+    cycle = rows[rows["instructions"].isin(machine.fast_paths)]["flops_per_cycle"]
+    if machine.device != "cpu" or dtype != "float32" or cycle.empty or machine.clock_hz is None:
         return None
     cores = min(n for n in (machine.threads, machine.usable_cores, machine.quota) if n)
-    return most * cores * machine.clock_hz
+    return float(cycle.max() * cores * machine.clock_hz)

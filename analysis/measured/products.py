@@ -10,6 +10,7 @@ is new each time, as it is in the models.
 
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from itertools import product
 from math import ceil, prod
 
 import torch
@@ -68,9 +69,9 @@ def verify(a: Tensor, b: Tensor, c: Tensor, bias: Tensor | None = None) -> None:
 def square_tasks(
     dtype: str, sizes: Sequence[int], device: str, budget: Budget, reached: dict[str, float]
 ) -> list[Task]:
-    """(n, n) by (n, n) for n in `sizes`, which rise. A data type without a fast path is measured
-    too, and labelled; larger squares are left out where they would take too long. `reached` is
-    the FLOP/s of each data type so far, which tasks fill in and plan with."""
+    """(n, n) by (n, n) for n in `sizes`, which rise; larger squares are left out where they would
+    take too long. `reached` is the FLOP/s of each data type so far, which tasks fill in and plan
+    with."""
     rate, best = probe(dtype, device), {"library": PLAIN.name}
 
     def run(n: int, seconds: float) -> Measurement:
@@ -89,21 +90,15 @@ def square_tasks(
         sample = measure(work, device, seconds, budget.warm_seconds, budget.least)
         verify(a, b, work())
         reached[dtype] = max(reached.get(dtype, 0), 2 * n**3 / sample.best)
-        plain = reached.get("float32") or probe("float32", device) or 0
-        fast = "yes" if reached[dtype] >= plain / 2 else "no: less than half of float32's rate"
-        details = {"shape": f"{n}x{n}x{n}", "fast_path": fast} | best | precision(dtype)
-        moved = sum(x.numel() * x.element_size() for x in (a, b, c))
-        return Measurement(sample, 2 * n**3, moved, details)
+        moved = sum(x.nbytes for x in (a, b, c))
+        return Measurement(sample, 2 * n**3, moved, best | precision(dtype))
 
-    return [
-        Task(
-            Key("matmul", how=f"{n}x{n}x{n}", dtype=dtype),
-            memory_bytes=6 * n * n * 4,
-            estimate_seconds=seconds_of(budget, 1, 2 * n**3 / (rate or 1e12)),
-            run=partial(run, n),
-        )
-        for n in sizes
-    ]
+    tasks = []
+    for n in sizes:
+        key = Key("matmul", how=f"{n}x{n}x{n}", dtype=dtype)
+        estimate = seconds_of(budget, 1, 2 * n**3 / (rate or 1e12))
+        tasks.append(Task(key, 24 * n * n, estimate, partial(run, n)))
+    return tasks
 
 
 def tried(products: dict[str, Callable], device: str) -> dict[str, str]:
@@ -141,17 +136,16 @@ def own_tasks(dtype: str, lengths: Sequence[int], device: str, budget: Budget) -
     share is there once."""
     rate = probe(dtype, device) or 1e12
     tasks = {}
-    for length in lengths:
-        for arch in MODELS:
-            d, f, heads, width = arch.d_model, arch.d_ff, arch.n_heads, arch.head_dim
-            shapes = [(length, d, d), (length, d, f), (length, f, d)]
-            if length == 1 and arch.lm_head:
-                shapes.append((1, d, arch.vocab_size))
-            if length > 1:
-                shapes += [(heads, length, width, length), (heads, length, length, width)]
-            for shape in shapes:
-                task = own_task(arch, shape, dtype, device, budget, 2 * prod(shape) / rate)
-                tasks.setdefault(task.key, task)
+    for length, arch in product(lengths, MODELS):
+        d, f, heads, width = arch.d_model, arch.d_ff, arch.n_heads, arch.head_dim
+        shapes = [(length, d, d), (length, d, f), (length, f, d)]
+        if length == 1 and arch.lm_head:
+            shapes.append((1, d, arch.vocab_size))
+        if length > 1:
+            shapes += [(heads, length, width, length), (heads, length, length, width)]
+        for shape in shapes:
+            task = own_task(arch, shape, dtype, device, budget, 2 * prod(shape) / rate)
+            tasks.setdefault(task.key, task)
     return list(tasks.values())
 
 
@@ -173,21 +167,20 @@ def own_task(
         spent = OWN * seconds, budget.warm_seconds
         if len(shape) == 4:
             a, b = activations(heads, m, k, n, dtype, device)
-            sample = measure(lambda: torch.bmm(a, b), device, *spent, budget.least)
+            sample = measure(partial(torch.bmm, a, b), device, *spent, budget.least)
             verify(a, b, torch.bmm(a, b))
-            state, library = "activations", {}
+            details = {"state": "activations"}
         else:
             x = random((m, k), dtype, device)
             linears = cold_linears(arch, k, n, dtype, device, copies)
             for linear in linears:  # each packs its weight, where that is faster
                 linear(x)
-            calls = [lambda linear=linear: linear(x) for linear in linears]
+            calls = [partial(linear, x) for linear in linears]
             sample = measure_each(calls, device, *spent, budget.least)
             verify(x, linears[-1].weight.t(), linears[-1](x), linears[-1].bias)
             state = f"weights cold, {copies} copies"
-            library = {"library": linears[-1].library}
-        details = {"shape": name, "state": state} | library | precision(dtype)
-        return Measurement(sample, 2 * prod(shape), moved, details)
+            details = {"state": state, "library": linears[-1].library}
+        return Measurement(sample, 2 * prod(shape), moved, details | precision(dtype))
 
     estimate = seconds_of(budget, OWN, once) + memory / 1e9
     return Task(Key("matmul", how=name, dtype=dtype), memory, estimate, run)

@@ -32,7 +32,7 @@ from analysis.measured.schema import (
     Text,
 )
 from analysis.measured.timing import METHOD_VERSION, Key, Measurement, Sample
-from analysis.text import printable
+from analysis.text import one_line
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = ROOT / "data" / "runs"  # tracked
@@ -169,9 +169,9 @@ class Run(Checked):
             if not self.find(other):
                 self.skip(other, reason)
 
-    def skip(self, key: Key, reason: str) -> None:
-        """Note that a point was not measured; of the reason, its first printable line is kept."""
-        text = printable(reason)[:TEXT].strip() or "unknown"
+    def skip(self, key: Key, reason: str | Exception) -> None:
+        """Note that a point was not measured, with the reason in one line."""
+        text = one_line(str(reason), TEXT) or type(reason).__name__
         self._forget(key)
         self.not_measured.append(NotMeasured(**vars(key), reason=text))
 
@@ -225,13 +225,10 @@ def save_run(run: Run, path: Path) -> None:
     Raises InputError if the folder cannot be made or written.
     """
     lines = []
-    for name in type(run).model_fields:
-        value = getattr(run, name)
-        if isinstance(value, list):
-            rows = [json.dumps(each.model_dump(exclude_defaults=True)) for each in value]
-            text = "[\n  " + ",\n  ".join(rows) + "\n ]" if rows else "[]"
-        else:
-            text = json.dumps(run.model_dump(mode="json", include={name})[name])
+    for name, value in run.model_dump(mode="json", exclude_defaults=True).items():
+        text = json.dumps(value)
+        if value and isinstance(value, list):
+            text = "[\n  " + ",\n  ".join(map(json.dumps, value)) + "\n ]"
         lines.append(f' "{name}": {text}')
     write(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
 
@@ -245,17 +242,15 @@ def load_run(path: Path) -> Run:
 
 
 def _first(error: pydantic.ValidationError) -> str:
-    """The first fault in one line; one of the schema's version tells more than any other."""
-    faults = error.errors(include_url=False)
-    for fault in faults:
-        if fault["loc"] == ("schema_version",) and fault["type"] == "literal_error":
-            former = fault["input"] == SCHEMA_VERSION - 1
-            how = "; python -m publishing.migrate FILE brings the former one to it" * former
-            return f"its schema version is not {SCHEMA_VERSION}, which is the one read here{how}"
-    fault = faults[0]
+    """The first fault in one line: that of the schema's version, where it is another."""
+    fault, *others = error.errors(include_url=False)
+    if fault["loc"] == ("schema_version",):
+        former = fault["input"] == SCHEMA_VERSION - 1
+        how = "; python -m publishing.migrate FILE brings the former one to it" * former
+        return f"its schema version is not {SCHEMA_VERSION}, which is the one read here{how}"
     where = ".".join(str(each)[:60] for each in fault["loc"])
-    text = f"{where}: {fault['msg']}" if where else fault["msg"]
-    return printable(text)[:TEXT] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "")
+    text = one_line(f"{where}: {fault['msg']}" if where else fault["msg"], TEXT)
+    return text + f" (and {len(others)} more)" * bool(others)
 
 
 def archived() -> list[str]:
@@ -283,8 +278,5 @@ def local_path(machine: Machine, budget: str) -> Path:
 
 def reusable(run: Run, machine: Machine, budget: str) -> bool:
     """Whether `run` need not be measured again: machine, method and budget are the same."""
-    return (
-        run.machine.identity() == machine.identity()
-        and run.method_version == METHOD_VERSION
-        and run.budget == budget
-    )
+    here = machine.identity(), METHOD_VERSION, budget
+    return (run.machine.identity(), run.method_version, run.budget) == here

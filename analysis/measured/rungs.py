@@ -80,16 +80,17 @@ RUNGS = (
     Rung("float32", 2006, "cuda", ""),
     Rung("TF32", 2020, "cuda", "sm_80", precision="high"),
 )  # fmt: skip
-BRIEF = tuple(rung.name for rung in RUNGS if rung.precision == "highest")
 
 
-def rungs(device: str, fast_paths: list[str], names: tuple[str, ...] | None = None) -> list[Rung]:
-    """The rungs that this machine has. InputError where it has fewer than two."""
+def rungs(device: str, fast_paths: list[str], brief: bool = False) -> list[Rung]:
+    """The rungs that this machine has; in brief those that round no product of float32. InputError
+    where it has fewer than two."""
     found = [
-        rung for rung in RUNGS
-        if rung.device == device and (not rung.needs or _has(fast_paths, rung.needs))
-        and (names is None or rung.name in names)
-    ]  # fmt: skip
+        rung
+        for rung in RUNGS
+        if rung.device == device and _has(fast_paths, rung.needs)
+        if rung.precision == "highest" or not brief
+    ]
     if device == "cpu" and not torch.backends.mkldnn.is_available():
         raise InputError("torch has no oneDNN here, whose instructions can be limited")
     if len(found) < 2:
@@ -100,7 +101,7 @@ def rungs(device: str, fast_paths: list[str], names: tuple[str, ...] | None = No
 def _has(fast_paths: list[str], needed: str) -> bool:
     """Of a GPU `needed` is the least compute capability."""
     if not needed.startswith("sm_"):
-        return needed in fast_paths
+        return not needed or needed in fast_paths
     return any(int(path[3:]) >= int(needed[3:]) for path in fast_paths if path.startswith("sm_"))
 
 
@@ -138,12 +139,10 @@ _torchs_attention = F.scaled_dot_product_attention
 
 def limited(network: networks.Network, rows: int) -> networks.Network:
     """The network itself, its projections made `Limited` one by one."""
-    for layer in network.layers:
-        for name in networks.PROJECTIONS:
-            setattr(layer, name, Limited(getattr(layer, name), rows))
-    for name, each in list(vars(network).items()):
-        if isinstance(each, Linear):
-            setattr(network, name, Limited(each, rows))
+    for part in (*network.layers, network):
+        for name, each in list(vars(part).items()):
+            if isinstance(each, Linear):
+                setattr(part, name, Limited(each, rows))
     return network
 
 

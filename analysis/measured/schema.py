@@ -5,7 +5,7 @@ text is one printable line at most, escaped by whoever shows it.
 """
 
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import lru_cache
 from itertools import chain
 from typing import Annotated, Literal
@@ -95,17 +95,13 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
-
-
 Text = Annotated[str, Field(min_length=1, max_length=TEXT), AfterValidator(_one_line)]
 Empty = Annotated[str, Field(max_length=TEXT), AfterValidator(_one_line)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Positive = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Seconds = Annotated[float, Field(ge=1e-10, le=1e7)]  # finer than any clock; no ratio overflows
 Visit = Annotated[list[Seconds], Field(min_length=1, max_length=MOST)]
-Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
+Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 Detail = Text | Annotated[StrictInt, Field(ge=-(2**63), le=2**63 - 1)] | StrictFloat
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,6 @@ METHOD_VERSION = "4"  # of the way of measuring; runs of another version are not
 # and knew neither rungs nor pairs.
 COMPARED = ("3", METHOD_VERSION)
 
-T = TypeVar("T")
 MOST = 70  # repetitions kept of a visit
 SHORTEST = 1e-4  # seconds; shorter work is repeated within a repetition, as clocks tick at 1e-6
 RESAMPLES = 2000
@@ -155,7 +154,10 @@ def measure(
     """
     clock = clock or Clock(device)
     with _no_garbage_collection():
-        calls = max(1, math.ceil(SHORTEST / _warm_up(work, warm_seconds, clock)))
+        shortest, start = math.inf, clock.now()
+        while warm_seconds and (shortest == math.inf or clock.now() - start < warm_seconds):
+            shortest = min(shortest, max(clock.time(work), 1e-7))
+        calls = max(1, math.ceil(SHORTEST / shortest))
         (times,) = measure_in_turn([partial(clock.time, work, calls)], clock, seconds, least)
     return Sample(times)
 
@@ -183,14 +185,6 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if collected:
             gc.enable()
-
-
-def _warm_up(work: Callable[[], object], seconds: float, clock: Clock) -> float:
-    """Call for `seconds`; returns the shortest call's time, or infinity if there was none."""
-    shortest, start = math.inf, clock.now()
-    while seconds > 0 and (shortest == math.inf or clock.now() - start < seconds):
-        shortest = min(shortest, max(clock.time(work), 1e-7))
-    return shortest
 
 
 @dataclass(frozen=True)
@@ -248,7 +242,7 @@ class Budget:
     def part(self, what: str, seconds: float) -> "Budget":
         return replace(self, name=f"{self.name} for {what}", wall_seconds=seconds)
 
-    def of(self, everything: T, brief: T) -> T:
+    def of(self, everything: Any, brief: Any) -> Any:
         """What is measured at this budget."""
         return brief if self.brief else everything
 

@@ -79,6 +79,7 @@ class Works:
         found = {
             key: Measurement(Sample(each), cost.flops or None, cost.bytes or None, details)
             for (key, (cost, details)), each in zip(self.about.items(), times, strict=True)
+            if key not in self.missing
         }
         first = found.pop(next(iter(found)))
         return replace(first, beside=found)

@@ -150,10 +150,10 @@ def test_libraries_multiply(dtype, monkeypatch):
 
 
 def test_a_data_type_without_a_fast_path_is_told(monkeypatch, capsys):
-    slow = SimpleNamespace(run=lambda seconds: SimpleNamespace(details={"fast_path": "no: slow"}))
+    slow = SimpleNamespace(run=lambda seconds: None)
     monkeypatch.setattr(benchmarks, "square_tasks", lambda *args: [slow, None])
-    benchmarks.compare_products("int8", 32, {})
-    told = "Products, int8: not compared: fast path: no: slow\n\n"
+    benchmarks.compare_products("int8", 32, {"float32": 2.1, "int8": 1.0})
+    told = "Products, int8: not compared: no fast path: less than half of float32's rate\n\n"
     assert capsys.readouterr().out == told
 
 

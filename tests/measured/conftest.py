@@ -105,7 +105,12 @@ def as_archived():
 
 
 CHOSEN = {"library", "others"}  # where the machine has several
+FORMER = {"fast_path", "shape", "arrays", "array_bytes", "operator"}  # recorded no more
 CHECKS = {"benchmark", "ring_sum", "ring_copy"}  # of archived all-reduces, measured no more
+
+
+def details(point):
+    return frozenset(point.details) - CHOSEN - FORMER
 
 
 def structure(run):
@@ -114,8 +119,8 @@ def structure(run):
     for point in points:
         turns.setdefault(point.turn, []).append(point.what)
     return {
-        (p.what, p.how, p.dtype, frozenset(p.details) - CHOSEN, frozenset(turns[p.turn]))
+        (p.what, p.how, p.dtype, details(p), frozenset(turns[p.turn]))
         if p.turn and len(turns[p.turn]) > 1
-        else (p.what, p.how, p.dtype, frozenset(p.details) - CHOSEN, frozenset())
+        else (p.what, p.how, p.dtype, details(p), frozenset())
         for p in points
     }

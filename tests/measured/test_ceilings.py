@@ -77,7 +77,7 @@ def test_squares_of_every_data_type(dtype):
     except (RuntimeError, InputError):
         pytest.skip(f"no {dtype} here")
     assert measured.flops == 2 * 32**3
-    assert measured.details["fast_path"].split(":")[0] in ("yes", "no")
+    assert measured.details["library"]
 
 
 def test_a_data_type_that_is_not_supported_is_a_reason(monkeypatch):
