@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from analysis.compared.page import NARROW
 from analysis.measured.allowed import Allowed
 
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = "# Start\n\nNothing to see.\n"
-CHAPTER = """---
+HEAD = """---
 jupytext:
   text_representation:
     extension: .md
@@ -26,16 +27,19 @@ kernelspec:
 ---
 
 # Chapter
-
+"""
+CHAPTER = (
+    HEAD
+    + """
 ```{code-cell}
 from pathlib import Path
 
-import analysis.compared.page
+import analysis
 
 class Plot:
     def _repr_mimebundle_(self, **_):
         svg = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'></svg>"
-        return {"image/svg+xml": svg, analysis.compared.page.NARROW: svg, "text/csv": "a,b"}
+        return {"image/svg+xml": svg, NARROW: svg, "text/csv": "a,b"}
 
 with open(Path(analysis.__file__).parents[1] / "executed", "a") as log:
     log.write("x")
@@ -52,8 +56,9 @@ mystnb:
 ---
 Plot()
 ```
-"""
-RAISES = CHAPTER + "\n```{code-cell}\nraise OSError('planted')\n```\n"
+""".replace("NARROW", repr(NARROW))
+)
+RAISES = HEAD + "\n```{code-cell}\nraise OSError('planted')\n```\n"
 FAULTS = {  # page -> its text, and what the output must say of it
     "reference": ("# R\n\nSee {py:func}`nowhere`.\n", "nowhere"),
     "forgotten": ("# Forgotten\n", "toctree"),

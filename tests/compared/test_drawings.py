@@ -41,12 +41,18 @@ def test_contrast_is_that_of_the_standard():
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)  # WCAG's known edge
 
 
+@pytest.fixture(scope="module")
+def drawings(plots) -> list[tuple[str, ElementTree.Element]]:
+    """Every drawing, wide and narrow, as pages are given it, with its name."""
+    return [(name, ElementTree.fromstring(svg(figure)))
+            for name, plot in plots.items() for figure in plot.figures]  # fmt: skip
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_letters_and_marks_can_be_read_in_both_themes(plots, theme):
+def test_letters_and_marks_can_be_read_in_both_themes(drawings, theme):
     inks = dict(INKS.findall(THEMES[theme]))
     assert inks["ffffff"] == re.search(r"--pst-color-background: (#\w+)", THEMES[theme])[1]
-    for name, plot in plots.items():
-        root = ElementTree.fromstring(svg(plot.figures[0]))
+    for name, root in drawings:
         for part in root.iter():
             least = 4.5 if part.tag.endswith("}text") else 3
             for ink in re.findall(r"#([0-9a-f]{6})", part.get("style", "")):
@@ -55,12 +61,10 @@ def test_letters_and_marks_can_be_read_in_both_themes(plots, theme):
                 assert ink in inks, name
 
 
-def test_every_series_and_point_has_a_title(plots):
-    for name, plot in plots.items():
-        for figure in plot.figures:
-            root = ElementTree.fromstring(svg(figure))
-            titles = [each.text for each in root.iter("{http://www.w3.org/2000/svg}title")]
-            assert titles and all(titles), name
+def test_every_series_and_point_has_a_title(drawings):
+    for name, root in drawings:
+        titles = [each.text for each in root.iter("{http://www.w3.org/2000/svg}title")]
+        assert titles and all(titles), name
 
 
 def test_a_drawing_in_a_page_has_ids_of_its_own_and_no_ground(plots, monkeypatch):

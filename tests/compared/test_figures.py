@@ -8,7 +8,6 @@ import matplotlib.dates
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
@@ -28,24 +27,19 @@ EQUAL = 1.0  # a line across a panel at which both sides of a ratio are equal: n
 
 @pytest.fixture(scope="module")
 def drawn(plots):
-    """Every drawing there is, wide and narrow, with its name."""
-    return [(f"{name}, {kind}", figure) for name, plot in plots.items()
-            for kind, figure in zip(("wide", "narrow"), plot.figures, strict=True)]  # fmt: skip
-
-
-def once(figure) -> FigureCanvasAgg:
-    """A canvas on which the figure was drawn."""
-    if not isinstance(figure.canvas, FigureCanvasAgg):
-        FigureCanvasAgg(figure).draw()
-    return figure.canvas
+    """Every drawing there is, wide and narrow, with its name; all of it is in its place."""
+    found = [(f"{name}, {kind}", figure) for name, plot in plots.items()
+             for kind, figure in zip(("wide", "narrow"), plot.figures, strict=True)]  # fmt: skip
+    for _, figure in found:
+        figure.draw_without_rendering()
+    return found
 
 
 def texts(figure):
     """The boxes of all texts drawn inside the axes, of the labels of ticks, and of titles."""
-    canvas = once(figure)
     for ax in figure.axes:
         shown = [t for t in ax.texts if t.get_text()]
-        yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in shown]
+        yield [(t.get_text(), t.get_window_extent()) for t in shown]
         for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
             at = [t.get_loc() for t in axis.get_major_ticks()]
             ticks = [
@@ -53,9 +47,9 @@ def texts(figure):
                 for t, place in zip(axis.get_major_ticks(), at, strict=True)
                 if min(low, high) <= place <= max(low, high)
             ]
-            yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in ticks]
+            yield [(t.get_text(), t.get_window_extent()) for t in ticks]
         titles = [t for t in (ax._left_title, ax.xaxis.label, ax.yaxis.label) if t.get_text()]
-        yield [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in titles]
+        yield [(t.get_text(), t.get_window_extent()) for t in titles]
 
 
 def overlapping(figure, slack=1.0):
@@ -74,7 +68,7 @@ def test_no_label_lies_on_another(drawn):
     assert [(name, pairs) for name, figure in drawn if (pairs := overlapping(figure))] == []
 
 
-def test_an_overlap_would_be_seen(plots):
+def test_an_overlap_would_be_seen(plots, drawn):
     figure = plots["fig-gap"].figures[0]
     ax = figure.axes[0]
     planted = [ax.text(0.5, 0.5, "one", transform=ax.transAxes) for _ in range(2)]
@@ -94,7 +88,6 @@ def test_no_text_leaves_the_figure(drawn):
 
 def touched(figure):
     """Labels inside the axes that lie on a marker or a line, as (label, place in pixels)."""
-    once(figure)
     for ax in figure.axes:
         marks = _marks(ax, figure.dpi / 72)
         for text in ax.texts:
@@ -107,7 +100,7 @@ NAMED = ("fig-scaling-disparity", "fig-models-memory", "fig-training-compute",
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_no_name_lies_on_a_marker_or_a_line(plots, name):
+def test_no_name_lies_on_a_marker_or_a_line(plots, drawn, name):
     for figure in plots[name].figures:
         assert list(touched(figure)) == [], name
     assert any(ax.texts for ax in plots[name].figures[0].axes)

@@ -131,13 +131,13 @@ def test_of_several_rates_the_best_for_the_first_seed_is_used_again(library, mon
     windows = held_out(library)[:, :, :33]
     monkeypatch.setattr(byte_model, "held_out", lambda: windows)
     monkeypatch.setattr(script, "BYTE_DECODER", TINY)
-    for name, few in {"TRIAL_STEPS": 30, "EVERY": 15, "SEEDS": 2}.items():
+    for name, few in {"TRIAL_STEPS": 16, "EVERY": 8, "SEEDS": 2}.items():
         monkeypatch.setattr(script, name, few)
     rows = script.trials(script.training_text(library))
     for way, (_, rates) in script.WAYS.items():
         ours = [row for row in rows if row[0] == way]
-        assert [row[3] for row in ours] == [15, 30] * (len(rates) + script.SEEDS - 1)
-        last = {row[1]: row[4] for row in ours if row[2:4] == (0, 30)}
+        assert [row[3] for row in ours] == [8, 16] * (len(rates) + script.SEEDS - 1)
+        last = {row[1]: row[4] for row in ours if row[2:4] == (0, 16)}
         assert list(last) == list(rates) and min(last.values()) < 8
         assert {row[1] for row in ours if row[2]} == {min(rates, key=last.get)}
     by_way = {way: [row[1:] for row in rows if row[0] == way] for way in script.WAYS}
