@@ -8,7 +8,7 @@ from typing import NamedTuple
 import matplotlib.ticker
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+import seaborn
 from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -131,11 +131,11 @@ def axes(height: float, n: int = 1, columns: int = 1, **kwargs) -> tuple[Figure,
     columns: how many lie side by side on a screen.
     """
     figure = Figure()
-    FigureCanvasAgg(figure)  # which keeps what measures texts
     columns = columns if wide(figure) else 1
     rows = -(-n // columns)
     figure.set_figheight(height if columns == 1 else height * rows / n + 0.6)
     found = figure.subplots(rows, columns, squeeze=False, **kwargs)
+    seaborn.despine(figure)
     for ax in found.flat[n:]:
         ax.remove()
     return figure, list(found.flat[:n])
