@@ -26,7 +26,7 @@ def work(seconds):
     time.sleep(0.01)
     return Measurement(Sample((float(time.time()) % 1000 + 1,)))
 
-driver.all_tasks = lambda *_: ([Task(Key("attention", n), 0, 0.0, work) for n in NAMES], [])
+driver.all_tasks = lambda *_: ([Task(Key("attention", n), 0, 0.0, work) for n in NAMES], [], [])
 driver.with_links = lambda run, *_: run
 sys.exit(main(["measure", "--budget", "smoke", "--device", "cpu", "--out", sys.argv[1]]))
 """
