@@ -93,15 +93,14 @@ def idle(monkeypatch, folder):
     from analysis.measured import launch
     from analysis.measured import run as runs
 
-    monkeypatch.setattr(driver, "all_tasks", lambda *_: ([], [], []))
-    monkeypatch.setattr(driver, "with_links", lambda run, *_: run)
-    monkeypatch.setattr(verdicts, "verdicts", lambda *_: pytest.fail("a word was wrong"))
-    monkeypatch.setattr(runs, "LOCAL", folder / "runs")
-    monkeypatch.chdir(folder)
-
-    def nothing(processes, out, *_, **__):
+    def nothing(*_, **__):
         raise InputError("not here")
 
+    monkeypatch.setattr(driver, "all_tasks", lambda *_: ([], [], []))
+    monkeypatch.setattr(driver, "with_links", lambda run, *_: run)
+    monkeypatch.setattr(verdicts, "verdicts", nothing)
+    monkeypatch.setattr(runs, "LOCAL", folder / "runs")
+    monkeypatch.chdir(folder)
     monkeypatch.setattr(launch, "launch", nothing)
 
 

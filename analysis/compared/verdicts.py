@@ -31,20 +31,21 @@ from analysis.published.tables import load_table
 
 def all_claims(runs: dict[str, Run], data: Path | None = None) -> pd.DataFrame:
     """`claims.verdicts` of every claim, as verdicts.csv holds it: with printed_in, source,
-    status, note, page and label of claims.csv."""
-    columns = ["printed_in", "source", "status", "note", "page", "label"]
+    status, note, page, label and figure of claims.csv."""
+    columns = ["printed_in", "source", "status", "note", "page", "label", "figure"]
     return verdicts(runs, data).join(load_table("claims", data).set_index("id")[columns], on="id")
 
 
 def claims_table(judged: pd.DataFrame, name: str, caption: str) -> Table:
     """Show `all_claims` as `claims.verdict_table` does, less what is accepted: the paper's number
-    leads to where it is printed, and the last column to where ours is computed."""
+    leads to where it is printed, the last column to where ours is computed and drawn."""
     table = verdict_table(judged, name, caption)
     rows = judged[judged["run"] != "here"].reset_index(drop=True)
     paper = zip(table.frame["Paper"], rows["source"], strict=True)
     frame = table.frame.drop(columns="Accepted").rename(columns={"Ours": "Reference or data"})
     frame["Paper"] = [f"[{escape(text)}](<{source}>)" for text, source in paper]
-    frame["Where"] = [f"{{numref}}`{label}`" for label in rows["label"]]
+    where = rows[["label", "figure"]].itertuples(index=False)
+    frame["Where"] = [", ".join(f"{{numref}}`{name}`" for name in names if name) for names in where]
     frame.insert(0, "No.", [f"[{n}]{{#claim-{n}}}" for n in rows["number"]])
     return Table(frame, name, caption, (*table.markup, "No.", "Paper", "Where"))
 

@@ -47,7 +47,7 @@ document.addEventListener("DOMContentLoaded", () => {
   document.fonts?.addEventListener("loadingdone", fit);
 
   // Whoever has no mouse scrolls what is wide with the keyboard, so it must take the focus.
-  for (const box of document.querySelectorAll("div.highlight pre, .output pre, div.math")) {
+  for (const box of document.querySelectorAll("div.math")) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
   }
 });

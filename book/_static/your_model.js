@@ -106,7 +106,7 @@
     if (able(chip, bits)) limits.peak = peakOf(chip, bits);
     for (const name of LIMITS) {
       const value = limits[name] === null ? "" : limits[name] / FIELDS[name][1];
-      elements[name].value = value && Number(value.toPrecision(6));
+      elements[name].value = value && Number(value.toPrecision(4));
     }
   }
 
@@ -174,7 +174,7 @@
         layer("work", { type: "rule", color: point, strokeWidth: 3, aria: false },
           { y: { ...y, field: "low" }, y2: { field: "high" } }),
         layer("work", { ...of, color: point, size: 130 }, { tooltip }),
-        layer("work", { type: "text", color: ink, dx: 10, dy: -12, align: "left", fontSize: 14, aria: false },
+        layer("work", { type: "text", color: ink, dx: 12, dy: 16, align: "left", fontSize: 14, aria: false },
           { text: { field: "name" } }),
       ],
       config: { font: "system-ui, sans-serif", view: { stroke: null },

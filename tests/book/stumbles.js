@@ -28,7 +28,7 @@
       if (text.getBoundingClientRect().height > 1.5 * line) said.push(`${cell.textContent} wraps`);
     }
   }
-  for (const pre of article?.querySelectorAll(".highlight-bibtex pre, .highlight-sh pre") ?? [])
+  for (const pre of article?.querySelectorAll("pre") ?? [])
     if (pre.scrollWidth > pre.clientWidth + 1) said.push(`${pre.textContent.slice(0, 40)} is cut`);
   for (const number of article?.querySelectorAll("div.math .eqno") ?? []) {
     const a = number.getBoundingClientRect();

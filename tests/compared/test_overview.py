@@ -39,7 +39,7 @@ def test_every_claim_has_a_verdict_and_says_where_it_is_printed_and_computed(jud
     assert list(judged["number"]) == list(range(1, len(judged) + 1))
     alone = verdicts({"reference": reference})
     pd.testing.assert_frame_equal(judged[alone.columns], alone)
-    where = ["printed_in", "source", "status", "page", "label"]
+    where = ["printed_in", "source", "status", "page", "label", "figure"]
     assert judged[where].notna().all(axis=None) and (judged[where] != "").all(axis=None)
 
 
@@ -48,7 +48,7 @@ def test_the_table_has_a_row_a_claim_with_its_links(judged):
     for row, claim in zip(table.frame.to_dict("records"), load_claims().values(), strict=True):
         assert row["Claim"] == claim.statement and row["Paper"]
         assert row["Paper"].endswith(f"](<{claim.source}>)")
-        assert row["Where"] == f"{{numref}}`{claim.label}`" and row["Reference or data"]
+        assert row["Where"].startswith(f"{{numref}}`{claim.label}`") and row["Reference or data"]
         assert row["Verdict"] == BADGES[judged.set_index("id").loc[claim.id, "verdict"]]
     assert "Here" not in table.frame
 

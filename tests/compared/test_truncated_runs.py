@@ -1,0 +1,63 @@
+"""A run of any points, from none to all: every page still has its tables, figures and verdicts."""
+
+import random
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+from drawing import outputs
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from analysis.compared import shown
+from analysis.measured.run import Run, find_run, load_run
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [
+    page
+    for page in (*sorted(ROOT.glob("notebooks/*.md")), *sorted(ROOT.glob("book/*.md")))
+    if "shown.runs()" in page.read_text("utf-8")
+]
+NO_NUMBER = re.compile(r"\b(nan|NaN|NaT|inf|None)\b")
+
+
+def part(run: Run, kinds: set[str], share: float, chance: random.Random) -> Run:
+    """A run of this share of the points of some kinds, and of as few visits as the least."""
+    of = [point for point in run.points if point.what in kinds]
+    kept = [of[i] for i in sorted(chance.sample(range(len(of)), round(share * len(of))))]
+    once = [point.model_copy(update={"seconds": point.seconds[:1]}) for point in kept]
+    return run.model_copy(update={"points": once})
+
+
+def made(page: Path, runs: dict[str, Run]) -> list[dict]:
+    """What the cells of a page show, as pages are given it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shown, "found", lambda: (runs, ""))
+        shows = [shown._repr_mimebundle_() for _, shown in outputs(page)
+                 if hasattr(shown, "_repr_mimebundle_")]  # fmt: skip
+    plt.close("all")
+    return shows
+
+
+def test_all_measured_chapters_are_tried():
+    assert len(PAGES) == 10
+
+
+@pytest.mark.parametrize("examples", [2, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_comes_from_any_part_of_a_run(page, examples, reference):
+    whole = load_run(find_run("intel-xeon-2-cores"))
+    kinds = sorted({point.what for point in whole.points})
+
+    @settings(
+        max_examples=examples, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
+    @given(st.sets(st.sampled_from(kinds)), st.floats(0, 1), st.randoms(use_true_random=False))
+    def tried(kinds, share, chance):
+        here = part(whole, kinds, share, chance)
+        here.borrow(reference)
+        shows = made(page, {"reference": reference, "here": here})
+        assert not any(NO_NUMBER.search(each.get("text/markdown", "")) for each in shows)
+
+    tried()
