@@ -11,6 +11,7 @@ from bs4 import BeautifulSoup
 
 from analysis.compared.growth import facts
 from analysis.published.claims import load_claims
+from analysis.published.tables import load_table
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTER, VERDICTS = "notebooks/03_since_the_paper", "book/verdicts"
@@ -29,7 +30,7 @@ def newest_memory(data: Path | None = None) -> float:
     sizes = facts("accelerators", data, quantity="memory_capacity", **CHIPS)
     return sizes["value"].iloc[-1] / sizes.set_index("name")["value"]["H100 SXM5 80GB"]
 '''
-STUB = "# {name}\n\n:::{{table}} Elsewhere\n:name: {label}\n\n| a |\n|---|\n| b |\n:::\n"
+STUB = "\n:::{{table}} Elsewhere\n:name: {label}\n\n| a |\n|---|\n| b |\n:::\n"
 
 
 def add(path: Path, **columns) -> None:
@@ -59,13 +60,16 @@ def built(site) -> Path:
     with (made.root / "analysis/compared/growth.py").open("a", encoding="utf-8") as module:
         module.write(FUNCTION)
 
-    labels = {f"notebooks/{claim.page}": claim.label for claim in load_claims().values()}
-    labels |= {
-        "notebooks/07_todays_models": "tab-elsewhere",
-        "book/errata": "tab-errata",
-        "book/method": "tab-method",
+    labels = {"notebooks/07_todays_models": {"tab-elsewhere"}, "book/errata": {"tab-errata"},
+              "book/method": {"tab-method"}}  # fmt: skip
+    for claim in load_table("claims").fillna("").itertuples():
+        labels.setdefault(f"notebooks/{claim.page}", set()).update({claim.label, claim.figure})
+    pages = {
+        name: "".join(
+            [f"# {name}\n", *(STUB.format(label=label) for label in sorted(there - {""}))]
+        )
+        for name, there in labels.items()
     }
-    pages = {name: STUB.format(name=name, label=label) for name, label in labels.items()}
     for name in (CHAPTER, VERDICTS, "book/glossary"):
         pages[name] = (ROOT / f"{name}.md").read_text("utf-8")
     (made.root / "notebooks").mkdir()
