@@ -104,7 +104,7 @@ def idle(monkeypatch, folder):
     monkeypatch.setattr(launch, "launch", nothing)
 
 
-@pytest.mark.parametrize("inputs", [1000, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("inputs", [2000, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_chance_finds_no_traceback(inputs, idle, folder, a_run):
     for seed in range(inputs):
         chance = random.Random(seed)

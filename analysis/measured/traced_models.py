@@ -15,6 +15,7 @@ from analysis.predicted.transformer import matmul_flops
 
 SIZES = (64, 128, 192, 256)  # tokens; a line or a parabola is drawn through all but the last
 ATTENTION = ("attn", "attention", "mixer", "mamba", "temporal")  # in the names of modules
+EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")  # names in configs
 
 
 def counts(
@@ -163,6 +164,13 @@ def _parameters(built: Built, visited: TracedCounts) -> tuple[tuple[int, int, in
     picked = {m: n for m, n in visited.chosen.items() if m in tensors}
     first = next((m for m in picked if m in visited.multiplied), None)
     n = len(tensors[first]) if first else 0
+    settings = built.model.config
+    of_token = getattr(settings, "num_experts_per_tok", None)
+    if of_token and not n and max(getattr(settings, name, 0) or 0 for name in EXPERTS) > of_token:
+        raise InputError(
+            f"{built.name}: transformers multiplies every token by all experts, of which it needs "
+            f"{of_token}: such a count would be too high"
+        )
     times = {
         memory(each): built.first.count(i)
         for i, layer in enumerate(built.layers)

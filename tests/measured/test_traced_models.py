@@ -119,6 +119,20 @@ def test_a_traced_count_has_classes_parameters_and_cache():
         ({"model_type": "gptj", "n_layer": 10**6}, "from 1 to 1000"),
         ({"model_type": "gptj", "n_embd": "wide"}, "n_embd"),
         ({"model_type": "gptj", "n_embd": 7, "n_head": 4}, "transformers"),
+        (  # its code multiplies by every expert, whatever the router says
+            {
+                "model_type": "llama4_text",
+                "num_hidden_layers": 2,
+                "hidden_size": 64,
+                "intermediate_size": 128,
+                "intermediate_size_mlp": 128,
+                "num_attention_heads": 4,
+                "num_key_value_heads": 2,
+                "head_dim": 16,
+                "vocab_size": 100,
+            },
+            "by all experts",
+        ),
     ],
 )
 def test_what_cannot_be_built_is_one_line(config, told):
