@@ -6,15 +6,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.compared.claims import Interval, claim, judge
-from analysis.predicted.trends import (
-    DAYS_PER_YEAR,
-    Growth,
-    factors,
-    fit_growth,
-    predict,
-    simulated,
-    years_since,
-)
+from analysis.predicted import trends
+from analysis.predicted.trends import Growth, fit_growth, predict, simulated
 from analysis.published.claims import load_claims
 from analysis.published.tables import load_table
 
@@ -92,8 +85,8 @@ for _trend in HARDWARE:
 
 def crossing(one: Growth, other: Growth) -> pd.Timestamp:
     """Return the day on which two fitted lines, in the same unit, meet."""
-    gap = other.intercept + other.slope * years_since(other.origin, one.origin) - one.intercept
-    days = gap / (one.slope - other.slope) * DAYS_PER_YEAR
+    gap = other.intercept + other.slope * trends.years_since(other.origin, one.origin) - one.intercept
+    days = gap / (one.slope - other.slope) * trends.DAYS_PER_YEAR
     return pd.Timestamp(one.origin) + pd.Timedelta(days=float(days))
 
 
@@ -111,7 +104,7 @@ def spreads(growth: Growth, years: float) -> pd.DataFrame:
     without = growth.without_over(years)
     ends = {
         "Student's t, 95 %": growth.interval_over(years),
-        "bootstrap, 95 %": factors(growth.bootstrap, years),
+        "bootstrap, 95 %": trends.factors(growth.bootstrap, years),
         "any one point left out": (without.min(), without.max()),
     }
     rows = pd.DataFrame(ends, index=["value_low", "value_high"]).T.rename_axis("spread")

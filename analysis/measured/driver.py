@@ -201,16 +201,17 @@ def run_tasks(
             ahead = todo[i:] + tasks * (budget.visits - visit)
             needed = min(begun + whole - clock(), sum(map(pace.seconds, ahead)))
             progress(str(task.key), done, of, max(0, needed))
-            run.begin(task.key)
-            save(run)
-            start = clock()
             try:
-                run.add(task.key, task.run(budget.seconds_per_point))
-            except (RuntimeError, MemoryError, InputError) as error:
-                reasons[task.key] = error
-                failed.add(task.key)
-            else:  # what failed early says nothing of the pace
-                pace.add(task, clock() - start)
+                run.begin(task.key)
+                save(run)
+                start = clock()
+                try:
+                    run.add(task.key, task.run(budget.seconds_per_point))
+                except (RuntimeError, MemoryError, InputError) as error:
+                    reasons[task.key] = error
+                    failed.add(task.key)
+                else:  # what failed early says nothing of the pace
+                    pace.add(task, clock() - start)
             finally:  # an interrupt is no crash
                 run.end(task.key)
                 save(run)
