@@ -85,7 +85,8 @@ for _trend in HARDWARE:
 
 def crossing(one: Growth, other: Growth) -> pd.Timestamp:
     """Return the day on which two fitted lines, in the same unit, meet."""
-    gap = other.intercept + other.slope * trends.years_since(other.origin, one.origin) - one.intercept
+    later = trends.years_since(other.origin, one.origin)
+    gap = other.intercept + other.slope * later - one.intercept
     days = gap / (one.slope - other.slope) * trends.DAYS_PER_YEAR
     return pd.Timestamp(one.origin) + pd.Timedelta(days=float(days))
 

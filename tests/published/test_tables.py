@@ -85,21 +85,6 @@ def test_package_is_valid_and_describes_every_file():
     assert all(table["name"] == Path(table["path"]).stem for table in described().values())
 
 
-def test_every_integer_is_bounded():
-    """One that fits no machine word would end in an OverflowError of pandas."""
-    open_ended = [
-        (name, field["name"])
-        for name, table in described().items()
-        for field in table["schema"]["fields"]
-        if field["type"] == "integer"
-        and not -(2**53)
-        <= field["constraints"]["minimum"]
-        <= field["constraints"]["maximum"]
-        <= 2**53
-    ]
-    assert open_ended == []
-
-
 def test_types():
     table = load_table("figure_points")
     assert pandas.api.types.is_datetime64_dtype(table.date)
