@@ -28,17 +28,19 @@ class Positive(click.FloatRange):
 
 
 POSITIVE = Positive(0, 1e15, min_open=True)
-TASK = click.option("--task", help="Whose head is counted, not that which `architectures` names.")
+TASK = click.option("--task", help="Whose head to count, instead of what `architectures` names.")
 
 
 @click.command()
 @click.argument("arch", required=False)
-@click.option("--config", type=FILE, metavar="FILE", help="A Hugging Face config.json, not ARCH.")
+@click.option("--config", type=FILE, metavar="FILE", help="A config.json instead of ARCH.")
 @TASK
-@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="As n_heads=4.")
-@click.option("--sequence-length", "-l", type=COUNT, required=True, help="Or a step's context.")
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Such as n_heads=4.")
+@click.option(
+    "--sequence-length", "-l", type=COUNT, required=True, help="Tokens, or a step's context."
+)
 @click.option("--phase", type=PHASE, help="Default: an encoder encodes, a decoder generates.")
-@click.option("--convention", type=CONVENTION, help="Default: published; unfused of a --config.")
+@click.option("--convention", type=CONVENTION, help="Default: published; unfused for --config.")
 @click.option("--bytes", "element_bytes", type=BYTES, help="Of each number, for all alike.")
 @click.option("--batch", type=COUNT, default=1, show_default=True)
 @JSON

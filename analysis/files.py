@@ -30,7 +30,8 @@ def write(path: Path, content: bytes) -> None:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("wb") as file:
+            temporary.unlink(missing_ok=True)  # of a process that was killed
+            with temporary.open("xb") as file:  # follows no link that somebody else laid there
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

@@ -76,7 +76,7 @@ def climb(climbed: list[Rung], seconds: float, least: int, *how) -> Measurement:
                 if len(visitors) == 1:
                     reasons = "; ".join(dict.fromkeys(works.missing.values()))
                     raise RuntimeError(reasons) from None
-                del visitors[name]
+                visitors.pop(name).process.kill()  # one that hangs would disturb the others
 
         def visit(name: str, n: int) -> list[float]:
             """Seconds of each of its works, once."""
