@@ -30,6 +30,7 @@ def as_csv(frame: pd.DataFrame) -> str:
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 NARROW = "image/vnd.narrow+svg"  # the type of a drawing for phones, beside that for screens
+PLACES = r'>[^<]+<|\bid="[^"]*"|(\d+\.\d{3,})'  # of coordinates; what is written keeps its digits
 # A halo keeps letters off the grid; on pages report.css draws it in the colour of the ground.
 LETTERS = "*{stroke-linejoin:round}text{paint-order:stroke;stroke:#fff;stroke-width:2.5px}"
 
@@ -59,7 +60,7 @@ def svg(figure: Figure) -> str:
     for prefix, space in (("", SVG), ("xlink", XLINK)):
         ElementTree.register_namespace(prefix, space)
     root = ElementTree.fromstring(
-        re.sub(r"\d+\.\d{3,}", lambda n: f"{float(n[0]):.2f}", text.getvalue())
+        re.sub(PLACES, lambda n: f"{float(n[1]):.2f}" if n[1] else n[0], text.getvalue())
     )
     root.find(f".//{{{SVG}}}style").text = LETTERS
     for part in root.findall(".//*[@id]"):

@@ -67,6 +67,13 @@ def test_every_series_and_point_has_a_title(drawings):
         assert titles and all(titles), name
 
 
+def test_what_is_written_keeps_its_digits_and_coordinates_do_not():
+    rows = pd.DataFrame({"x": [1, 10], "y": [0.0001, 0.01], "by": "a"})
+    drawn = svg(figures.lines(rows, "x", "y", by="by", xlabel="x (0.8071)", ylabel="y").figures[0])
+    assert {"0.0001", "0.01", "x (0.8071)"} <= set(re.findall(r">([^<>]+)</text>", drawn))
+    assert not re.search(r'(?:\bd|\b[xy]|transform)="[^"]*\.\d{3}', drawn)
+
+
 def test_a_drawing_in_a_page_has_ids_of_its_own_and_no_ground(plots, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
     inline, plot = importlib.import_module("inline"), plots["fig-gap"]

@@ -13,7 +13,7 @@ from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.compared.page import Plot, number, styled
+from analysis.compared.page import Plot, styled
 
 WIDTHS = (7.2, 3.9)  # inches: the text column of a screen, and a phone
 PAPER, FAINT, GREY = "#8a8a8a", "#cfcfcf", "#5a5a5a"
@@ -175,6 +175,6 @@ def legend(figure: Figure, styles: dict[str, dict]) -> None:
 def plain(value: float) -> str:
     """A number of an axis: plain up to a million, then a power of ten."""
     if 1e-4 <= abs(value) < 1e6:
-        return number(value, 2)
+        return f"{value:,g}"
     power = str(round(np.log10(value)))
     return "10" + power.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
