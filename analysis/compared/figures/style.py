@@ -153,7 +153,8 @@ def scale(ax, which: str, values=()) -> None:
     else:
         low, high = getattr(ax, f"get_{which}lim")()
         most = 100 if which == "x" else 300  # labels beside each other need more room
-        close = (1, 3) if which == "x" and not wide(ax.figure) else (1, 2, 5)
+        few = which == "x" and not wide(ax.figure) and high > 10 * low
+        close = (1, 3) if few else (1, 2, 5)
         subs = close if high / max(low, 1e-300) < most else (1,)
         ticks = 5 if which == "x" and high / max(low, 1e-300) > 1e4 else 7
         along.set_major_locator(matplotlib.ticker.LogLocator(subs=subs, numticks=ticks))
