@@ -21,7 +21,7 @@ import reuse
 from jupyter_cache import get_cache
 from reading import executed_notebook
 
-REACHED = ("analysis", "data", "runs", "requirements.lock", "pyproject.toml")
+REACHED = ("analysis", "data", "runs", "requirements.lock", "torch.lock", "pyproject.toml")
 FORMULAS = "mathjax"  # where in _static
 CHARTS = "vega.js"
 SETTINGS = ("RUN", "REFERENCE")  # environment variables that `make book` passes on to chapters
