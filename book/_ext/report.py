@@ -46,6 +46,8 @@ def key_the_cache(app, config):
     for who changes between runs."""
     caches = Path(app.outdir).parent / ".executed"
     cache = caches / reached_digest(Path(app.srcdir))
+    if not (cache / "__version__.txt").exists():  # the last of an empty cache: the build was killed
+        shutil.rmtree(cache, ignore_errors=True)
     cache.mkdir(parents=True, exist_ok=True)
     os.utime(cache)
     for old in sorted(caches.iterdir(), key=lambda each: each.stat().st_mtime)[:-3]:
