@@ -1,7 +1,10 @@
-# Everything runs in .venv, made by whatever index pip is configured for: requirements.lock has what
-# the book needs, requirements-all.lock what tests, releases and JupyterLab need besides.
+# Everything runs in .venv: requirements.lock has what the book needs, requirements-all.lock what
+# tests, releases and JupyterLab need besides, each file by its hash; torch.lock has the version of
+# PyTorch, whose builds differ by the index that pip is configured for.
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet
+HASHED := $(INSTALL) --require-hashes --no-deps
 PORT ?= 8000
 # What measured chapters show beside the REFERENCE, an archived run: this machine's own run at BUDGET,
 # measured first where there is none, or the archived run or file RUN; RUN=none shows none.
@@ -23,10 +26,11 @@ MOVED := $(shell test ! -s .venv/installed || test "$$(cat .venv/installed)" = "
 help:  ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-.venv/installed: requirements.lock pyproject.toml $(MOVED)
+.venv/installed: requirements.lock torch.lock pyproject.toml $(MOVED)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is %d.%d: say make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
-	$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock --editable .
+	$(HASHED) --no-compile --requirement requirements.lock
+	$(INSTALL) --no-compile --no-build-isolation --requirement torch.lock --editable .
 	$(BIN)/python -m pip check
 	@$(BIN)/python -m compileall -qq -j 0 .venv || true  # on all processors; a few files are no Python
 	@mkdir -p .venv/etc/ipython  # chapters run on loopback only; spare readers the kernel's warning
@@ -34,7 +38,7 @@ help:  ## show these targets
 	@echo "$(CURDIR)" > $@
 
 .venv/all: .venv/installed requirements-all.lock
-	$(BIN)/python -m pip install --quiet --requirement requirements-all.lock
+	$(HASHED) --requirement requirements-all.lock
 	$(BIN)/python -m pip check
 	@touch $@
 
@@ -89,12 +93,13 @@ lint: .venv/all  ## check the style of the code
 	$(BIN)/ruff check analysis publishing tests book/_ext data/models
 	$(BIN)/ruff format --check analysis publishing tests book/_ext data/models
 
-# torch brings the CUDA packages that its own wheel names, so that a CPU-only wheel can go without.
-lock:  ## pin again what pyproject.toml allows (needs uv)
+# What builds of torch bring besides comes by their own wheel, so that a CPU-only one can go without.
+lock:  ## pin again what pyproject.toml and torch.lock allow (needs uv)
 	for lock in "requirements-all.lock --all-extras" "requirements.lock --constraint requirements-all.lock"; do \
 	  set -- $$lock; file=$$1; shift; \
-	  uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header $$@ \
-	    pyproject.toml | grep -vE '^(nvidia|cuda|triton)-?' > $$file; done
+	  uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+	    --generate-hashes --constraint torch.lock $$@ pyproject.toml | \
+	    sed -E '/^(torch|nvidia-|cuda-|triton)/,/[^\]$$/d' > $$file; done
 
 clean:  ## remove what was built (not what was measured)
 	rm -rf _build dist

@@ -150,9 +150,12 @@ def _chip(name, run, bandwidth, peak, memory, link, n):
         return replace(chip_named(name), **typed, n=n)
     if run:
         from analysis.compared.roofs import chip_of
-        from analysis.measured.run import find_run, load_run
+        from analysis.measured.run import Missing, find_run, load_run
 
-        return replace(chip_of(load_run(find_run(run))), **typed, n=n)
+        try:
+            return replace(chip_of(load_run(find_run(run))), **typed, n=n)
+        except Missing as missing:
+            raise InputError(f"{run}: {missing}; type --bandwidth and --peak instead") from None
     if not (bandwidth and peak):
         raise InputError("predict needs a --chip, a --run, or both --bandwidth and --peak")
     return Chip("typed", **typed, n=n)

@@ -85,6 +85,19 @@ def test_an_interrupted_run_with_links_is_resumed_without_new_ones(ran, tmp_path
     assert ran == [*NAMES, "links", "a"] and load_run(out).finished
 
 
+def test_an_interrupt_as_links_are_noted_is_no_crash(tmp_path, monkeypatch, capsys):
+    def save_run(run, path):
+        saved(run, path)
+        if run.crashed(driver.LINK):
+            raise KeyboardInterrupt
+
+    out, saved = tmp_path / "run.json", driver.save_run
+    monkeypatch.setattr(driver, "all_tasks", lambda *_: ([], [], []))
+    monkeypatch.setattr(driver, "save_run", save_run)
+    assert run("--out", out, capsys=capsys)[0] == 130
+    assert not load_run(out).crashed(driver.LINK)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

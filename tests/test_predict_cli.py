@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
+from analysis.measured.run import find_run
 
 CONFIGS = Path(__file__).parent / "predicted" / "configs"
 LLAMA, OSS = str(CONFIGS / "llama-3.1-8b.json"), str(CONFIGS / "gpt-oss-120b.json")
@@ -111,3 +112,12 @@ def test_a_mistake_is_one_line_and_exit_2(arguments, told, capsys):
 def test_a_mistake_in_what_is_counted_is_one_line(arguments, told, capsys):
     code, out, err = run("count", *arguments, "-l", "4", capsys=capsys)
     assert (code, out) == (2, "") and err.count("\n") == 1 and told in err
+
+
+def test_a_run_without_ceilings_is_one_line_and_says_what_to_do(tmp_path, capsys):
+    path = tmp_path / "run.json"
+    content = json.loads(find_run("amd-epyc-2-cores").read_text("utf-8"))
+    path.write_text(json.dumps(content | {"points": []}))
+    code, out, err = run("predict", "--config", LLAMA, "--run", str(path), capsys=capsys)
+    assert (code, out) == (2, "") and err.startswith(f"error: {path}: no run has rate of reading")
+    assert err.endswith("; type --bandwidth and --peak instead\n")

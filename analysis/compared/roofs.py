@@ -54,7 +54,7 @@ def _fastest(rows: pd.DataFrame) -> pd.Series:
 def read_ceiling(run: Run) -> pd.Series:
     """The fastest reading of a run, by a kernel that only reads or between GPT-2's steps."""
     kernels = (partial(run.rows, "bandwidth", how=how) for how in READS)
-    return _fastest(gathered("reading", *kernels, partial(run.rows, "read", model="gpt2")))
+    return _fastest(gathered("rate of reading", *kernels, partial(run.rows, "read", model="gpt2")))
 
 
 def matmul_peak(run: Run) -> pd.Series:

@@ -65,8 +65,6 @@ def measure_machine(
         if run.crashed(LINK):
             run.skip(LINK, ENDED)
         elif budget.link_seconds and not any(point.what == LINK.what for point in run.points):
-            run.begin(LINK)
-            save(run)
             progress(str(LINK), 0, 1, budget.link_seconds)
             run = with_links(run, path, device, budget)
             progress("", 1, 1, 0)
@@ -83,6 +81,8 @@ def with_links(run: Run, path: Path, device: str, budget: Budget) -> Run:
 
     machine.free_memory_bytes(device)  # gives back what torch and the C library keep
     try:
+        run.begin(LINK)
+        save_run(run, path)
         if device == "mps" or (run.machine.usable_cores or run.machine.cores or 1) < 2:
             raise InputError(f"links need two processes, each with a core and its own {device}")
         device_for(2, device)

@@ -266,6 +266,7 @@ def find_run(name_or_file: str | Path) -> Path:
     if Path(name).is_file():
         return Path(name)
     there = ", ".join(archived()) or "none"
+    name = name or "an empty name"
     raise InputError(f"{name}: neither a file nor an archived run; archived: {there}")
 
 

@@ -6,6 +6,7 @@ MyST-NB executes one chapter after another while it reads them, and each spends 
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
@@ -27,19 +28,20 @@ def execute_ahead(app, env, docnames):
     found = {Path(env.doc2path(name)): notebook_of(env, name) for name in docnames}
     todo = {path: nb for path, nb in found.items() if nb is not None and not cached(cache, nb)}
 
+    alone = Lock()  # at the cache
+
     def execute(path: Path):
-        return single_nb_execution(
+        result = single_nb_execution(
             todo[path], cwd=str(path.parent), allow_errors=False,
             timeout=app.config.nb_execution_timeout, meta_override=True,
         )  # fmt: skip
+        if result.err is None:
+            bundle = CacheBundleIn(todo[path], str(path), data={"execution_seconds": result.time})
+            with alone:  # at once, so that a build that is ended has lost no finished chapter
+                cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 
     with ThreadPoolExecutor(at_once(may_use())) as pool:
-        for path, result in zip(todo, pool.map(execute, todo), strict=True):
-            if result.err is None:
-                bundle = CacheBundleIn(
-                    todo[path], str(path), data={"execution_seconds": result.time}
-                )
-                cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        list(pool.map(execute, todo))
 
 
 def at_once(allowed: Allowed) -> int:
@@ -59,7 +61,7 @@ def notebook_of(env, docname: str):
 
 def cached(cache, notebook) -> bool:
     try:
-        cache.match_cache_notebook(notebook)
-    except KeyError:
+        cache.merge_match_into_notebook(notebook)
+    except (KeyError, ValueError):  # not there, or cut off where a build was killed
         return False
     return True

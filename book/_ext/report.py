@@ -21,7 +21,7 @@ import reuse
 from jupyter_cache import get_cache
 from reading import executed_notebook
 
-REACHED = ("analysis", "data", "runs", "requirements.lock", "pyproject.toml")
+REACHED = ("analysis", "data", "runs", "requirements.lock", "torch.lock", "pyproject.toml")
 FORMULAS = "mathjax"  # where in _static
 CHARTS = "vega.js"
 SETTINGS = ("RUN", "REFERENCE")  # environment variables that `make book` passes on to chapters
@@ -46,6 +46,8 @@ def key_the_cache(app, config):
     for who changes between runs."""
     caches = Path(app.outdir).parent / ".executed"
     cache = caches / reached_digest(Path(app.srcdir))
+    if not (cache / "__version__.txt").exists():  # the last of an empty cache: the build was killed
+        shutil.rmtree(cache, ignore_errors=True)
     cache.mkdir(parents=True, exist_ok=True)
     os.utime(cache)
     for old in sorted(caches.iterdir(), key=lambda each: each.stat().st_mtime)[:-3]:

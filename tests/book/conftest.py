@@ -22,6 +22,7 @@ COPIED = (
     "_config.yml",
     "CITATION.cff",
     "requirements.lock",
+    "torch.lock",
     "pyproject.toml",
     "analysis",
     "data",

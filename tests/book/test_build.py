@@ -147,6 +147,23 @@ def test_a_change_that_chapters_can_reach_executes_them_again(edited, monkeypatc
     assert (code, executions(book)) == (0, before + 2), output
 
 
+def test_what_a_killed_build_left_half_done_is_executed_again(edited):
+    book, _ = edited
+    before, caches = executions(book), book.root / "_build" / ".executed"
+    cache = max(caches.iterdir(), key=lambda each: each.stat().st_mtime)
+    one, other = cache.glob("executed/*/base.ipynb")
+    one.write_text(one.read_text("utf-8")[:99], "utf-8")
+    other.unlink()
+    book.write(chapter=CHAPTER + "\nAnew.\n", kept=CHAPTER.replace("nothing", "kept") + "\nAnew.\n")
+    code, output = book.build()
+    assert (code, executions(book)) == (0, before + 2), output
+    for name in ("__version__.txt", "global.db"):  # a cache that was never whole holds nothing
+        (cache / name).write_bytes(b"")
+    (cache / "__version__.txt").unlink()
+    code, output = book.build()
+    assert code == 0, output
+
+
 @pytest.mark.parametrize(
     "cores, free, kernels", [(8, 64e9, 8), (8, 3e9, 6), (8, 0.9e9, 1), (1, 64e9, 1), (4, 0, 1)]
 )

@@ -76,8 +76,8 @@ def would(tmp_path):
     """What make would do in a clone that was installed at a place, without doing it."""
 
     def say(target, installed=""):
-        for name in ("Makefile", "requirements.lock", "requirements-all.lock", "pyproject.toml"):
-            shutil.copy(ROOT / name, tmp_path)
+        for path in (ROOT / "Makefile", ROOT / "pyproject.toml", *ROOT.glob("*.lock")):
+            shutil.copy(path, tmp_path)
         (tmp_path / ".venv").mkdir(exist_ok=True)
         (tmp_path / ".venv" / "all").write_text("")
         (tmp_path / ".venv" / "installed").write_text(installed or f"{tmp_path}\n")
