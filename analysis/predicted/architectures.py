@@ -133,41 +133,55 @@ class Architecture:
     @property
     def expert_parameters(self) -> int:
         """Parameters of one routed expert in each layer that has them."""
+        return self._parameters(1) - self._parameters(0) if self.experts else 0
+
+    def networks(self, experts: int) -> list[tuple[int, int]]:
+        """The layers' feed-forward networks, (how many, inner width), with `experts` routed ones in
+        each layer that has them."""
         moe = self.experts
-        return (self.n_layers - moe.dense_layers) * self._ffn(moe.d_ff) if moe else 0
+        sparse = self.n_layers - moe.dense_layers if moe else 0
+        found = [(self.n_layers - sparse, self.d_ff)]
+        found += [(sparse * (experts + moe.shared), moe.d_ff)] if moe else []
+        return [(n, width) for n, width in found if n]
+
+    def matrices(self, experts: int | None = None) -> list[tuple[int, int, int]]:
+        """Each kind of weight matrix in layers, (how many, outputs, inputs); matrices with one
+        input are one, experts, all or so many of a layer, are matrices of their own."""
+        d, layers, moe, latent = self.d_model, self.n_layers, self.experts, self.latent
+        found = [(layers, self.d_attention + 2 * self.d_kv, d)]
+        if latent:
+            queries = self.d_attention + self.n_heads * latent.rotary_dim
+            found = [(layers, queries, latent.query_rank or d), (layers, self.cache_width, d)]
+            found += [(layers, latent.query_rank, d)] if latent.query_rank else []
+            found.append((layers, 2 * self.d_attention, latent.rank))
+        found.append((layers, d, self.d_attention))
+        if moe:
+            found.append((layers - moe.dense_layers, moe.n + moe.shared_gate, d))
+            experts = moe.n if experts is None else experts
+        for n, width in self.networks(experts):
+            found += [(n, (1 + self.gated_ffn) * width, d), (n, d, width)]
+        return found
 
     def _parameters(self, experts: int) -> int:
         d, norm, moe = self.d_model, NORM_WEIGHTS[self.norm] * self.d_model, self.experts
-        sparse = self.n_layers - moe.dense_layers if moe else 0
-        ffn = (self.n_layers - sparse) * self._ffn(self.d_ff)
-        if moe:
-            router = d * (moe.n + moe.shared_gate) + moe.n * moe.router_bias
-            ffn += sparse * (router + (experts + moe.shared) * self._ffn(moe.d_ff))
+        biases = self.out_bias * d + self.layer_norms * norm  # of a layer, and weights of norms
+        if latent := self.latent:
+            biases += latent.rank + (latent.query_rank or 0)
+        else:
+            norms = self.d_attention + self.d_kv if self.qk_norm_whole else 2 * self.head_dim
+            biases += self.qkv_bias * (self.d_attention + 2 * self.d_kv)
+            biases += self.qk_norm * norms + self.sinks * self.n_heads
+        inner = sum(n * ((1 + self.gated_ffn) * width + d) for n, width in self.networks(experts))
+        layers = self.n_layers * biases + self.ffn_bias * inner
+        layers += (self.n_layers - moe.dense_layers) * moe.n * moe.router_bias if moe else 0
+        layers += sum(n * rows * columns for n, rows, columns in self.matrices(experts))
         tables = self.vocab_size + self.token_types
         tables += self.n_positions * (self.positions == "learned")
         outputs = self.lm_head * self.vocab_size + self.labels
         head = d * (outputs - self.vocab_size * (self.lm_head and self.tied_embeddings))
         head += self.head_bias * outputs + self.pooler * (d * d + d)
         head += self.head_dense * (d * d + self.ffn_bias * d + norm)
-        layers = self.n_layers * (self._attention() + self.layer_norms * norm)
-        return layers + ffn + tables * d + norm + head
-
-    def _ffn(self, width: int) -> int:
-        inner = (2 if self.gated_ffn else 1) * width
-        return self.d_model * (inner + width) + self.ffn_bias * (inner + self.d_model)
-
-    def _attention(self) -> int:
-        d, out = self.d_model, self.d_attention * self.d_model + self.out_bias * self.d_model
-        if latent := self.latent:
-            heads = self.d_attention + self.n_heads * latent.rotary_dim
-            queries = d * heads
-            if rank := latent.query_rank:
-                queries = d * rank + rank * (heads + 1)
-            return queries + d * self.cache_width + latent.rank * (2 * self.d_attention + 1) + out
-        width = self.d_attention + 2 * self.d_kv
-        norms = self.d_attention + self.d_kv if self.qk_norm_whole else 2 * self.head_dim
-        small = self.qk_norm * norms + self.sinks * self.n_heads
-        return d * width + self.qkv_bias * width + small + out
+        return layers + tables * d + norm + head
 
     def replace(self, **changes) -> "Architecture":
         """A copy with `changes`; what followed from a changed field (KV heads as many as heads,

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
-from analysis.predicted.serving import layer_matrices
 
 LONGEST = 8192  # a side of a matrix that is longer keeps the diagonal of its factor
 
 
 def weight_shapes(arch: Architecture) -> Iterator[tuple[int, int, int]]:
     """(how many, rows, columns) of each kind of matrix; biases and norms are one column."""
-    d, matrices = arch.d_model, layer_matrices(arch)
+    d, matrices = arch.d_model, arch.matrices()
     tables = [arch.vocab_size, arch.token_types, arch.n_positions * (arch.positions == "learned")]
     tables += [arch.vocab_size * (arch.lm_head and not arch.tied_embeddings), arch.labels]
     tables += [d * arch.pooler, d * arch.head_dense]

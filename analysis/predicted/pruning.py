@@ -1,7 +1,6 @@
 """What pruning leaves: smaller matrices, or the same with zeros in them."""
 
 from analysis.predicted.architectures import Architecture
-from analysis.predicted.serving import layer_matrices
 
 INDEX = 4  # bytes of a column's number, or of where a row starts
 
@@ -20,7 +19,7 @@ def pruned(arch: Architecture, share: float, block: int = 1) -> Architecture:
 
 def layer_weights(arch: Architecture) -> tuple[int, int]:
     """(weights, rows) of all matrices in layers: what is pruned."""
-    shapes = layer_matrices(arch)
+    shapes = arch.matrices()
     return sum(n * a * b for n, a, b in shapes), sum(n * a for n, a, _ in shapes)
 
 

@@ -65,30 +65,9 @@ def memory_bytes(arch: Architecture, context: int, convention: Convention, batch
     return arch.n_parameters * convention.weight_bytes + cache
 
 
-def layer_matrices(arch: Architecture) -> list[tuple[int, int, int]]:
-    """Each kind of weight matrix in layers, (how many, outputs, inputs); matrices with one input
-    are one, experts are matrices of their own."""
-    d, layers, moe, latent = arch.d_model, arch.n_layers, arch.experts, arch.latent
-    found = [(layers, arch.d_attention + 2 * arch.d_kv, d)]
-    if latent:
-        queries = arch.d_attention + arch.n_heads * latent.rotary_dim
-        found = [(layers, queries, latent.query_rank or d), (layers, arch.cache_width, d)]
-        found += [(layers, latent.query_rank, d)] if latent.query_rank else []
-        found.append((layers, 2 * arch.d_attention, latent.rank))
-    found.append((layers, d, arch.d_attention))
-    sparse = layers - moe.dense_layers if moe else 0
-    networks = [(layers - sparse, arch.d_ff)] if layers > sparse else []
-    if moe:
-        found.append((sparse, moe.n + moe.shared_gate, d))
-        networks.append((sparse * (moe.n + moe.shared), moe.d_ff))
-    for n, width in networks:
-        found += [(n, (2 if arch.gated_ffn else 1) * width, d), (n, d, width)]
-    return found
-
-
 def projections(arch: Architecture) -> list[tuple[int, int, int]]:
-    """Every weight matrix that a token is multiplied by: `layer_matrices` and the LM head."""
-    return layer_matrices(arch) + [(1, arch.vocab_size, arch.d_model)] * arch.lm_head
+    """Every weight matrix that a token is multiplied by: those of layers and the LM head."""
+    return arch.matrices() + [(1, arch.vocab_size, arch.d_model)] * arch.lm_head
 
 
 def projection_bytes(
