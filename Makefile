@@ -33,8 +33,8 @@ help:  ## show these targets
 	$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
 	$(INSTALL) --no-compile --no-deps --requirement torch.lock & \
 	  $(HASHED) --no-compile --requirement requirements.lock && wait $$!
-	$(INSTALL) --no-compile --no-build-isolation --requirement torch.lock --editable .
-	$(BIN)/python -m pip check
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check || $(INSTALL) --no-compile --requirement torch.lock --editable .  # CUDA's
 	@mkdir -p .venv/etc/ipython  # chapters run on loopback only; spare readers the kernel's warning
 	@echo "c.IPKernelApp.log_level = 40" > .venv/etc/ipython/ipython_kernel_config.py
 	@echo "$(CURDIR)" > $@
