@@ -11,6 +11,8 @@ PORT ?= 8000
 BUDGET ?= smoke
 export BUDGET REFERENCE RUN NAME PORT
 export PYTHONDONTWRITEBYTECODE := 1
+# What it imports is compiled once, and nothing else.
+book: export PYTHONDONTWRITEBYTECODE :=
 # Sets RUN for the command that follows.
 HERE = RUN="$(RUN)"; test -n "$$RUN" || \
   RUN=$$($(BIN)/python -m analysis measure --budget $(BUDGET) | sed -n 's/^run: //p'); \
@@ -29,10 +31,10 @@ help:  ## show these targets
 .venv/installed: requirements.lock torch.lock pyproject.toml $(MOVED)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is %d.%d: say make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
-	$(HASHED) --no-compile --requirement requirements.lock
-	$(INSTALL) --no-compile --no-build-isolation --requirement torch.lock --editable .
-	$(BIN)/python -m pip check
-	@$(BIN)/python -m compileall -qq -j 0 .venv || true  # on all processors; a few files are no Python
+	$(INSTALL) --no-compile --no-deps --requirement torch.lock & \
+	  $(HASHED) --no-compile --requirement requirements.lock && wait $$!
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check || $(INSTALL) --no-compile --requirement torch.lock --editable .  # CUDA's
 	@mkdir -p .venv/etc/ipython  # chapters run on loopback only; spare readers the kernel's warning
 	@echo "c.IPKernelApp.log_level = 40" > .venv/etc/ipython/ipython_kernel_config.py
 	@echo "$(CURDIR)" > $@

@@ -34,6 +34,7 @@ def execute_ahead(app, env, docnames):
         result = single_nb_execution(
             todo[path], cwd=str(path.parent), allow_errors=False,
             timeout=app.config.nb_execution_timeout, meta_override=True,
+            shutdown_kernel="immediate",
         )  # fmt: skip
         if result.err is None:
             bundle = CacheBundleIn(todo[path], str(path), data={"execution_seconds": result.time})
