@@ -3,16 +3,14 @@
 # PyTorch, whose builds differ by the index that pip is configured for.
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet
+# What is imported is compiled then, and nothing else.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile
 HASHED := $(INSTALL) --require-hashes --no-deps
 PORT ?= 8000
 # What measured chapters show beside the REFERENCE, an archived run: this machine's own run at BUDGET,
 # measured first where there is none, or the archived run or file RUN; RUN=none shows none.
 BUDGET ?= smoke
 export BUDGET REFERENCE RUN NAME PORT
-export PYTHONDONTWRITEBYTECODE := 1
-# What it imports is compiled once, and nothing else.
-book: export PYTHONDONTWRITEBYTECODE :=
 # Sets RUN for the command that follows.
 HERE = RUN="$(RUN)"; test -n "$$RUN" || \
   RUN=$$($(BIN)/python -m analysis measure --budget $(BUDGET) | sed -n 's/^run: //p'); \
@@ -31,10 +29,10 @@ help:  ## show these targets
 .venv/installed: requirements.lock torch.lock pyproject.toml $(MOVED)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is %d.%d: say make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
-	$(INSTALL) --no-compile --no-deps --requirement torch.lock & \
-	  $(HASHED) --no-compile --requirement requirements.lock && wait $$!
+	$(INSTALL) --no-deps --requirement torch.lock & \
+	  $(HASHED) --requirement requirements.lock && wait $$!
 	$(INSTALL) --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m pip check || $(INSTALL) --no-compile --requirement torch.lock --editable .  # CUDA's
+	@$(BIN)/python -m pip check || $(INSTALL) --requirement torch.lock --editable .  # CUDA's
 	@mkdir -p .venv/etc/ipython  # chapters run on loopback only; spare readers the kernel's warning
 	@echo "c.IPKernelApp.log_level = 40" > .venv/etc/ipython/ipython_kernel_config.py
 	@echo "$(CURDIR)" > $@
