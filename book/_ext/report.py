@@ -48,6 +48,9 @@ def key_the_cache(app, config):
     cache = caches / reached_digest(Path(app.srcdir))
     if not (cache / "__version__.txt").exists():  # the last of an empty cache: the build was killed
         shutil.rmtree(cache, ignore_errors=True)
+    for folder in cache.glob("executed/*"):
+        if not (folder / "base.ipynb").exists():  # killed as it kept a chapter
+            shutil.rmtree(folder)
     cache.mkdir(parents=True, exist_ok=True)
     os.utime(cache)
     for old in sorted(caches.iterdir(), key=lambda each: each.stat().st_mtime)[:-3]:
