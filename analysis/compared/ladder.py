@@ -40,10 +40,9 @@ def rungs(run: Run) -> pd.DataFrame:
     found = peaks[["how", "year", "precision"]].rename(columns={"how": "rung"})
     found["peak"] = peaks["flops"] / peaks["best"]
     found["read"] = found["rung"].map((sums["bytes"] / sums["best"]).set_axis(sums["how"]))
-    found["bandwidth"] = found["read"].max()
-    found["ridge"] = found["peak"] / found["bandwidth"]
     if len(found) < 2:
         raise Missing("the run has fewer than two rungs")
+    found = found.assign(bandwidth=found["read"].max(), ridge=found["peak"] / found["read"].max())
     return found.sort_values("peak", ignore_index=True)
 
 

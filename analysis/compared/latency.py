@@ -119,8 +119,7 @@ for _tokens in LENGTHS:
 def in_order(run: Run) -> Interval | float:
     """Whether BERT-Base < BERT-Large < GPT-2 at each of the paper's lengths, intervals and all;
     Missing until all are measured."""
-    rows = _by_model(run, PAPER_MODELS, LENGTHS)
-    wide = rows.unstack("model")
+    wide = _by_model(run, PAPER_MODELS, LENGTHS).unstack("model")
     low, high = (wide[end][list(PAPER_MODELS)].to_numpy() for end in ("low", "high"))
     if (high[:, :-1] < low[:, 1:]).all():
         return 1.0

@@ -44,7 +44,7 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
     """Every published speed with its bound: the columns of speeds.csv, and bits (a weight), bytes
     and flops (of a token), bandwidth (GB/s) and peak (TFLOP/s, dense, 16 bits) of a device, memory
     (how fast a token's bytes are read) and compute (how fast its FLOPs are done, both tokens/s),
-    bound (the lesser), limit (which), maker, and share (of the bound).
+    bound (the lesser), limit (which), share (of the bound), maker.
 
     Layers that are split over devices are read one device after another, but a prompt's pieces
     follow each other through them; tensors that are split are read by all devices at once.
@@ -76,10 +76,9 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
         found.append((stored, moved, flops, bandwidth, peak, memory, compute))
     columns = ["bits", "bytes", "flops", "bandwidth", "peak", "memory", "compute"]
     rows = rows.join(pd.DataFrame(found, columns=columns))
-    bound = rows[["memory", "compute"]].min(axis="columns")
-    limit = rows[["memory", "compute"]].idxmin(axis="columns")
-    rows = rows.assign(bound=bound, limit=limit, maker=rows["device"].map(makers))
-    return rows.assign(share=rows["tokens_per_s"] / bound)
+    limits = rows[["memory", "compute"]]
+    rows = rows.assign(bound=limits.min(axis=1), limit=limits.idxmin(axis=1))
+    return rows.assign(share=rows["tokens_per_s"] / rows["bound"], maker=rows["device"].map(makers))
 
 
 def alone(rows: pd.DataFrame, phase: str, format: str) -> pd.DataFrame:
