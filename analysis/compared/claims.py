@@ -133,13 +133,12 @@ def drawn(judged: pd.DataFrame) -> pd.DataFrame:
     is a no."""
     columns = {"ours": "over", "low": "over_low", "high": "over_high",
                "accepted_low": "edge_low", "accepted_high": "edge_high"}  # fmt: skip
-    shares = judged[list(columns)].astype(float).div(judged["published"], axis="index")
+    shares = judged[list(columns)].astype(float).div(judged["published"], axis=0).clip(*AXIS)
     names = judged["number"].astype(str) + ". " + judged["claim"]
     silent = judged["number"][(judged["verdict"] == "not measured") & (judged["run"] != "here")]
     names += np.where(judged["number"].isin(silent), " (not measured)", "")
     run = judged["run"].replace("data", "reference")
-    shares = shares.clip(*AXIS).rename(columns=columns)
-    return judged.assign(claim=names, run=run, edge=1.0).join(shares)
+    return judged.assign(claim=names, run=run, edge=1.0).join(shares.rename(columns=columns))
 
 
 def verdict_table(judged: pd.DataFrame, name: str, caption: str) -> Table:

@@ -27,7 +27,6 @@ NAMES = {
     "int8-dynamic": "int8, activations too",
     "int4": "int4, weights only",
 }
-ENDS = ("gain", "gain_low", "gain_high")
 BYTES = "byte-decoder"
 COUNTS = ["accepted", "examined", "checks", "equal"]  # of drafted tokens
 
@@ -81,7 +80,7 @@ def batches(run: Run) -> pd.DataFrame:
     return rows.assign(
         context=[f"{tokens} tokens" for tokens in rows["tokens"]], predicted_seconds=seconds,
         **over_time(lambda times: n / times, rows, "rate"),
-        predicted=n / seconds, **{name: n * rows[name] for name in ENDS},
+        predicted=n / seconds, **{k: n * rows[k] for k in ("gain", "gain_low", "gain_high")},
     )  # fmt: skip
 
 

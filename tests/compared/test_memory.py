@@ -161,7 +161,7 @@ def test_shards_that_do_not_belong_there_are_left_out(run):
 
 def test_zero_by_its_authors_formula():
     """Bytes a parameter, Rajbhandari et al. 2019, section 5: 4 + 12 on one device, 2 + 14 / n."""
-    assert memory.zero_by_arithmetic() == pytest.approx(16 / (2 + 14 / 400))
+    assert zero_factor(2, memory.DEVICES) == pytest.approx(16 / (2 + 14 / 400))
     factors = [zero_factor(stage, memory.DEVICES) for stage in range(4)]
     assert factors == pytest.approx([1, 16 / (4 + 12 / 400), 16 / (2 + 14 / 400), 400])
 
