@@ -74,8 +74,7 @@ def trends(data: Path | None, as_json: bool) -> None:
 def verdicts(data: Path | None, run_name: str | None, as_json: bool) -> None:
     """Judge every claim of the paper: by data, by the reference run, and by another."""
     from analysis.compared import shown
-    from analysis.compared.claims import accepted, printed, with_interval
-    from analysis.compared.verdicts import verdicts
+    from analysis.compared.claims import accepted, printed, verdicts, with_interval
     from analysis.measured.run import find_run, load_run
 
     runs = {"reference": shown.reference()}

@@ -149,16 +149,27 @@ def _chip(name, run, bandwidth, peak, memory, link, n):
     if name:
         return replace(chip_named(name), **typed, n=n)
     if run:
-        from analysis.compared.roofs import chip_of
-        from analysis.measured.run import Missing, find_run, load_run
+        from analysis.measured.run import Missing
 
         try:
-            return replace(chip_of(load_run(find_run(run))), **typed, n=n)
+            return replace(_chip_of(run), **typed, n=n)
         except Missing as missing:
             raise InputError(f"{run}: {missing}; type --bandwidth and --peak instead") from None
     if not (bandwidth and peak):
         raise InputError("predict needs a --chip, a --run, or both --bandwidth and --peak")
     return Chip("typed", **typed, n=n)
+
+
+def _chip_of(name: str):
+    """The machine of a run as a chip: what it reached, and the memory that it has."""
+    from analysis.compared.roofs import ceilings
+    from analysis.measured.run import find_run, load_run
+    from analysis.predicted.chips import Chip
+
+    run = load_run(find_run(name))
+    roof, machine = ceilings(run), run.machine
+    memory, peaks = machine.gpu_memory_bytes or machine.memory_bytes, {32: roof.peak_flop_per_s}
+    return Chip(machine.device_name, float(roof.bandwidth_bytes_per_s), peaks, memory)
 
 
 def _model(config: str, task: str | None):

@@ -89,7 +89,7 @@ def run(chance, folder, a_run):
 @pytest.fixture
 def idle(monkeypatch, folder):
     """Nothing is measured or judged, and what a command writes lies in a folder of its own."""
-    from analysis.compared import verdicts
+    from analysis.compared import claims
     from analysis.measured import launch
     from analysis.measured import run as runs
 
@@ -98,7 +98,7 @@ def idle(monkeypatch, folder):
 
     monkeypatch.setattr(driver, "all_tasks", lambda *_: ([], [], []))
     monkeypatch.setattr(driver, "with_links", lambda run, *_: run)
-    monkeypatch.setattr(verdicts, "verdicts", nothing)
+    monkeypatch.setattr(claims, "verdicts", nothing)
     monkeypatch.setattr(runs, "LOCAL", folder / "runs")
     monkeypatch.chdir(folder)
     monkeypatch.setattr(launch, "launch", nothing)

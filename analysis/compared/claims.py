@@ -6,20 +6,22 @@ claim whose basis is "data" it takes a data folder (None: the project's own), of
 it raises Missing, or returns None, where these say too little.
 """
 
-import html
 import math
+import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from analysis.compared.page import Table, between, number, plain
+from analysis.compared.page import Table, between, escape, number
 from analysis.compared.shown import all_archived, described
 from analysis.errors import InputError
 from analysis.measured.run import Missing, Run
 from analysis.published.claims import Claim, load_claims
+from analysis.published.tables import load_table
 
 BADGES = {
     "reproduced": "{bdg-success}`✓ reproduced`",
@@ -31,6 +33,7 @@ BADGES = {
 VERDICTS = tuple(BADGES)
 Interval = tuple[float, float, float]  # our number, and the ends of its 95 % interval
 EITHER: Interval = (0.5, 0.0, 1.0)  # of yes (1) or no (0)
+AXIS = (0.1, 10.0)  # of our number over the paper's
 COMPUTED: dict[str, Callable[..., Interval | float | None]] = {}
 
 
@@ -51,34 +54,28 @@ def interval(row: pd.Series, name: str = "value") -> Interval:
     return tuple(float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one claim: our number, the ends of its interval, and a word of VERDICTS."""
-
-    ours: float
-    low: float
-    high: float
-    word: str
+def ends(ours: Interval | float | None) -> Interval:
+    """Our number with the ends of its interval; NaN where there is none."""
+    found = ours if isinstance(ours, tuple) else (ours,) * 3
+    missing = found[1] is None or math.isnan(found[1]) or math.isnan(found[2])
+    return (math.nan,) * 3 if missing else tuple(map(float, found))
 
 
-def judge(claim: Claim, ours: Interval | float | None) -> Verdict:
-    """Compare `ours` with what `claim` accepts.
+def judge(claim: Claim, ours: Interval | float | None) -> str:
+    """Compare `ours` with what `claim` accepts; returns a word of VERDICTS.
 
     Where the whole interval is accepted the claim is "reproduced"; where none of it is, it is
     "corrected" if an error in the paper was found and computed, else it "differs"; across an edge
     of what is accepted it is "undecided". Without a number it is "not measured".
     """
-    value, low, high = ours if isinstance(ours, tuple) else (ours,) * 3
-    if low is None or math.isnan(low) or math.isnan(high):
-        return Verdict(*[math.nan] * 3, "not measured")
-    least, most = claim.acceptance
+    (_, low, high), (least, most) = ends(ours), claim.acceptance
+    if math.isnan(low):
+        return "not measured"
     if least <= low and high <= most:
-        word = "reproduced"
-    elif high < least or low > most:
-        word = "corrected" if claim.corrected else "differs"
-    else:
-        word = "undecided"
-    return Verdict(float(value), float(low), float(high), word)
+        return "reproduced"
+    if high < least or low > most:
+        return "corrected" if claim.corrected else "differs"
+    return "undecided"
 
 
 def ours(claim: Claim, source: Path | Run | None) -> Interval | float | None:
@@ -92,40 +89,36 @@ def ours(claim: Claim, source: Path | Run | None) -> Interval | float | None:
         return None
 
 
-def standing_in(claim: Claim) -> tuple[Interval | float | None, str]:
-    """Our number from the first archived run that has the points, where the reference lacks them,
-    and its machine in words; None and "" where all lack them."""
-    numbers = ((ours(claim, run), described(run)) for run in all_archived()[0].values())
-    return next((each for each in numbers if each[0] is not None), (None, ""))
-
-
 def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = None):
     """Judge every claim, or those of one page, by each run.
 
     Returns a frame, a row a claim and run, in the order of claims.csv: number, id, statement,
     claim (in a few words), kind, rule, printed, published (the same as a number), accepted_low,
-    accepted_high, unit, basis, run, stand_in, ours, low, high, verdict. Claims that rest on data
-    have one row, whose run is "data". Where the run "reference" lacks the points, another archived
-    one stands in for it, and stand_in is its machine.
+    accepted_high, unit, basis, run, stand_in, ours, low, high, verdict, and of claims.csv
+    printed_in, source, status, note, page, label and figure. Claims that rest on data have one row,
+    whose run is "data". Where the run "reference" lacks the points, another archived one stands in
+    for it, and stand_in is its machine.
     """
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):  # each may compute some
+        import_module(f"analysis.compared.{module.name}")
     rows = []
-    for number_, each in enumerate(load_claims(data).values(), 1):
+    for n, each in enumerate(load_claims(data).values(), 1):
         if page not in (None, each.page):
             continue
-        least, most = each.acceptance
-        row = {"number": number_, "id": each.id, "statement": each.statement, "claim": each.short}
-        row |= {"kind": each.kind, "rule": each.rule, "printed": each.printed}
-        row |= {"published": each.value}
-        row |= {"accepted_low": least, "accepted_high": most, "unit": each.unit}
-        for name, source in ({"data": data} if each.basis == "data" else runs).items():
+        about = {"number": n, "id": each.id, "statement": each.statement, "claim": each.short}
+        about |= {"kind": each.kind, "rule": each.rule, "printed": each.printed}
+        about |= {"published": each.value, "unit": each.unit, "basis": each.basis}
+        about |= dict(zip(("accepted_low", "accepted_high"), each.acceptance, strict=True))
+        for run, source in ({"data": data} if each.basis == "data" else runs).items():
             value, other = ours(each, source), ""
-            if name == "reference" and value is None:
-                value, other = standing_in(each)
-            found = judge(each, value)
-            row |= {"basis": each.basis, "run": name, "stand_in": other}
-            row |= {"ours": found.ours, "low": found.low}
-            rows.append(row | {"high": found.high, "verdict": found.word})
-    return pd.DataFrame(rows)
+            if run == "reference" and value is None:  # the first archived run that has the points
+                others = ((ours(each, one), described(one)) for one in all_archived()[0].values())
+                value, other = next((one for one in others if one[0] is not None), (None, ""))
+            found = zip(("ours", "low", "high"), ends(value), strict=True)
+            row = {"run": run, "stand_in": other, **dict(found), "verdict": judge(each, value)}
+            rows.append(about | row)
+    more = ["printed_in", "source", "status", "note", "page", "label", "figure"]
+    return pd.DataFrame(rows).join(load_table("claims", data).set_index("id")[more], on="id")
 
 
 def counted(judged: pd.DataFrame) -> dict[str, int]:
@@ -134,20 +127,18 @@ def counted(judged: pd.DataFrame) -> dict[str, int]:
     return {word: int((found == word).sum()) for word in VERDICTS}
 
 
-def squares(judged: pd.DataFrame, page: str) -> str:
-    """Show how many claims have each verdict as HTML: the word, and a square a claim that leads to
-    its row of `page`."""
-    rows, lines = judged[judged["run"] != "here"], []
-    link = '<a tabindex="-1" href="{}#claim-{}" title="{}"></a>'
-    for word, badge in BADGES.items():
-        links = [
-            link.format(page, row.number, html.escape(row.claim))
-            for row in rows[rows["verdict"] == word].itertuples()
-        ]
-        name = f"<span>{plain(badge)}: {len(links)}</span>"
-        squared = f'<span class="squares" aria-hidden="true">{"".join(links)}</span>'
-        lines.append(f'<li class="{word.replace(" ", "-")}">{name} {squared}</li>')
-    return f'<ul class="verdicts">{"".join(lines)}</ul>'
+def drawn(judged: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `verdicts` as `figures.intervals` draws them: over (our number over the paper's) and
+    edge (what is accepted over it) with their ends; what lies beyond `AXIS` is at its end, and so
+    is a no."""
+    columns = {"ours": "over", "low": "over_low", "high": "over_high",
+               "accepted_low": "edge_low", "accepted_high": "edge_high"}  # fmt: skip
+    shares = judged[list(columns)].astype(float).div(judged["published"], axis=0).clip(*AXIS)
+    names = judged["number"].astype(str) + ". " + judged["claim"]
+    silent = judged["number"][(judged["verdict"] == "not measured") & (judged["run"] != "here")]
+    names += np.where(judged["number"].isin(silent), " (not measured)", "")
+    run = judged["run"].replace("data", "reference")
+    return judged.assign(claim=names, run=run, edge=1.0).join(shares.rename(columns=columns))
 
 
 def verdict_table(judged: pd.DataFrame, name: str, caption: str) -> Table:
@@ -167,6 +158,20 @@ def verdict_table(judged: pd.DataFrame, name: str, caption: str) -> Table:
             shown["Verdict here"] = BADGES[there.verdict] if there else ""
         rows.append(shown)
     return Table(pd.DataFrame(rows), name, caption, markup=("Verdict", "Verdict here"))
+
+
+def claims_table(judged: pd.DataFrame, name: str, caption: str) -> Table:
+    """Show every claim as `verdict_table` does, less what is accepted: the paper's number leads to
+    where it is printed, the last column to where ours is computed and drawn."""
+    table = verdict_table(judged, name, caption)
+    rows = judged[judged["run"] != "here"].reset_index(drop=True)
+    paper = zip(table.frame["Paper"], rows["source"], strict=True)
+    frame = table.frame.drop(columns="Accepted").rename(columns={"Ours": "Reference or data"})
+    frame["Paper"] = [f"[{escape(text)}](<{source}>)" for text, source in paper]
+    where = rows[["label", "figure"]].itertuples(index=False)
+    frame["Where"] = [", ".join(f"{{numref}}`{name}`" for name in names if name) for names in where]
+    frame.insert(0, "No.", [f"[{n}]{{#claim-{n}}}" for n in rows["number"]])
+    return Table(frame, name, caption, (*table.markup, "No.", "Paper", "Where"))
 
 
 def printed(row) -> str:

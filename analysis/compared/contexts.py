@@ -13,7 +13,7 @@ from scipy.stats import t
 from analysis.compared.claims import Interval, claim, interval
 from analysis.compared.models import architectures
 from analysis.compared.ratios import student
-from analysis.compared.speeds import BELOW, FAST, ONE, SHORT, elasticities_of, speeds
+from analysis.compared.speeds import BELOW, FAST, ONE, SHORT, speeds
 from analysis.published.tables import load_table
 
 HALF, LONG = 4096, 8192  # tokens, besides SHORT
@@ -50,12 +50,9 @@ def contexts(data: Path | None = None) -> pd.DataFrame:
     in the other format, and whether that is crossed_within; NaN and no where there is none.
     """
     known, off = architectures(data), spread(data)
-    makers = load_table("accelerators", data).drop_duplicates("name").set_index("name")["vendor"]
     rows = speeds(data).query("phase == 'generate' and program == 'llama.cpp'")
-    rows = rows.assign(
-        seconds=1 / rows["tokens_per_s"], maker=rows["device"].map(makers),
-        memory=np.where(rows["bandwidth"] < FAST, BELOW, "above"),
-    )  # fmt: skip
+    side = np.where(rows["bandwidth"] < FAST, BELOW, "above")
+    rows = rows.assign(seconds=1 / rows["tokens_per_s"], memory=side)
     columns = ["tokens_per_s", "seconds", "bytes", "flops"]
     wide = rows.pivot(index=KEYS, columns="tokens", values=columns).dropna()
     at = {tokens: wide.xs(tokens, axis=1, level="tokens") for tokens in (SHORT, HALF, LONG)}
@@ -120,16 +117,6 @@ def causes(data: Path | None = None) -> pd.DataFrame:
             ends = np.exp(student(by_device))
             rows.append((what, name, len(by_device), *ends))
     return pd.DataFrame(rows, columns=["what", "over", "n", "value", "value_low", "value_high"])
-
-
-def cache_elasticities(data: Path | None = None) -> pd.DataFrame:
-    """`elasticities_of` the rate at which the cache is read, of `general` in each format."""
-    found = contexts(data).assign(tokens_per_s=lambda rows: rows["cache"])
-    return pd.concat(
-        [elasticities_of(some, data).assign(format=format)
-         for format, some in general(found).groupby("format")],
-        ignore_index=True,
-    )  # fmt: skip
 
 
 @claim("longer_texts_cost_their_cache")

@@ -1,4 +1,4 @@
-"""The printed counts of the paper, cell by cell, beside what is predicted and what torch runs."""
+"""The printed counts of the paper, cell by cell, beside what is predicted."""
 
 from pathlib import Path
 
@@ -7,9 +7,8 @@ import pandas as pd
 
 from analysis.compared.claims import claim
 from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2, Architecture
-from analysis.predicted.counted import count
-from analysis.predicted.operations import PUBLISHED, UNFUSED, Convention, Cost, projection
-from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass
+from analysis.predicted.counted import count, one_projection
+from analysis.predicted.operations import PUBLISHED, Convention
 from analysis.published.tables import load_table
 
 PAPER_MODELS = {"BERT-Base": BERT_BASE, "BERT-Large": BERT_LARGE, "GPT-2": GPT2}
@@ -19,13 +18,6 @@ VALUES = {
     "mops": lambda cost: cost.bytes / 1e9,
     "arithmetic_intensity": lambda cost: cost.intensity,
 }
-
-
-def one_projection(architecture: Architecture, length: int) -> Cost:
-    """FLOPs and weight bytes of one of the four d x d attention projections of every layer."""
-    d = architecture.d_model
-    cost, none = (projection(rows, d, d, True, PUBLISHED) for rows in (length, 0))
-    return Cost(cost.flops, none.bytes_read) * architecture.n_layers
 
 
 def cells(data: Path | None = None) -> pd.DataFrame:
@@ -85,42 +77,6 @@ def curves(
             columns = {"model": model, "tokens": lengths, "operator_class": name}
             frames.append(pd.DataFrame(columns | values | {"share_of_bytes": share}))
     return pd.concat(frames, ignore_index=True)
-
-
-def traced() -> pd.DataFrame:
-    """Return what torch dispatches in float32 beside the convention `unfused`, class by class.
-
-    Networks are traced on torch's device "meta": its operators and shapes, nothing computed.
-    Columns: call, operator_class, flops and bytes (traced), predicted_flops, predicted_bytes, and
-    uncounted: the names of operators that the tracing does not know.
-    """
-    import torch
-
-    from analysis.measured.networks import Decoder, Encoder
-    from analysis.measured.traced import trace
-
-    def ids(length: int) -> torch.Tensor:
-        return torch.zeros(1, length, dtype=torch.long, device="meta")
-
-    encoder, decoder = (
-        kind(architecture, "unfused", device="meta")
-        for kind, architecture in ((Encoder, BERT_BASE), (Decoder, GPT2))
-    )
-    calls = {
-        f"BERT-Base, {n} tokens": (trace(encoder, ids(n)), encoder_pass(BERT_BASE, n, UNFUSED))
-        for n in (128, 512)
-    } | {
-        f"GPT-2, one step at {n}": (trace(decoder.step, ids(1), n), decoder_step(GPT2, n, UNFUSED))
-        for n in (1, 128, 1024)
-    }
-    rows = [
-        (call, name, found.classes[name].flops, predicted[name].flops, found.classes[name].bytes,
-         predicted[name].bytes, ", ".join(found.uncounted))
-        for call, (found, predicted) in calls.items()
-        for name in CLASSES
-    ]  # fmt: skip
-    columns = "call operator_class flops predicted_flops bytes predicted_bytes uncounted"
-    return pd.DataFrame(rows, columns=columns.split())
 
 
 @claim("gpt2_arithmetic_intensity", model="GPT-2", quantity="arithmetic_intensity")

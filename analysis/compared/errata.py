@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.compared.growth import fit, trend_points
-from analysis.predicted.trends import Growth
 from analysis.published.tables import load_table
 
 # The README's tables print two significant digits: anything beyond 5 % is not rounding.
@@ -34,28 +32,6 @@ def drawn_against_printed(data: Path | None = None) -> pd.DataFrame:
     both = both.assign(off=(both["ratio"] - 1).abs()).sort_values("off")
     both = both.drop_duplicates(["label", "quantity"]).query("off > @ROUNDING")
     return both[["label", "model", "quantity", "drawn", "printed", "ratio"]]
-
-
-def compute_as_printed(data: Path | None = None) -> Growth:
-    """Return the growth of Transformers' training compute with what is printed, where that is not
-    what is drawn."""
-    points = trend_points("transformer_training_compute", data)
-    printed = drawn_against_printed(data).query("quantity == 'training_compute'")
-    mended = points["label"].map(printed.set_index("label")["printed"])
-    return fit(points.assign(value=mended.fillna(points["value"])))
-
-
-def bytes_per_parameter(data: Path | None = None) -> float:
-    """Return what the model-size figure divides memories by, to draw them as parameters."""
-    memory = load_table("figure_points", data).query("series == 'accelerator_memory'")
-    return float((memory["value"] / memory["plotted_value"]).median())
-
-
-def repeated(row: str, other: str, data: Path | None = None) -> list[str]:
-    """Return the quantities that the README's tables print alike for two models."""
-    sizes = load_table("model_sizes", data)
-    sizes = sizes.pivot(index="quantity", columns="model", values="value")
-    return list(sizes.index[sizes[row] == sizes[other]])
 
 
 def contradicted(cells: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.compared.claims import Interval, claim, judge
-from analysis.predicted import trends
+from analysis.compared.page import times
 from analysis.predicted.trends import Growth, fit_growth, predict, simulated
 from analysis.published.claims import load_claims
 from analysis.published.tables import load_table
@@ -83,33 +83,38 @@ for _trend in HARDWARE:
     claim(f"{_trend}_twenty_years", trend=_trend, years=20)(grown)
 
 
-def crossing(one: Growth, other: Growth) -> pd.Timestamp:
-    """Return the day on which two fitted lines, in the same unit, meet."""
-    later = trends.years_since(other.origin, one.origin)
-    gap = other.intercept + other.slope * later - one.intercept
-    days = gap / (one.slope - other.slope) * trends.DAYS_PER_YEAR
-    return pd.Timestamp(one.origin) + pd.Timedelta(days=float(days))
+def drawn(
+    points: pd.DataFrame, growths: dict[str, Growth], y: str, years: int = 2, named: tuple = ()
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `points` of figures as `figures.scatter` takes them, and the lines of their fits.
+
+    growths: by series, or "all_training_compute", which is of all points. Points have title, shown
+    (the label of the first and last of each series and of the `named`) and fitted_value; a line is
+    named by its growth over `years`. y: the column drawn, "value" or "plotted_value".
+    """
+    label = points["label"].fillna("")
+    title = (label + ", " + points["date"].dt.year.astype(str)).str.removeprefix(", ")
+    known = points[label != ""].sort_values("date", kind="stable").groupby("series", sort=False)
+    first = pd.concat([known.head(1), known.tail(1)]).index.unique().sort_values()
+    said = label.where(label.isin(named) | label.index.isin(first), "").str.split(" (", regex=False)
+    points, lines = points.assign(title=title, shown=said.str[0], fitted_value=np.nan), []
+    for series, fitted in growths.items():
+        some = points[(points["series"] == series) | (series not in set(points["series"]))]
+        unit, dates = some["value"].iloc[0] / some[y].iloc[0], some["date"].to_numpy()
+        points.loc[some.index, "fitted_value"] = fitted.at(dates) / unit
+        ends = np.array([dates.min(), dates.max()])
+        line = {"series": series, "name": f"{times(fitted.over(years))} in {years} years"}
+        lines.append(pd.DataFrame(line | {"date": ends, y: fitted.at(ends) / unit}))
+    columns = ["series", "label", "title", "shown", "date", "value", "unit", "plotted_value",
+               "plotted_unit", "fitted_value"]  # fmt: skip
+    points = pd.concat([points.loc[first], points.drop(first)])
+    return points[columns], pd.concat(lines, ignore_index=True)
 
 
 def rate(growth: Growth, years: float = 2, name: str = "value") -> dict[str, float]:
     """Return growth over `years` as `name`, with the ends of its interval, for a row of a table."""
     low, high = growth.interval_over(years)
     return {name: growth.over(years), f"{name}_low": low, f"{name}_high": high}
-
-
-def spreads(growth: Growth, years: float) -> pd.DataFrame:
-    """Return growth over `years` with three spreads: columns spread, value, value_low, value_high.
-
-    Student's t trusts the straight line; the bootstrap draws the points again, with replacement.
-    """
-    without = growth.without_over(years)
-    ends = {
-        "Student's t, 95 %": growth.interval_over(years),
-        "bootstrap, 95 %": trends.factors(growth.bootstrap, years),
-        "any one point left out": (without.min(), without.max()),
-    }
-    rows = pd.DataFrame(ends, index=["value_low", "value_high"]).T.rename_axis("spread")
-    return rows.reset_index().assign(value=growth.over(years))
 
 
 def like_with_like(data: Path | None = None) -> dict[tuple[str, str], pd.DataFrame]:
@@ -178,6 +183,17 @@ def foretold(paper: pd.DataFrame, later: pd.DataFrame) -> pd.DataFrame:
     return later.assign(line=at.line, low=at.low, high=at.high)
 
 
+def told(trend: str, until: str, data: Path | None = None) -> pd.DataFrame:
+    """Return what the paper's points of a trend foretell, from the first to a date `until`: rows of
+    date, value, value_low and value_high (95 % of new points), points, trend and name."""
+    paper = trend_points(trend, data)
+    days = pd.date_range(paper["date"].min(), until, freq="60D", inclusive="left")
+    rows = foretold(paper, pd.DataFrame({"date": days})).rename(
+        columns={"line": "value", "low": "value_low", "high": "value_high"}
+    )
+    return rows.assign(points="the paper's line", trend=trend, name="95 % of new points")
+
+
 def history(trend: str, data: Path | None = None) -> pd.DataFrame:
     """Return all points of a trend, by column `points`: the paper's, later ones with what the paper
     foretells for them, and later ones that no fit uses."""
@@ -208,7 +224,7 @@ def outcome(trend: str, later: pd.DataFrame, paper: pd.DataFrame) -> dict:
     """
     told, claim = foretold(paper, later), load_claims()[f"{trend}_to_2026"]
     found = since(later)
-    word = judge(claim, found).word
+    word = judge(claim, found)
     if word == "differs":
         word = "slowed" if found[2] < claim.acceptance[0] else "quickened"
     return {
@@ -225,14 +241,6 @@ def outcomes(data: Path | None = None) -> pd.DataFrame:
     rows = [outcome(t, later_points(t, data), trend_points(t, data)) for t in LATER]
     rows = pd.DataFrame(rows, index=list(LATER))
     return rows.assign(name=rows["trend"].map(NAMES))
-
-
-def with_estimates(trend: str, data: Path | None = None) -> dict:
-    """What the outcome of a models' trend would be if estimates still to be verified were true.
-
-    Not a result: it bounds what the documented models can say, and no verdict uses it."""
-    later = largest_of_each_year(later_facts(trend, data))
-    return outcome(trend, later, trend_points(trend, data))
 
 
 def refitted(data: Path | None = None, *, trend: str) -> Interval | None:
@@ -260,36 +268,8 @@ def powers(data: Path | None = None, draws: int = DRAWS) -> pd.DataFrame:
         for world, share in WORLDS.items():
             slope = share * np.log10(claim.value) / 2
             ends = simulated(later["date"].to_numpy(), slope, own.scatter, draws)
-            words = [judge(claim, tuple(each)).word for each in 10 ** (2 * ends)]
+            words = [judge(claim, tuple(each)) for each in 10 ** (2 * ends)]
             rows.append({"trend": trend, "name": NAMES[trend], "world": world, "n": own.n}
                         | {word: words.count(word) / draws for word in
                            ("reproduced", "undecided", "differs")})  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def variants(data: Path | None = None) -> pd.DataFrame:
-    """Return the outcomes of hardware by other choices of points, with a column `choice`."""
-    chips = {
-        "all": lambda rows: rows[rows["used"]],
-        "NVIDIA only": lambda rows: rows[rows["used"] & (rows["vendor"] == "NVIDIA")],
-        "all but NVIDIA": lambda rows: rows[rows["used"] & (rows["vendor"] != "NVIDIA")],
-        "best of each year": lambda rows: largest_of_each_year(rows[rows["used"]]),
-        "announced ones too": lambda rows: rows[rows["status"] == "sourced"],
-    }
-    families = {"family": ("PCIe", "NVLink", "Infinity Fabric", "UALink")}
-    whole = {"quantity": "link_bandwidth_both_directions"}
-    ways = [("peak_flops", "at 32 bits throughout", {"quantity": "peak_fp32"}, FP32)]
-    ways += [("peak_flops", f"at {b} bits", {"quantity": f"peak_{b}bit_dense"}, "") for b in (8, 4)]
-    ways += [("interconnect", "lanes of PCIe and NVLink", {}, ""),
-             ("interconnect", "lanes of other links too", families, ""),
-             ("interconnect", "whole links of PCIe, NVLink", whole, WHOLE)]  # fmt: skip
-    rows, alike = [], like_with_like(data)
-    for trend in ("peak_flops", "dram_bandwidth", "accelerator_memory"):
-        paper, later = trend_points(trend, data), later_facts(trend, data)
-        bits = "at 16 bits, " if trend == "peak_flops" else ""
-        rows += [outcome(trend, choose(later), paper) | {"choice": f"{bits}{name}"}
-                 for name, choose in chips.items()]  # fmt: skip
-    for trend, choice, where, points in ways:
-        paper = alike[trend, points] if points else trend_points(trend, data)
-        rows.append(outcome(trend, later_points(trend, data, **where), paper) | {"choice": choice})
     return pd.DataFrame(rows)

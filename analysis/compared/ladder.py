@@ -23,14 +23,11 @@ GENERATED = f"{TOKENS} steps of GPT-2 over a pass of BERT-Base"
 
 def runs_with_rungs(runs: dict[str, Run]) -> dict[str, Run]:
     """`runs`; where the reference has no rungs, the first archived run that has them stands in."""
-    there = [run for run in (runs["reference"], *all_archived()[0].values()) if _has(run)]
+    known = (runs["reference"], *all_archived()[0].values())
+    there = [run for run in known if any(point.what == "rung" for point in run.points)]
     if not there:
         raise Missing("no archived run has rungs")
     return runs | {"reference": there[0]}
-
-
-def _has(run: Run) -> bool:
-    return any(point.what == "rung" for point in run.points)
 
 
 def rungs(run: Run) -> pd.DataFrame:
@@ -43,10 +40,9 @@ def rungs(run: Run) -> pd.DataFrame:
     found = peaks[["how", "year", "precision"]].rename(columns={"how": "rung"})
     found["peak"] = peaks["flops"] / peaks["best"]
     found["read"] = found["rung"].map((sums["bytes"] / sums["best"]).set_axis(sums["how"]))
-    found["bandwidth"] = found["read"].max()
-    found["ridge"] = found["peak"] / found["bandwidth"]
     if len(found) < 2:
         raise Missing("the run has fewer than two rungs")
+    found = found.assign(bandwidth=found["read"].max(), ridge=found["peak"] / found["read"].max())
     return found.sort_values("peak", ignore_index=True)
 
 
@@ -59,25 +55,15 @@ def climbed(run: Run) -> pd.DataFrame:
     rows = rows.rename(columns={"how": "rung"}).merge(rungs(run), on="rung")
     for name, column in {"value": "seconds", "value_low": "low", "value_high": "high"}.items():
         rows[name] = 1e3 * rows[column]
-    moved = [_bytes(row) for row in rows.itertuples()]
-    bound = np.maximum(rows["flops"] / rows["peak"], moved / rows["bandwidth"])
+    moved, names = [], []  # of a step weights and cache, of a pass its weights
+    for row in rows.itertuples():
+        arch, step = ARCHITECTURES[row.model], ARCHITECTURES[row.model].kind == "decoder"
+        weights = compulsory_bytes(arch)
+        moved.append(step_bytes(arch, row.tokens, weights, 1) if step else weights)
+        names.append(f"{arch.name}, {'a step at ' if step else ''}{row.tokens} tokens")
+    bound = np.maximum(rows["flops"] / rows["peak"], np.array(moved) / rows["bandwidth"])
     rows["predicted"], rows["of_peak"] = 1e3 * bound, rows["flops"] / rows["seconds"] / rows["peak"]
-    rows["name"] = [_named(row) for row in rows.itertuples()]
-    return rows.sort_values(["model", "tokens", "peak"], ignore_index=True)
-
-
-def _bytes(row) -> float:
-    """What a pass or step must read: of a step weights and cache, of a pass its weights."""
-    arch = ARCHITECTURES[row.model]
-    weights = compulsory_bytes(arch)
-    return step_bytes(arch, row.tokens, weights, 1) if arch.kind == "decoder" else weights
-
-
-def _named(row) -> str:
-    arch = ARCHITECTURES[row.model]
-    if arch.kind == "decoder":
-        return f"{arch.name}, a step at {row.tokens} tokens"
-    return f"{arch.name}, {row.tokens} tokens"
+    return rows.assign(name=names).sort_values(["model", "tokens", "peak"], ignore_index=True)
 
 
 def by_round(run: Run, model: str, tokens: int) -> pd.DataFrame:

@@ -1,10 +1,9 @@
 """What a run says of BERT and GPT-2: how long they take, how fast decoding reads, and where the
 time goes."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -97,17 +96,19 @@ def gpt2_over_bert(run: Run, tokens: int) -> Interval:
         pairs = in_turn(run).query("tokens == @tokens and over == @tokens")
         if len(pairs):
             return interval(pairs.iloc[0])
-    decoder, encoder = (_of(run, model, tokens) for model in ("GPT-2", "BERT-Base"))
-    ends = decoder.low / encoder.high, decoder.high / encoder.low
-    return decoder.seconds / encoder.seconds, *ends
+    rows = _by_model(run, ("GPT-2", "BERT-Base"), [tokens])
+    decoder, encoder = rows.loc["GPT-2", tokens], rows.loc["BERT-Base", tokens]
+    ends = decoder["low"] / encoder["high"], decoder["high"] / encoder["low"]
+    return float(decoder["seconds"] / encoder["seconds"]), *map(float, ends)
 
 
-def _of(run: Run, model: str, tokens: int) -> SimpleNamespace:
-    """The row of `latencies` of a model and length; Missing without."""
-    rows = latencies(run).query("model == @model and tokens == @tokens")
-    if rows.empty:
-        raise Missing(f"the run has no {model} over {tokens} tokens")
-    return SimpleNamespace(**rows.iloc[0])
+def _by_model(run: Run, models: Iterable[str], lengths: Iterable[int]) -> pd.DataFrame:
+    """`latencies` by model and tokens; Missing where one of the `models` lacks a length."""
+    wanted = pd.MultiIndex.from_product([models, lengths], names=["model", "tokens"])
+    rows = latencies(run).set_index(wanted.names)
+    if not wanted.isin(rows.index).all():
+        raise Missing("the run has not each model at each length")
+    return rows
 
 
 for _tokens in LENGTHS:
@@ -118,11 +119,11 @@ for _tokens in LENGTHS:
 def in_order(run: Run) -> Interval | float:
     """Whether BERT-Base < BERT-Large < GPT-2 at each of the paper's lengths, intervals and all;
     Missing until all are measured."""
-    wide = [[_of(run, model, n) for model in PAPER_MODELS] for n in LENGTHS]
-    pairs = [pair for models in wide for pair in pairwise(models)]
-    if all(one.high < other.low for one, other in pairs):
+    wide = _by_model(run, PAPER_MODELS, LENGTHS).unstack("model")
+    low, high = (wide[end][list(PAPER_MODELS)].to_numpy() for end in ("low", "high"))
+    if (high[:, :-1] < low[:, 1:]).all():
         return 1.0
-    return 0.0 if any(one.low > other.high for one, other in pairs) else EITHER
+    return 0.0 if (low[:, :-1] > high[:, 1:]).any() else EITHER
 
 
 def together(points: pd.DataFrame) -> pd.DataFrame:

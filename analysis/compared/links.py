@@ -2,14 +2,12 @@
 
 import pandas as pd
 
-from analysis.compared import roofs
 from analysis.compared.ratios import matched, over_time, ratios
 from analysis.measured.run import Missing, Run
 from analysis.predicted.architectures import ARCHITECTURES
 from analysis.predicted.links import bus_bandwidth, communication_time, most_useful, parallel_time
 
 OPERATIONS = {"all_reduce": "all-reduce", "send_recv": "send"}
-MEMORY = "reading memory"
 PROJECTIONS = 6  # of a layer, as `measured.parallel` splits it
 
 
@@ -26,14 +24,6 @@ def messages(run: Run) -> pd.DataFrame:
     columns = ["operation", "processes", "bytes", "seconds", "low", "high"]
     found = rows.assign(operation=rows["how"].map(OPERATIONS))[columns]
     return found.assign(**over_time(bandwidth, rows, "bandwidth"))
-
-
-def drawn(run: Run) -> pd.DataFrame:
-    """The rows of `messages`, and what the same machine reads from memory as a level beside."""
-    rows, level = messages(run), roofs.ceilings(run).bandwidth_bytes_per_s / 1e9
-    ends = [rows["bytes"].min(), rows["bytes"].max()]
-    memory = pd.DataFrame({"operation": MEMORY, "bytes": ends, "bandwidth": level})
-    return pd.concat([rows, memory], ignore_index=True)
 
 
 def all_reduces(run: Run) -> pd.DataFrame:

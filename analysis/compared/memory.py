@@ -1,6 +1,5 @@
 """The memory of training: the authors' rows counted again, and what a run's steps hold and take."""
 
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +9,13 @@ from analysis.compared.claims import Interval, claim, interval
 from analysis.compared.ratios import matched, ratios
 from analysis.measured.run import Missing, Run
 from analysis.predicted import activations as kinds
-from analysis.predicted.activations import BIG_DECODER, BIG_ENCODER, Kept, activations
-from analysis.predicted.architectures import ARCHITECTURES, BERT_BASE, BERT_LARGE, GPT2, GPT2_XL
-from analysis.predicted.footprint import model_state, optimizer_numbers
+from analysis.predicted.activations import activations
+from analysis.predicted.architectures import ARCHITECTURES, GPT2, GPT2_XL
+from analysis.predicted.footprint import ROWS, model_state, row_bytes
 from analysis.published.tables import load_table
 
 UNIT = 1.024e9  # bytes: the authors' 5.86 for 1.5e9 parameters of 4 bytes
 LENGTH = 128  # that every budget measures
-# The rows of the authors' table: model -> architecture, sequence length, batch. They print 2014
-# tokens for GPT-2, an erratum: it has 1024 positions. None: an encoder and a decoder.
-BIG = "Transformer Big (WMT)"
-ROWS = {BIG: (None, 512, 6), "BERT Large": (BERT_LARGE, 512, 16), "GPT-2": (GPT2_XL, 1024, 1)}
 # How a step is taken -> in words, what it keeps, and which of that it computes again (a policy).
 HOWS = {
     "none": ("all kept", kinds.UNFUSED, "none"),
@@ -67,25 +62,6 @@ def all_fit(data: Path | None = None) -> float:
     return float((bars["sum"] <= bars["gpu_limit"]).all())
 
 
-def row_bytes(model: str, kept: Kept, length: int | None = None) -> dict[str, int]:
-    """The bytes of the parts of a row of the authors' table, at its own length or another."""
-    arch, its_length, batch = ROWS[model]
-    length = length or its_length
-    if arch:
-        stored, n = activations(arch, length, kept, batch=batch).bytes, arch.n_parameters
-        state = optimizer_numbers(arch, "adam")
-    else:
-        stored = sum(kinds.outside_tensors(BIG_DECODER, length, kept, batch).values())
-        for each, cross in ((BIG_ENCODER, False), (BIG_DECODER, True)):
-            layer = kinds.layer_tensors(each, length, kept, batch, cross)
-            stored += each.n_layers * sum(layer.values())
-        d = BIG_DECODER.d_model  # attention to the encoder: four projections and a norm a layer
-        n = BIG_ENCODER.n_parameters + BIG_DECODER.n_parameters
-        n += BIG_DECODER.n_layers * (4 * (d * d + d) + 2 * d)
-        state = 2 * n
-    return {"parameters": 4 * n, "optimizer": 4 * state, "activations": stored}
-
-
 def published_rows(data: Path | None = None) -> pd.DataFrame:
     """model, part, kept, printed, ours (both in `UNIT`) and deviation; activations are counted as
     the authors' features are, and as 16-bit training keeps them."""
@@ -97,20 +73,6 @@ def published_rows(data: Path | None = None) -> pd.DataFrame:
                     there, ours = printed.loc[model, part], size / UNIT
                     rows.append((model, part, kept.name, there, ours, ours / there - 1))
     return pd.DataFrame(rows, columns="model part kept printed ours deviation".split())
-
-
-@cache
-def kept_by_torch() -> pd.DataFrame:
-    """What autograd keeps of a step, asked without computing: model, tokens, kept, predicted
-    (bytes)."""
-    from analysis.measured.training import LENGTHS, Training  # which imports torch
-
-    rows = [
-        (arch.name, n, Training(arch, n, "meta").saved_bytes(), activations(arch, n).kept)
-        for arch in (BERT_BASE, GPT2)
-        for n in LENGTHS
-    ]
-    return pd.DataFrame(rows, columns="model tokens kept predicted".split())
 
 
 def curve(run: Run) -> pd.DataFrame:
@@ -195,9 +157,3 @@ def zero_factor(run: Run, stage: int = 2, devices: int = DEVICES) -> Interval:
     kept = np.minimum(left, 1), np.where(np.less(left, 1 - DIVIDED), 1 / devices, 1)
     least, most = (sum(whole.values()) / float(np.dot(list(whole.values()), k)) for k in kept)
     return most, least, most
-
-
-def zero_by_arithmetic(stage: int = 2, devices: int = DEVICES) -> float:
-    """How many times less state each of `devices` holds by the formula, in 16 bits with Adam."""
-    held = [sum(model_state(GPT2_XL, "adam", 2, each, devices).values()) for each in (0, stage)]
-    return held[0] / held[1]

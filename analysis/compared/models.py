@@ -7,15 +7,13 @@ import pandas as pd
 
 from analysis.compared.claims import claim
 from analysis.compared.growth import facts, trend_points
-from analysis.compared.ridges import ridges
+from analysis.compared.ridges import HALF, ridges
 from analysis.predicted.architectures import GPT2, Architecture
 from analysis.predicted.chips import architecture
-from analysis.predicted.operations import FUSED
 from analysis.predicted.serving import batch_to_reach, memory_bytes, token_cost
 from analysis.published.tables import load_table
 
 TOLERANCE = 0.02  # of the stated parameters; beyond it a row gives its reason
-HALF = FUSED.with_bytes(2)  # 16-bit weights, activations and cache
 # One of each kind of attention and feed-forward network, and the paper's decoder.
 DRAWN = ("GPT-2", "OPT-175B", "Llama 3.1 405B", "gpt-oss-120b", "Qwen3-235B-A22B", "DeepSeek-V3")
 
@@ -47,16 +45,6 @@ def costs(contexts, batches=1) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def by_context(contexts) -> pd.DataFrame:
-    """`costs` by context, a row a quantity: its name with its unit, and its value in that unit."""
-    rows = costs(contexts)
-    shown = {"cache of a sequence (GB)": rows["cache"] / 1e9, "bytes of a token (GB)":
-             rows["bytes"] / 1e9, "FLOPs of a token (billions)": rows["flops"] / 1e9,
-             "intensity (FLOP/byte)": rows["intensity"]}  # fmt: skip
-    frames = [rows.assign(quantity=name, value=value) for name, value in shown.items()]
-    return pd.concat(frames, ignore_index=True)
-
-
 def accelerator(name: str, bits: int = 16) -> pd.Series:
     """The row of `ridges` of one accelerator, announced ones too."""
     return ridges(unshipped=True).query("name == @name and bits == @bits").iloc[0]
@@ -84,20 +72,6 @@ def served(chip: pd.Series, context: int, data: Path | None = None) -> pd.DataFr
             held = memory_bytes(arch, context, HALF, batch)
             records[-1] |= {"batch": batch, "chips": np.ceil(held / chip["memory"])}
     return pd.DataFrame(records)
-
-
-def holders() -> pd.DataFrame:
-    """Shipped accelerators that held more than all before: the rows of `ridges` at 16 bits."""
-    rows = ridges().query("bits == 16").drop_duplicates("name")
-    return rows[rows["memory"] > rows["memory"].cummax().shift(fill_value=0)]
-
-
-def largest_that_fits(memory: float, context: int) -> Architecture:
-    """The largest open model whose weights and one sequence's cache, at 16 bits, fit in `memory`
-    bytes."""
-    fitting = [arch for arch in architectures().values()
-               if memory_bytes(arch, context, HALF) <= memory]  # fmt: skip
-    return max(fitting, key=lambda arch: arch.n_parameters)
 
 
 @claim("recommenders_reach_ten_terabytes")

@@ -54,14 +54,12 @@ def svg(figure: Figure) -> str:
     text = io.StringIO()
     figure.patch.set_gid("ground")
     with styled():
-        figure.savefig(
-            text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        )
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(text, format="svg", metadata=nothing)
     for prefix, space in (("", SVG), ("xlink", XLINK)):
         ElementTree.register_namespace(prefix, space)
-    root = ElementTree.fromstring(
-        re.sub(PLACES, lambda n: f"{float(n[1]):.2f}" if n[1] else n[0], text.getvalue())
-    )
+    short = re.sub(PLACES, lambda n: f"{float(n[1]):.2f}" if n[1] else n[0], text.getvalue())
+    root = ElementTree.fromstring(short)
     root.find(f".//{{{SVG}}}style").text = LETTERS
     for part in root.findall(".//*[@id]"):
         if part.get("id").startswith("["):
@@ -109,12 +107,8 @@ class Table:
         numeric = [pd.api.types.is_numeric_dtype(self.frame[c]) for c in columns]
         lines = [_row(map(escape, columns)), _row("--:" if n else ":--" for n in numeric)]
         for values in self.frame.itertuples(index=False):
-            lines.append(
-                _row(
-                    str(v) if c in self.markup else escape(v)
-                    for c, v in zip(columns, values, strict=True)
-                )
-            )
+            cells = zip(columns, values, strict=True)
+            lines.append(_row(str(v) if c in self.markup else escape(v) for c, v in cells))
         body = "\n".join(lines)
         return {
             "text/markdown": f":::{{table}} {self.caption}\n:name: {self.name}\n\n{body}\n:::",
@@ -142,6 +136,22 @@ class Download:
             "text/csv": as_csv(self.frame),
             "text/markdown": f"{self.holds or 'Download'}: {{table-file}}`{self.name}`",
             "text/plain": f"<{self.name}, {len(self.frame)} rows>",
+        }
+
+
+@dataclass(frozen=True)
+class Tool:
+    """Where book/_static/your_model.js builds the page's form, with the `choices` it reads."""
+
+    choices: dict
+
+    def _repr_mimebundle_(self, **_):
+        data = json.dumps(self.choices, allow_nan=False).replace("<", "\\u003c")
+        return {
+            "text/html": f'<div id="your-model" hidden><script type="application/json">{data}'
+            "</script></div>",
+            "text/plain": f"<{len(self.choices['models'])} models, "
+            f"{len(self.choices['chips'])} chips>",
         }
 
 

@@ -1,4 +1,5 @@
-"""Quality in a run: bits per byte after each remedy, and what pruning does to a step's time."""
+"""Quality, in bits per byte, of the byte-level decoder: in a run after each remedy, with what
+pruning does to a step's time, and in short trainings, by numbers, computing again and optimizer."""
 
 from math import nan
 from pathlib import Path
@@ -6,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.compared.claims import Interval, claim, interval
-from analysis.compared.ratios import matched, ratios
-from analysis.errors import InputError
+from analysis.compared.claims import EITHER, Interval, claim, interval
+from analysis.compared.ratios import matched, ratios, student
 from analysis.measured.run import Run
-from analysis.predicted.architectures import BYTE_DECODER, GPT2, Architecture
-from analysis.predicted.pruning import layer_weights, pruned, sparse_bytes
-from analysis.predicted.serving import projection_bytes
+from analysis.predicted.architectures import GPT2
+from analysis.predicted.footprint import GROUP, smaller
+from analysis.published.claims import NO_LOSS
+from analysis.published.tables import load_table
 
 MODEL = "byte-decoder"
-GROUP, SCALE_BYTES = 32, 2  # inputs that share a scale where weights are rounded in groups
+TYPES = ["float32", "autocast", "float8"]  # of the products of a training
 NAMES = {  # how of a remedy -> its family, and what n is
     "none": ("float32", ""),
     "bfloat16": ("bfloat16, activations too", ""),
@@ -64,17 +65,6 @@ def scores(run: Run) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def factors(run: Run) -> pd.DataFrame:
-    """The rows of `scores` that claims are about, with claimed and predicted: how many times
-    smaller the bits or the share alone make a model, and the trained decoder by arithmetic."""
-    rows = scores(run).query(
-        "how == 'int row' and n == 8 or how == 'int group' and n == 4 or how.str.match('tuned .')"
-    )
-    each = [(how.removeprefix("tuned "), n) for how, n in zip(rows["how"], rows["n"], strict=True)]
-    claimed = [32 / n if "int" in how else 100 / (100 - n) for how, n in each]
-    return rows.assign(claimed=claimed, predicted=[smaller(*one, BYTE_DECODER) for one in each])
-
-
 @claim("int8_quality", how="int row", n=8)
 @claim("int4_quality", how="int group", n=4)
 @claim("structured_pruning", how="tuned structured")
@@ -85,23 +75,6 @@ def more_bits(run: Run, **where) -> Interval:
     row = run.row("quality", model=MODEL, **where)
     before = row["bits_per_byte"] - row["difference"]
     return tuple(1 + each / before for each in interval(row, "difference"))
-
-
-def smaller(how: str, n: int, arch: Architecture) -> float:
-    """How many times smaller a model is, all else in float32: "int row" and "int group", its
-    projections as integers of n bits with scales of two bytes; "structured" and "unstructured",
-    pruned by n per cent, the single weights in sparse rows. Raises InputError for others."""
-    left = whole = 4 * arch.n_parameters
-    if how in ("int row", "int group"):
-        stored = projection_bytes(arch, n, GROUP if how == "int group" else None, SCALE_BYTES)
-        left += stored - projection_bytes(arch)
-    elif how == "structured":
-        left = 4 * pruned(arch, n / 100).n_parameters
-    elif how == "unstructured":
-        left += sparse_bytes(arch, n / 100) - 4 * layer_weights(arch)[0]
-    else:
-        raise InputError(f"no size of {how!r} is predicted")
-    return whole / left
 
 
 @claim("int4_size")
@@ -121,8 +94,61 @@ def steps(run: Run) -> pd.DataFrame:
     return rows.assign(kind=rows["how"].map(KINDS), predicted=whole["bytes"] / rows["bytes"])
 
 
-def wins_from(rows: pd.DataFrame) -> float:
-    """The least share (per cent) of these rows of `steps` from which on they are all faster than
-    the whole model, intervals and all; NaN if none is."""
-    rows = rows.sort_values("n", ascending=False)
-    return rows["n"][(rows["gain_low"] > 1).cummin()].min()
+def losses(data: Path | None = None) -> pd.DataFrame:
+    """The loss of the first steps: way (a data type), seed, step, bits_per_byte."""
+    rows = load_table("byte_losses", data).rename(columns={"dtype": "way"})
+    return rows.sort_values("way", key=lambda way: way.map(TYPES.index), kind="stable",
+                            ignore_index=True)  # fmt: skip
+
+
+@claim("training_below_half_precision")
+def eight_bits_lose(data: Path | None = None) -> Interval | float:
+    """Whether training with products in 8 bits ends its first steps with more than `NO_LOSS` more
+    bits per byte than in float32, by the interval of pairs of seeds."""
+    rows = losses(data)
+    _, low, high = np.array(difference(rows, "float8", "float32")) / last(rows, "float32").mean()
+    return 1.0 if low > NO_LOSS else 0.0 if high < NO_LOSS else EITHER
+
+
+def trials(data: Path | None = None) -> pd.DataFrame:
+    """The scores on held-out modules of each way to train, at the rate that leaves it the fewest
+    bits with the first seed: way, rate, seed, step, bits_per_byte."""
+    rows = load_table("byte_trials", data)
+    first = rows[(rows["seed"] == 0) & (rows["step"] == rows["step"].max())].set_index("rate")
+    best = first.groupby("way")["bits_per_byte"].idxmin()
+    return rows[rows["rate"] == rows["way"].map(best)]
+
+
+def spreads(data: Path | None = None) -> pd.Series:
+    """The bits per byte between the best and the worst of the rates tried, which span a factor of
+    ten, after the last step with the first seed, by way."""
+    rows = load_table("byte_trials", data)
+    bits = rows[(rows["seed"] == 0) & (rows["step"] == rows["step"].max())]
+    return bits.groupby("way")["bits_per_byte"].agg(np.ptp)
+
+
+@claim("second_order_tuning")
+def less_tuning(data: Path | None = None) -> Interval | float:
+    """Whether the second-order method loses less between rates than each first-order one: `EITHER`
+    where it does than some."""
+    bits = spreads(data)
+    less = bits["second-order"] < bits[["momentum", "adam"]]
+    return 1.0 if less.all() else EITHER if less.any() else 0.0
+
+
+def curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of each way after each step the mean over the seeds, and between what they lie."""
+    bits = rows.groupby(["way", "step"], sort=False)["bits_per_byte"]
+    return bits.agg(mean="mean", mean_low="min", mean_high="max").reset_index()
+
+
+def last(rows: pd.DataFrame, way: str) -> pd.Series:
+    """The bits per byte of a way after the last step, by seed."""
+    rows = rows[(rows["way"] == way) & (rows["step"] == rows["step"].max())]
+    return rows.set_index("seed")["bits_per_byte"]
+
+
+def difference(rows: pd.DataFrame, way: str, other: str) -> tuple[float, float, float]:
+    """The bits per byte of a way after the last step less those of another: the mean of the pairs
+    of the same seed, and its 95 % interval by Student's t."""
+    return student(last(rows, way) - last(rows, other))

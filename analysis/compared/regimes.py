@@ -7,6 +7,7 @@ by their length, and bytes and launches by unfused attention. Non-negative least
 three costs apart.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -32,42 +33,42 @@ KNOWN = ARCHITECTURES | SIZES
 def passes(run: Run) -> pd.DataFrame:
     """Encoder passes: model, tokens, plain (whether attention is fused), seconds and, of each of
     CAUSES, how much there is; bytes are those of the convention."""
-    rows = run.rows("encode", dtype="float32", batch=1)
-    rows = rows[rows["model"].isin(KNOWN) & rows["how"].isin(OPERATORS)]
-    found = []
-    for row in rows.itertuples():
+
+    def work(row) -> tuple:
         arch, convention = KNOWN[row.model], FUSED if row.how == "fused" else UNFUSED
         costs = encoder_pass(arch, row.tokens, convention)
-        launches = OPERATORS[row.how] * arch.n_layers
-        found.append((launches, costs["total"].bytes, matmul_flops(costs)))
-    return _work(rows, found, rows["how"] == "fused")
+        return OPERATORS[row.how] * arch.n_layers, costs["total"].bytes, matmul_flops(costs)
+
+    rows = run.rows("encode", dtype="float32", batch=1)
+    return _with(work, rows[rows["how"].isin(OPERATORS)], plain=("how", "fused"))
 
 
 def steps(run: Run) -> pd.DataFrame:
     """Steps of decoders in float32, as `passes` gives those of encoders; bytes are those that a
     step must read. Plain are GPT-2's over one sequence."""
+
+    def work(row) -> tuple:
+        arch = KNOWN[row.model]
+        if row.what == "heads":
+            arch = arch.replace(n_kv_heads=row.n)
+        flops = matmul_flops(decoder_step(arch, row.tokens, FUSED, row.batch))
+        moved = step_bytes(arch, row.tokens, compulsory_bytes(arch), row.batch)
+        return OPERATORS["fused"] * arch.n_layers, moved, flops
+
     kinds = (
         partial(run.rows, "step", how="fused", dtype="float32"),
         *(partial(run.rows, what) for what in ("batch", "heads")),
         partial(run.rows, "size", how="cold"),
     )
-    rows = gathered("decoder steps", *kinds)
+    return _with(work, gathered("decoder steps", *kinds), plain=("what", "step"))
+
+
+def _with(work: Callable, rows: pd.DataFrame, plain: tuple[str, str]) -> pd.DataFrame:
     rows = rows[rows["model"].isin(KNOWN)]
-    found = []
-    for row in rows.itertuples():
-        arch = KNOWN[row.model]
-        if row.what == "heads":
-            arch = arch.replace(n_kv_heads=row.n)
-        flops = matmul_flops(decoder_step(arch, row.tokens, FUSED, row.batch))
-        launches = OPERATORS["fused"] * arch.n_layers
-        moved = step_bytes(arch, row.tokens, compulsory_bytes(arch), row.batch)
-        found.append((launches, moved, flops))
-    return _work(rows, found, rows["what"] == "step")
-
-
-def _work(rows: pd.DataFrame, found: list[tuple], plain: pd.Series) -> pd.DataFrame:
-    work = pd.DataFrame(found, columns=list(CAUSES), index=rows.index, dtype=float)
-    return rows[["model", "tokens", "seconds"]].join(work).assign(plain=plain)
+    found = [work(row) for row in rows.itertuples()]
+    found = pd.DataFrame(found, columns=list(CAUSES), index=rows.index, dtype=float)
+    column, value = plain
+    return rows[["model", "tokens", "seconds"]].join(found).assign(plain=rows[column] == value)
 
 
 def shares(work: pd.DataFrame) -> pd.DataFrame:
@@ -108,21 +109,15 @@ def regimes(run: Run) -> pd.DataFrame:
     return rows.assign(model=rows["model"].map(names), regime=named)
 
 
-def of_bytes(run: Run, model: str) -> pd.DataFrame:
-    """The rows of `regimes` for the bytes of a model at the paper's lengths, or Missing."""
-    rows = regimes(run).query("model == @model and cause == 'bytes'")
-    rows = rows[rows["tokens"].isin(LENGTHS)]
-    if rows.empty:
-        raise Missing(f"the run has no {model}")
-    return rows
-
-
 @claim("decoding_is_memory_bound", model="GPT-2")
 @claim("encoding_is_not_memory_bound", model="BERT-Base", holds=False)
 def follows_bytes(run: Run, model: str, holds: bool = True) -> Interval | float:
     """Whether more than half of a model's time follows its bytes, at every length: 1 if so (or, not
     `holds`, if nowhere), 0 if at any length otherwise, else `EITHER`."""
-    rows = of_bytes(run, model)
+    rows = regimes(run).query("model == @model and cause == 'bytes'")
+    rows = rows[rows["tokens"].isin(LENGTHS)]
+    if rows.empty:
+        raise Missing(f"the run has no {model}")
     so, not_so = rows["share_low"] > 0.5, rows["share_high"] < 0.5
     if not holds:
         so, not_so = not_so, so

@@ -1,4 +1,5 @@
-"""Ridge points of accelerators over time: is the wall rising still?"""
+"""Ridge points of accelerators over time: is the wall rising still? And what giving up peak would
+cost each kind of work: by its ridge point alone, so that bandwidths are in units of each one's."""
 
 from pathlib import Path
 
@@ -6,9 +7,13 @@ import pandas as pd
 from scipy.stats import binom
 
 from analysis.compared.claims import Interval, claim
-from analysis.compared.growth import CHIPS, facts, fit, rate, since, trend_points
+from analysis.compared.growth import CHIPS, facts, since, trend_points
+from analysis.predicted.architectures import BERT_BASE, GPT2
 from analysis.predicted.chips import GIB
 from analysis.predicted.chips import PEAKS as QUANTITIES
+from analysis.predicted.operations import FUSED, Cost
+from analysis.predicted.roofline import Ceilings
+from analysis.predicted.transformer import decoder_step, encoder_pass
 
 MATRIX_UNITS = pd.Timestamp("2017-06-01")  # the first of them is the V100
 # bits -> the rates of such numbers, of which the highest counts; sums are kept in 32 bits.
@@ -16,6 +21,9 @@ PEAKS = {
     bits: [name for name, wide in QUANTITIES.items() if wide == bits and "sums" not in name]
     for bits in sorted(set(QUANTITIES.values()), reverse=True)
 }
+HALF = FUSED.with_bytes(2)  # 16-bit weights, activations and cache
+TOKENS, SEQUENCES = 512, 64  # of the work
+FACTORS = (1, 2, 4, 8)  # less peak, and more bandwidth
 SINCE = "at 16 bits, since the paper"
 NVIDIAS = "at 16 bits, since the paper, NVIDIA"
 
@@ -30,10 +38,7 @@ def ridges(data: Path | None = None, unshipped: bool = False) -> pd.DataFrame:
     rows, keys = facts("accelerators", data, **CHIPS), ["name", "vendor", "date", "stage"]
     rows = rows[rows["used"] | (unshipped & (rows["status"] == "sourced"))]
     wide = rows.pivot(index=keys, columns="quantity", values="value").reset_index()
-    wide["memory"], wide["bandwidth"] = (
-        wide["memory_capacity"] * GIB,
-        wide["memory_bandwidth"],
-    )
+    wide["memory"], wide["bandwidth"] = wide["memory_capacity"] * GIB, wide["memory_bandwidth"]
     found = []
     for bits, peaks in PEAKS.items():
         peak = wide.reindex(columns=peaks).max(axis="columns")
@@ -58,10 +63,8 @@ def choices(data: Path | None = None) -> dict[str, pd.DataFrame]:
     """Return ridge points of shipped accelerators by choice of precision, maker and years."""
     rows = ridges(data)
     bits = dict(list(rows.groupby("bits")))
-    last = max(
-        trend_points(trend, data)["date"].max() for trend in ("peak_flops", "dram_bandwidth")
-    )
-    later = bits[16][bits[16]["date"] > last]
+    both = [trend_points(trend, data)["date"].max() for trend in ("peak_flops", "dram_bandwidth")]
+    later = bits[16][bits[16]["date"] > max(both)]
     return {
         "at 32 bits, vector units": bits[32],
         "at 16 bits": bits[16],
@@ -69,19 +72,6 @@ def choices(data: Path | None = None) -> dict[str, pd.DataFrame]:
         NVIDIAS: later[later["vendor"] == "NVIDIA"],
         "at the fewest bits of each": rows.loc[rows.groupby("name")["value"].idxmax()],
     }
-
-
-def alike(data: Path | None = None) -> pd.DataFrame:
-    """Return growth in two years of peak, bandwidth and ridge point of the same chips, those that
-    came since the paper: name, value, value_low, value_high.
-
-    Of the same chips the exponent of the ridge point is that of the peak less that of the
-    bandwidth, whatever the chips."""
-    later = choices(data)[SINCE]
-    sizes = {"16-bit peak": later["value"] * later["bandwidth"], "bandwidth": later["bandwidth"]}
-    sizes |= {"ridge point": later["value"]}
-    rows = [{"name": k, **rate(fit(later.assign(value=v)))} for k, v in sizes.items()]
-    return pd.DataFrame(rows)
 
 
 @claim("compute_outgrows_memory_to_2026")
@@ -120,3 +110,40 @@ def over_processors(data: Path | None = None, years: int = 2) -> float | None:
         since = row.date - pd.DateOffset(years=years)
         ratios.append(chips["value"][chips["date"].between(since, row.date)].median() / row.value)
     return float(pd.Series(ratios).median())
+
+
+def work() -> dict[str, dict[str, Cost]]:
+    """The passes and steps that are compared: what their operator classes cost."""
+    return {
+        "encode": encoder_pass(BERT_BASE, TOKENS, HALF),
+        "decode_many": decoder_step(GPT2, TOKENS, HALF, SEQUENCES),
+        "decode": decoder_step(GPT2, TOKENS, HALF),
+    }
+
+
+def trades(data: Path | None = None) -> pd.DataFrame:
+    """The predicted time of each work on each shipped accelerator, changed over as it is.
+
+    Columns: name, date, ridge (FLOP/byte, at 16 bits), work, change ("peak cut": peak / factor;
+    "bandwidth for peak": bandwidth * factor too), factor, relative.
+    """
+    rows, works = [], work()
+    for chip in ridges(data).query("bits == 16").itertuples():
+        for name, costs in works.items():
+            before = Ceilings(1, chip.value).time(costs)
+            for change in ("peak cut", "bandwidth for peak"):
+                for factor in FACTORS:
+                    bandwidth = factor if change == "bandwidth for peak" else 1
+                    after = Ceilings(bandwidth, chip.value / factor).time(costs)
+                    rows.append((chip.name, chip.date, chip.value, name, change, factor,
+                                 float(after / before)))  # fmt: skip
+    columns = ["name", "date", "ridge", "work", "change", "factor", "relative"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@claim("bandwidth_instead_of_peak")
+def pays(data: Path | None = None, factor: int = 2) -> float:
+    """Whether GPT-2 decodes faster on every accelerator with 1 / `factor` of its peak and `factor`
+    times its bandwidth: 1 or 0."""
+    rows = trades(data).query("work == 'decode' and change == 'bandwidth for peak'")
+    return float((rows["relative"][rows["factor"] == factor] < 1).all())

@@ -1,8 +1,7 @@
 """A run's ceilings, and the times that they predict beside those that were measured."""
 
-import re
-from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -10,14 +9,13 @@ import pandas as pd
 
 from analysis.compared.counts import PAPER_MODELS
 from analysis.compared.latency import NAMES, latencies
+from analysis.compared.page import Table, between, number
 from analysis.compared.ratios import over_time
 from analysis.compared.ridges import shipped_machines
 from analysis.compared.shown import both, gathered
 from analysis.errors import InputError
 from analysis.measured.peaks import peak_flops
 from analysis.measured.run import Missing, Run
-from analysis.measured.schema import WHATS
-from analysis.predicted.chips import Chip
 from analysis.predicted.generation import integrate_generation
 from analysis.predicted.operations import FUSED, UNFUSED, Cost, Count
 from analysis.predicted.roofline import (
@@ -77,14 +75,6 @@ def ceilings(run: Run) -> Ceilings:
     return Ceilings(read_ceiling(run)["best"], matmul_peak(run)["best"])
 
 
-def chip_of(run: Run) -> Chip:
-    """The run's machine as `predict` takes it: what it reached, and the memory that it has."""
-    roof, machine = ceilings(run), run.machine
-    memory = machine.gpu_memory_bytes or machine.memory_bytes
-    peaks = {32: float(roof.peak_flop_per_s)}
-    return Chip(machine.device_name, float(roof.bandwidth_bytes_per_s), peaks, memory)
-
-
 def ridge(run: Run) -> tuple[float, float]:
     """Between what the run's float32 ridge point lies, FLOP/byte: each ceiling from the low end of
     its interval to its best, with which `ceilings` reckons."""
@@ -114,37 +104,46 @@ def roofs(runs: dict[str, Run]) -> pd.DataFrame:
     return both(roof, runs)
 
 
-def left_out(run: Run) -> pd.DataFrame:
-    """What a run did not measure: meaning (of the kind of point), reason, points (how many)."""
-    estimates = r": would take .*|.*would take about .*: "  # of each point; the run file has them
-    found = Counter(
-        (WHATS[each.what].meaning, re.sub(estimates, "", each.reason)) for each in run.not_measured
-    )
-    rows = [(*key, count) for key, count in found.items()] or [("nothing", "", 0)]
-    return pd.DataFrame(rows, columns=["meaning", "reason", "points"])
+def drawn(runs: dict[str, Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What a drawing of rooflines shows, in GFLOP/s: `points` of each run, with a title and whether
+    they are of here, and the corners of each roof, beyond all points."""
+    rows = both(points, runs)
+    ends = {f"rate_gflop_per_s{end}": rows[f"rate{end}"] / 1e9 for end in ("", "_low", "_high")}
+    at, corners = rows["intensity"], []
+    for row in roofs(runs).itertuples():
+        roof = Ceilings(row.bandwidth, row.peak)
+        x = np.array([min(0.1, at.min() / 3), roof.ridge_point, max(1000, 3 * roof.ridge_point)])
+        corners.append(pd.DataFrame({"run": row.run, "what": "roof", "intensity_flop_per_byte": x,
+                                     "rate_gflop_per_s": roof.attainable(x) / 1e9}))  # fmt: skip
+    rows = rows[["run", "model", "tokens"]].assign(
+        title=rows["model"] + ", " + rows["tokens"].astype(str),
+        what="measured", here=rows["run"] == "here", intensity_flop_per_byte=at, **ends,
+    )  # fmt: skip
+    return rows, pd.concat(corners, ignore_index=True)
+
+
+def machines_table(runs: dict[str, Run], name: str, caption: str) -> Table:
+    """Show each run by its name, its ceilings with the interval of the ridge point, and what was
+    measured, when and by which method."""
+    ceiled, rows = ("Read (GB/s)", "Float32 peak (GFLOP/s)", "Ridge point (FLOP/byte)"), []
+    for key, run in runs.items():
+        row = {"Machine": key} | dict.fromkeys(ceiled, "–")
+        with suppress(Missing):
+            found = ceilings(run)
+            row["Ridge point (FLOP/byte)"] = between(ridge(run))
+            row["Read (GB/s)"] = number(found.bandwidth_bytes_per_s / 1e9)
+            row["Float32 peak (GFLOP/s)"] = number(found.peak_flop_per_s / 1e9)
+        row["Measured"] = f"{run.started:%Y-%m-%d}"
+        row["By"] = f"budget {run.budget}, method {run.method_version}"
+        row["Points"] = f"{len(run.points)} of {len(run.points) + len(run.not_measured)}"
+        rows.append(row)
+    return Table(pd.DataFrame(rows), name, caption)
 
 
 def paper_ridge() -> float:
     """The ridge point of the paper's processor by its data sheet, float32, FLOP/byte."""
     row = shipped_machines().set_index("name").loc[PAPER_MACHINE]
     return float(row["peak"] / row["bandwidth"])
-
-
-def intensity(model: str, tokens: int) -> tuple[float, float]:
-    """The least and the greatest intensity that float32 DRAM traffic can have, FLOP/byte.
-
-    Least: every byte of the convention `fused` reaches memory. Greatest: only what must, each
-    weight, key and value once (`roofline.compulsory_bytes`); caches serve the rest. For GPT-2 it
-    is that of a step in the middle of a generation.
-    """
-    architecture, context = PAPER_MODELS[model], 0
-    if architecture.kind == "encoder":
-        counted = encoder_pass(architecture, tokens, FUSED)
-    else:
-        context = (tokens + 1) // 2
-        counted = decoder_step(architecture, context, FUSED)
-    greatest = matmul_flops(counted) / compulsory_bytes(architecture, context)
-    return counted["total"].intensity, max(greatest, counted["total"].intensity)
 
 
 def _counted(model: str, tokens: int) -> tuple[dict[str, Cost], Count]:

@@ -1,7 +1,5 @@
 """Remedies for decoding in a run: what each was predicted to gain, and what it gained."""
 
-from math import nan
-
 import numpy as np
 import pandas as pd
 
@@ -11,7 +9,13 @@ from analysis.compared.roofs import ceilings
 from analysis.measured.run import Missing, Run
 from analysis.predicted.architectures import ARCHITECTURES, GPT2
 from analysis.predicted.operations import FUSED, UNFUSED
-from analysis.predicted.serving import STORED, batch_to_reach, knee, projection_bytes, step_bytes
+from analysis.predicted.serving import (
+    STORED,
+    draft_speed_up,
+    expected_tokens,
+    projection_bytes,
+    step_bytes,
+)
 from analysis.predicted.transformer import decoder_step, encoder_pass
 from analysis.predicted.trends import straight_line
 
@@ -23,7 +27,8 @@ NAMES = {
     "int8-dynamic": "int8, activations too",
     "int4": "int4, weights only",
 }
-ENDS = ("gain", "gain_low", "gain_high")
+BYTES = "byte-decoder"
+COUNTS = ["accepted", "examined", "checks", "equal"]  # of drafted tokens
 
 
 def formats(run: Run) -> pd.DataFrame:
@@ -38,7 +43,8 @@ def formats(run: Run) -> pd.DataFrame:
     rows = faster(rows[rows["how"].isin(STORED)], rows[rows["how"] == "float32"], ["tokens"])
     products = run.rows("products", model="gpt2").set_index("how")["seconds"]
     attention = run.rows("attention", model="gpt2").set_index("tokens")["seconds"]
-    rate = _rate(run.row("read", how="weights"))
+    read = run.row("read", how="weights")
+    rate = read["bytes"] / read["seconds"]
     whole, moved = (
         np.array([step_bytes(GPT2, n, projection_bytes(GPT2, *STORED[how]))
                   for n, how in zip(rows["tokens"], hows, strict=True)])
@@ -51,11 +57,6 @@ def formats(run: Run) -> pd.DataFrame:
         products_share=rows["weight_bytes"] / taken / rate,
         attention=rows["tokens"].map(attention),
     )  # fmt: skip
-
-
-def _rate(row: pd.Series) -> float:
-    """Bytes/s of a point."""
-    return row["bytes"] / row["seconds"]
 
 
 @claim("int4_decoding_speed")
@@ -79,21 +80,8 @@ def batches(run: Run) -> pd.DataFrame:
     return rows.assign(
         context=[f"{tokens} tokens" for tokens in rows["tokens"]], predicted_seconds=seconds,
         **over_time(lambda times: n / times, rows, "rate"),
-        predicted=n / seconds, **{name: n * rows[name] for name in ENDS},
+        predicted=n / seconds, **{k: n * rows[k] for k in ("gain", "gain_low", "gain_high")},
     )  # fmt: skip
-
-
-def crossings(run: Run) -> pd.DataFrame:
-    """Where decoding passes the ridge point: tokens (the context), what is said of it, and value.
-    Knees need three batches; NaN without them, and where no batch reaches the ridge point."""
-    rows, ridge = [], ceilings(run).ridge_point
-    for tokens, part in batches(run).groupby("tokens"):
-        n, reached = part["batch"].tolist(), batch_to_reach(GPT2, ridge, tokens, FUSED)
-        rows.append((tokens, "batch that reaches the ridge point", reached or nan))
-        for what, times in (("predicted", "predicted_seconds"), ("measured", "seconds")):
-            found = knee(n, part[times].tolist()) if len(n) > 2 else nan
-            rows.append((tokens, f"knee, {what}", found))
-    return pd.DataFrame(rows, columns=["tokens", "what", "value"])
 
 
 def heads(run: Run) -> pd.DataFrame:
@@ -130,7 +118,8 @@ def sizes(run: Run) -> pd.DataFrame:
     share (of the read ceiling between the steps)."""
     rows = run.rows("size").sort_values("parameters", kind="stable")
     rows = rows.assign(**over_time(lambda times: rows["bytes"] / times, rows, "rate"))
-    return rows.assign(share=rows["rate"] / _rate(run.row("read", how="size")))
+    read = run.row("read", how="size")
+    return rows.assign(share=rows["rate"] * read["seconds"] / read["bytes"])
 
 
 @claim("smaller_models_decode_faster")
@@ -143,3 +132,27 @@ def in_proportion(run: Run) -> Interval:
         raise Missing("the run has no steps of three models that come from memory")
     slope, _, _, reach = straight_line(*np.log(rows[["bytes", "seconds"]].to_numpy(float)).T)
     return float(slope), float(slope - reach), float(slope + reach)
+
+
+def drafts(run: Run) -> pd.DataFrame:
+    """What the trained draft gains the trained byte-level decoder, by n, the tokens drafted at a
+    time. Columns besides those of `Run.rows`: draft and check (their times over a step's),
+    acceptance (of the tokens that were looked at), found (tokens that a check yields), expected (by
+    the acceptance), gain with its ends, and predicted (from acceptance and these times)."""
+    times = run.rows("speculative", model=BYTES).set_index(["how", "n"])["seconds"]
+    rows = run.rows("speculative", model=BYTES, how="drafted")
+    rows = rows.reindex(columns=rows.columns.union(COUNTS, sort=False))  # a run may be another's
+    rows = rows.query("0 <= accepted <= examined and examined > 0 and checks > 0")
+    rows = faster(rows, run.rows("speculative", model=BYTES, how="greedy"))
+    if ("step", 0) not in times or ("draft step", 0) not in times:
+        raise Missing("the run has no steps of the byte-level models")
+    step, share = times["step", 0], rows["accepted"] / rows["examined"]
+    rows = rows.assign(
+        acceptance=share, found=1 + rows["accepted"] / rows["checks"],
+        draft=times["draft step", 0] / step, check=rows["n"].map(times["check"]) / step,
+    )  # fmt: skip
+    four = list(zip(share, rows["n"], rows["draft"], rows["check"], strict=True))
+    return rows.assign(
+        expected=[expected_tokens(accepted, n) for accepted, n, *_ in four],
+        predicted=[draft_speed_up(*each) for each in four],
+    )

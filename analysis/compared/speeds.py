@@ -6,8 +6,6 @@ was generated before it; a prompt must be multiplied by every weight but the LM 
 asked for one token, and by the tokens before.
 """
 
-from functools import cache
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +17,10 @@ from analysis.compared.models import architectures
 from analysis.compared.ratios import student
 from analysis.errors import InputError
 from analysis.predicted.answer import FAST as STACKED
-from analysis.predicted.architectures import Architecture
 from analysis.predicted.chips import GIB
 from analysis.predicted.operations import FUSED
 from analysis.predicted.roofline import compulsory_bytes
-from analysis.predicted.transformer import decoder_step, matmul_flops
+from analysis.predicted.transformer import generation, matmul_flops
 from analysis.published.tables import load_table
 
 CAUSES = ("bandwidth", "peak")
@@ -37,42 +34,31 @@ ONE = {"devices": 1, "model": "Llama 3 8B", "tokens": SHORT}  # that every devic
 
 def weight_bits(data: Path | None = None) -> dict[tuple[str, str], float]:
     """Bits a weight of each (model, format): as the format says, or as the size of its file."""
-    known, bits = architectures(data), {}
-    for row in load_table("speed_formats", data).itertuples():
-        bits[row.model, row.format] = (
-            row.bits if row.bits > 0 else 8 * GIB * row.file_gib / known[row.model].n_parameters
-        )
-    return bits
-
-
-@cache
-def all_flops(arch: Architecture, tokens: int) -> float:
-    """FLOPs of matmuls over `tokens`, each of which sees those before it."""
-    contexts = np.arange(1, tokens + 1)
-    return float(np.sum(matmul_flops(decoder_step(arch, contexts, FUSED))))
+    rows, known = load_table("speed_formats", data), architectures(data)
+    whole = rows["model"].map({name: arch.n_parameters for name, arch in known.items()})
+    bits = rows["bits"].where(rows["bits"] > 0, 8 * GIB * rows["file_gib"] / whole)
+    return dict(zip(zip(rows["model"], rows["format"], strict=True), bits, strict=True))
 
 
 def speeds(data: Path | None = None) -> pd.DataFrame:
     """Every published speed with its bound: the columns of speeds.csv, and bits (a weight), bytes
     and flops (of a token), bandwidth (GB/s) and peak (TFLOP/s, dense, 16 bits) of a device, memory
     (how fast a token's bytes are read) and compute (how fast its FLOPs are done, both tokens/s),
-    bound (the lesser), limit (which) and share (of the bound).
+    bound (the lesser), limit (which), share (of the bound), maker.
 
     Layers that are split over devices are read one device after another, but a prompt's pieces
     follow each other through them; tensors that are split are read by all devices at once.
     """
     known, bits = architectures(data), weight_bits(data)
-    chips = load_table("accelerators", data).pivot_table(
-        index="name", columns="quantity", values="value"
-    )
+    chips = load_table("accelerators", data)
+    makers = chips.drop_duplicates("name").set_index("name")["vendor"]
+    chips = chips.pivot_table(index="name", columns="quantity", values="value")
     limits = chips.assign(peak=chips[list(PEAKS)].max(axis="columns") / 1e3)
     limits = dict(zip(chips.index, limits[["memory_bandwidth", "peak"]].to_numpy(), strict=True))
     rows, found = load_table("speeds", data), []
     for line, row in enumerate(rows.itertuples(), 2):
-        for column, value, there in (
-            ("device", row.device, limits),
-            ("format", (row.model, row.format), bits),
-        ):
+        asked = ("device", row.device, limits), ("format", (row.model, row.format), bits)
+        for column, value, there in asked:
             if value not in there:
                 raise InputError(f"published/speeds.csv, line {line}, column {column}: no {value}")
         (bandwidth, peak), arch = limits[row.device], known[row.model]
@@ -85,21 +71,21 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
             moved /= row.tokens
         else:
             moved += CACHE_BYTES * arch.cached((row.tokens - 1) / 2)  # in the mean of all
-        flops = all_flops(arch, row.tokens) / row.tokens
+        flops = matmul_flops(generation(arch, row.tokens, FUSED)) / row.tokens
         memory, compute = at_once * bandwidth * 1e9 / moved, at_once * peak * 1e12 / flops
         found.append((stored, moved, flops, bandwidth, peak, memory, compute))
     columns = ["bits", "bytes", "flops", "bandwidth", "peak", "memory", "compute"]
     rows = rows.join(pd.DataFrame(found, columns=columns))
-    bound = rows[["memory", "compute"]].min(axis="columns")
-    limit = rows[["memory", "compute"]].idxmin(axis="columns")
-    return rows.assign(bound=bound, limit=limit, share=rows["tokens_per_s"] / bound)
+    limits = rows[["memory", "compute"]]
+    rows = rows.assign(bound=limits.min(axis=1), limit=limits.idxmin(axis=1))
+    return rows.assign(share=rows["tokens_per_s"] / rows["bound"], maker=rows["device"].map(makers))
 
 
 def alone(rows: pd.DataFrame, phase: str, format: str) -> pd.DataFrame:
     """The speeds of a single device each that all devices have (`ONE`), fastest memory last."""
     asked = ONE | {"phase": phase, "format": format}
-    kept = np.logical_and.reduce([rows[column] == value for column, value in asked.items()])
-    return rows[kept].sort_values("bandwidth", kind="stable", ignore_index=True)
+    kept = rows[list(asked)] == pd.Series(asked)
+    return rows[kept.all(axis=1)].sort_values("bandwidth", kind="stable", ignore_index=True)
 
 
 def elasticity(rows: pd.DataFrame) -> pd.DataFrame:
@@ -126,23 +112,12 @@ def elasticity(rows: pd.DataFrame) -> pd.DataFrame:
     return found.assign(on=list(CAUSES), n=len(rows))
 
 
-def elasticities_of(rows: pd.DataFrame, data: Path | None = None) -> pd.DataFrame:
+def elasticities(rows: pd.DataFrame) -> pd.DataFrame:
     """`elasticity` over which devices (`over`): all, those without stacked memory, and those of
     each maker that has enough."""
-    makers = load_table("accelerators", data).drop_duplicates("name").set_index("name")["vendor"]
     over = {"all": rows, BELOW: rows[rows["bandwidth"] < FAST]}
-    over |= dict(list(rows.groupby(rows["device"].map(makers))))
+    over |= dict(list(rows.groupby("maker")))
     found = [elasticity(some).assign(over=name) for name, some in over.items() if len(some) >= 5]
-    return pd.concat(found, ignore_index=True)
-
-
-def elasticities(data: Path | None = None) -> pd.DataFrame:
-    """`elasticities_of` single devices in each phase and format."""
-    rows = speeds(data)
-    found = [
-        elasticities_of(alone(rows, phase, format), data).assign(phase=phase, format=format)
-        for phase, format in product(("generate", "prompt"), ("F16", "Q4_K_M"))
-    ]
     return pd.concat(found, ignore_index=True)
 
 
@@ -171,15 +146,10 @@ def several(data: Path | None = None) -> pd.DataFrame:
     return many.assign(value=many["tokens_per_s"] / many["one"])[[*keys, "devices", "value"]]
 
 
-def reached(data: Path | None = None) -> pd.DataFrame:
-    """`reached_in` all published speeds; data/published/speeds_reached.csv, which `predict` reads,
-    has the same numbers."""
-    return reached_in(speeds(data))
-
-
-def reached_in(rows: pd.DataFrame) -> pd.DataFrame:
-    """The shares of the bound that others reached, by phase and side of `FAST`: n, low, middle and
-    high (the tenth, half and nine tenths of devices), for predictions to be quoted with."""
+def reached(rows: pd.DataFrame) -> pd.DataFrame:
+    """The shares of the bound that others reached in `speeds`, by phase and side of `FAST`: n, low,
+    middle and high (the tenth, half and nine tenths of devices), for predictions to be quoted with:
+    data/published/speeds_reached.csv, which `predict` reads, has the same numbers."""
     rows = rows[(rows["devices"] == 1) & (rows["program"] == "llama.cpp")]
     side = np.where(rows["bandwidth"] < FAST, BELOW, "above")
     shares = rows.groupby(["phase", side])["share"]

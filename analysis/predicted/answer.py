@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, replace
 
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
-from analysis.predicted.chips import Chip
+from analysis.predicted.chips import BITS, Chip, known_chips, open_models
 from analysis.predicted.links import BUS
 from analysis.predicted.needs import Needs, Work, needs_of, prompt, step
-from analysis.predicted.serving import greatest
+from analysis.predicted.serving import MOST, greatest
 from analysis.published.plain import rows
 
 FAST = 1500e9  # bytes/s; cards with stacked memory (HBM) lie above, all others below
@@ -186,3 +186,26 @@ def answer(needs: Needs, chip: Chip, setting: Setting, arch: Architecture | None
         "batch_past_memory": batch_past_memory(needs, chip, setting) if unit == "step" else None,
         "changes": others,
     }
+
+
+def _coefficients(arch: Architecture) -> dict:
+    fewer = grouped(arch) if arch.kind == "decoder" else None
+    return asdict(needs_of(arch)) | {"grouped": fewer and asdict(needs_of(fewer))}
+
+
+def choices() -> dict:
+    """All that an `answer` is made of, for the page "Your model on your chip": coefficients of
+    every model, limits of every chip, the shares that others reached, and the constants."""
+    return {
+        "models": [_coefficients(arch) for arch in open_models().values()],
+        "chips": [asdict(chip) for chip in known_chips()],
+        "reached": [
+            {"phase": row["phase"], "above": row["memory"] == "above",
+             "shares": [float(row["low"]), float(row["high"])]}
+            for row in rows("published/speeds_reached.csv")
+        ],
+        "fast": FAST,
+        "most": MOST,
+        "shares": SHARES,
+        "bits": BITS,
+    }  # fmt: skip

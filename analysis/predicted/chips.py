@@ -60,6 +60,17 @@ def chip_named(name: str) -> Chip:
     )
 
 
+def known_chips() -> list[Chip]:
+    """The chips of data/hardware/accelerators.csv whose bandwidth and peak are known."""
+    found = []
+    for name in dict.fromkeys(row["name"] for row in rows("hardware/accelerators.csv")):
+        try:
+            found.append(chip_named(name))
+        except InputError:
+            continue
+    return found
+
+
 def open_models() -> dict[str, Architecture]:
     """The models of data/models/architectures.csv whose shape gives their size, and the paper's."""
     table = rows("models/architectures.csv")

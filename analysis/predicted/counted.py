@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from analysis.predicted.architectures import Architecture
-from analysis.predicted.operations import PUBLISHED, Convention, Cost
+from analysis.predicted.operations import PUBLISHED, Convention, Cost, projection
 from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, generation, prefill
 
 PHASES: dict[str, Callable[..., dict[str, Cost]]] = {
@@ -67,3 +67,10 @@ def counts_json(
         "operators": {name: shown[name] for name in CLASSES},
         "total": shown["total"],
     }
+
+
+def one_projection(architecture: Architecture, length: int) -> Cost:
+    """FLOPs and weight bytes of one of the four d x d attention projections of every layer."""
+    d = architecture.d_model
+    cost, none = (projection(rows, d, d, True, PUBLISHED) for rows in (length, 0))
+    return Cost(cost.flops, none.bytes_read) * architecture.n_layers

@@ -1,13 +1,21 @@
-"""The memory of a model's state, in bytes: parameters, gradients, optimizer.
-
-Activations are in `analysis.predicted.activations`.
+"""The memory of a model and its state, in bytes: parameters, gradients, optimizer, and with
+`analysis.predicted.activations` that of a step of training.
 """
 
 from collections.abc import Iterator
 
 from analysis.errors import InputError
-from analysis.predicted.architectures import Architecture
+from analysis.predicted import activations as kinds
+from analysis.predicted.activations import BIG_DECODER, BIG_ENCODER, Kept, activations
+from analysis.predicted.architectures import BERT_LARGE, GPT2_XL, Architecture
+from analysis.predicted.pruning import layer_weights, pruned, sparse_bytes
+from analysis.predicted.serving import projection_bytes
 
+GROUP, SCALE_BYTES = 32, 2  # inputs that share a scale where weights are rounded in groups
+# The rows of the authors' table: model -> architecture, sequence length, batch. They print 2014
+# tokens for GPT-2, an erratum: it has 1024 positions. None: an encoder and a decoder.
+BIG = "Transformer Big (WMT)"
+ROWS = {BIG: (None, 512, 6), "BERT Large": (BERT_LARGE, 512, 16), "GPT-2": (GPT2_XL, 1024, 1)}
 LONGEST = 8192  # a side of a matrix that is longer keeps the diagonal of its factor
 
 
@@ -74,3 +82,45 @@ def model_state(
     parts = {"parameters": element_bytes * n, "gradients": element_bytes * n, "optimizer": state}
     shared = {"optimizer": 1, "gradients": 2, "parameters": 3}
     return {name: size / devices if zero >= shared[name] else size for name, size in parts.items()}
+
+
+def smaller(how: str, n: int, arch: Architecture) -> float:
+    """How many times smaller a model is, all else in float32: "int row" and "int group", its
+    projections as integers of n bits with scales of two bytes; "structured" and "unstructured",
+    pruned by n per cent, the single weights in sparse rows. Raises InputError for others."""
+    left = whole = 4 * arch.n_parameters
+    if how in ("int row", "int group"):
+        stored = projection_bytes(arch, n, GROUP if how == "int group" else None, SCALE_BYTES)
+        left += stored - projection_bytes(arch)
+    elif how == "structured":
+        left = 4 * pruned(arch, n / 100).n_parameters
+    elif how == "unstructured":
+        left += sparse_bytes(arch, n / 100) - 4 * layer_weights(arch)[0]
+    else:
+        raise InputError(f"no size of {how!r} is predicted")
+    return whole / left
+
+
+def row_bytes(model: str, kept: Kept, length: int | None = None) -> dict[str, int]:
+    """The bytes of the parts of a row of the authors' table, at its own length or another."""
+    arch, its_length, batch = ROWS[model]
+    length = length or its_length
+    if arch:
+        stored, n = activations(arch, length, kept, batch=batch).bytes, arch.n_parameters
+        state = optimizer_numbers(arch, "adam")
+    else:
+        stored = sum(kinds.outside_tensors(BIG_DECODER, length, kept, batch).values())
+        for each, cross in ((BIG_ENCODER, False), (BIG_DECODER, True)):
+            layer = kinds.layer_tensors(each, length, kept, batch, cross)
+            stored += each.n_layers * sum(layer.values())
+        d = BIG_DECODER.d_model  # attention to the encoder: four projections and a norm a layer
+        n = BIG_ENCODER.n_parameters + BIG_DECODER.n_parameters
+        n += BIG_DECODER.n_layers * (4 * (d * d + d) + 2 * d)
+        state = 2 * n
+    return {"parameters": 4 * n, "optimizer": 4 * state, "activations": stored}
+
+
+def zero_factor(stage: int, devices: int) -> float:
+    """How many times less of GPT-2 XL's state each of `devices` holds in 16 bits with Adam."""
+    held = [sum(model_state(GPT2_XL, "adam", 2, each, devices).values()) for each in (0, stage)]
+    return held[0] / held[1]

@@ -18,8 +18,8 @@ import numpy as np
 
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
-from analysis.predicted.operations import Convention, Cost, Count
-from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass
+from analysis.predicted.operations import FUSED, Convention, Cost, Count
+from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, matmul_flops
 
 Interval = tuple[float, float]
 
@@ -135,3 +135,16 @@ def calibrated_time(pieces: list[Piece], rates: Mapping[Rate, float]) -> float:
         named = sorted(" ".join(map(str, (what, of, dtype))) for what, of, dtype in missing)
         raise InputError(f"no rate was measured for {', '.join(named)}")
     return sum(piece.times * piece.amount / rates[piece.rate] for piece in pieces)
+
+
+def intensity_ends(arch: Architecture, tokens: int) -> tuple[float, float]:
+    """The least and the greatest intensity that float32 DRAM traffic can have, FLOP/byte.
+
+    Least: every byte of the convention `fused` reaches memory. Greatest: only what must, each
+    weight, key and value once (`compulsory_bytes`); caches serve the rest. Of a decoder it is that
+    of a step in the middle of a generation of `tokens`.
+    """
+    context = (tokens + 1) // 2 if arch.kind == "decoder" else 0
+    counted = decoder_step(arch, context, FUSED) if context else encoder_pass(arch, tokens, FUSED)
+    least = counted["total"].intensity
+    return least, max(matmul_flops(counted) / compulsory_bytes(arch, context), least)

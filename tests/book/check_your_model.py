@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.compared import your_model
 from analysis.errors import InputError
-from analysis.predicted.answer import Setting, answer
-from analysis.predicted.chips import BITS, Chip, open_models
+from analysis.predicted.answer import Setting, answer, choices
+from analysis.predicted.chips import BITS, Chip, known_chips, open_models
 from analysis.predicted.needs import needs_of
 
 spec = importlib.util.spec_from_file_location(
@@ -62,7 +61,7 @@ def chosen(rng: random.Random) -> tuple:
     """A model, a chip of the table or of any numbers, and a setting."""
     limits = [10 ** rng.uniform(*ends) for ends in ((10, 14), (12, 17), (9, 13), (10, 12))]
     typed = Chip("typed", limits[0], {32: limits[1]}, *limits[2:])
-    chip = typed if rng.random() < 0.25 else rng.choice(your_model.chips())
+    chip = typed if rng.random() < 0.25 else rng.choice(known_chips())
     bits = (rng.choice(BITS) for _ in range(3))
     setting = Setting(sizes(rng, 2**20), sizes(rng, 2**17), sizes(rng, 4096), *bits)
     return (
@@ -116,7 +115,7 @@ def test_a_difference_is_seen():
 
 
 def test_the_page_holds_the_data_of_the_package(page):
-    assert page.evaluate("predicted.data") == json.loads(json.dumps(your_model.choices()))
+    assert page.evaluate("predicted.data") == json.loads(json.dumps(choices()))
 
 
 def test_what_is_chosen_is_said_and_what_is_wrong_named(page):

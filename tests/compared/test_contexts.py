@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from analysis.compared import contexts
+from analysis.compared import contexts, speeds
 from analysis.compared.models import architectures
 
 CACHED = {"Llama 3 8B": 131072, "Llama 3 70B": 327680}  # bytes a token: 2 x layers x 8 x 128 x 2
@@ -70,9 +70,10 @@ def test_a_machine_that_waits_for_memory_costs_its_bytes(machine):
                         "cache_bandwidth": 0.8, "queries_bandwidth": 3.2}.items():  # fmt: skip
         assert found(what)["value"].to_list() == pytest.approx([value] * 4)
     assert contexts.cache_as_weights() == pytest.approx((1, 1, 1))
-    slopes = contexts.cache_elasticities().set_index(["format", "over", "on"])["value"]
-    assert slopes["Q4_K_M", "all", "bandwidth"] == pytest.approx(1)
-    assert slopes["Q4_K_M", "all", "peak"] == pytest.approx(0, abs=1e-9)
+    one = contexts.general(rows[rows["format"] == "Q4_K_M"])
+    slopes = speeds.elasticities(one.assign(tokens_per_s=one["cache"])).set_index(["over", "on"])
+    assert slopes["value"]["all", "bandwidth"] == pytest.approx(1)
+    assert slopes["value"]["all", "peak"] == pytest.approx(0, abs=1e-9)
 
 
 def test_a_machine_whose_heads_of_queries_read_for_themselves_is_told(machine):

@@ -5,11 +5,14 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from analysis.__main__ import main
 from analysis.compared import counts
+from analysis.measured.networks import Encoder
+from analysis.measured.traced import trace
 from analysis.predicted.architectures import BERT_BASE, BERT_LARGE
-from analysis.predicted.counted import count
+from analysis.predicted.counted import count, one_projection
 from analysis.predicted.operations import UNFUSED
 from analysis.predicted.transformer import CLASSES, encoder_pass
 
@@ -39,7 +42,7 @@ def test_only_bert_large_is_one_projection_short(cells):
 
 def test_one_projection_by_hand():
     """2 l d d FLOPs and d d bytes of weights in each of 24 layers: no bias under `published`."""
-    cost = counts.one_projection(BERT_LARGE, 128)
+    cost = one_projection(BERT_LARGE, 128)
     assert cost.flops == 24 * 2 * 128 * 1024**2
     assert (cost.bytes_read, cost.bytes_written) == (24 * 1024**2, 0)
 
@@ -77,13 +80,15 @@ def test_claims_by_hand():
 
 
 def test_torch_runs_what_is_predicted():
-    rows = counts.traced()
-    assert len(rows) == 5 * len(CLASSES) and not rows["uncounted"].any()
-    matmuls = rows[rows["operator_class"] != "other"]
-    assert (matmuls["flops"] == matmuls["predicted_flops"]).all()
-    assert (matmuls["bytes"] == matmuls["predicted_bytes"]).all()
-    base = rows[(rows["call"] == "BERT-Base, 128 tokens") & (rows["operator_class"] != "other")]
-    assert base["flops"].sum() == 22_348_431_360  # 2mnk alone, with the pooler
+    ids = torch.zeros(1, 128, dtype=torch.long, device="meta")
+    found = trace(Encoder(BERT_BASE, "unfused", device="meta"), ids)
+    predicted, matmuls = encoder_pass(BERT_BASE, 128, UNFUSED), set(CLASSES) - {"other"}
+    assert not found.uncounted
+    for name in matmuls:
+        traced = found.classes[name]
+        assert (traced.flops, traced.bytes) == (predicted[name].flops, predicted[name].bytes)
+    total = sum(found.classes[name].flops for name in matmuls)
+    assert total == 22_348_431_360  # 2mnk alone, with the pooler
 
 
 def test_counting_loads_nothing_that_it_does_not_need():

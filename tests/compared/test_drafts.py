@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.compared import drafts
+from analysis.compared import serving
 from analysis.measured.run import Missing
 from analysis.measured.schema import Point
 
@@ -32,7 +32,7 @@ def made(reference):
 def test_drafts_by_hand(made):
     run = made(*drafted(2, 0.8, accepted=90, examined=150, checks=100),
                *drafted(1, 0.9, accepted=60, examined=100, checks=100))  # fmt: skip
-    rows = drafts.drafts(run).set_index("n")
+    rows = serving.drafts(run).set_index("n")
     assert rows["gain"].to_list() == pytest.approx([1 / 0.9, 1 / 0.8])
     assert rows["gain_low"].to_list() == pytest.approx(rows["gain"].to_list())  # pair by pair
     assert rows["acceptance"].to_list() == pytest.approx([0.6, 0.6])
@@ -40,13 +40,12 @@ def test_drafts_by_hand(made):
     assert rows["expected"].to_list() == pytest.approx([1.6, 1.96])
     assert (rows["draft"].iloc[0], rows["check"].iloc[0]) == pytest.approx((0.4, 1.5))
     assert rows["predicted"].to_list() == pytest.approx([1.6 / 1.9, 1.96 / 2.3])
-    assert drafts.agreement(run) == (0.7, 0.65, 0.75)
 
 
 @pytest.mark.parametrize("counts", [(5, 4, 1), (0, 0, 1), (1, 2, 0)])
 def test_counts_that_cannot_be_are_left_out(made, counts):
     with pytest.raises(Missing):
-        drafts.drafts(made(*drafted(1, 0.9, *counts)))
+        serving.drafts(made(*drafted(1, 0.9, *counts)))
 
 
 def test_drafted_tokens_without_counts_are_refused():
@@ -58,19 +57,4 @@ def test_without_steps_nothing_is_predicted(made):
     run = made(*drafted(1, 0.9, 60, 100, 100))
     run.points = [each for each in run.points if each.how != "draft step"]
     with pytest.raises(Missing):
-        drafts.drafts(run)
-
-
-def test_a_draft_with_the_times_of_this_machine(reference):
-    points = [
-        Point(what="check", model="gpt2", n=n, turn="check", seconds=[[s, 3 * s, s]])
-        for n, s in ((1, 0.05), (2, 0.06), (5, 0.1))
-    ]
-    points.append(Point(what="draft", model="gpt2", turn="check", seconds=[[0.005, 0.015, 0.005]]))
-    run = reference.model_copy(update={"points": points})
-    rows = drafts.foreseen(run, 0.5).set_index("drafted")
-    assert list(rows.index) == [1, 4]
-    assert rows.loc[1, ["tokens", "time"]].to_list() == pytest.approx([1.5, 1.2])
-    assert rows.loc[1, "gain"] == pytest.approx(1.5 / 1.1)
-    assert rows.loc[1, "gain_measured"] == pytest.approx(1.5 / (0.1 + 1.2))
-    assert rows.loc[4, "gain_measured"] == pytest.approx(1.9375 / (0.4 + 2))
+        serving.drafts(run)

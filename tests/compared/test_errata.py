@@ -3,11 +3,10 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.compared import counts, errata, growth
+from analysis.compared import counts, errata
 
 PAGE = Path(__file__).resolve().parents[2] / "book" / "errata.md"
 
@@ -16,27 +15,6 @@ def test_models_drawn_and_printed_differently():
     found = errata.drawn_against_printed().set_index("label")
     assert set(found.index) == {"BERT", "ResNet50", "DenseNet", "ResNext101"}
     assert found.loc["BERT", ["drawn", "printed"]].tolist() == [5.33e20, 2.5e20]
-
-
-def test_transformers_with_what_is_printed_for_bert():
-    """By numpy's own polynomials, with BERT's 250,000 PFLOP of the README's table."""
-    points = growth.trend_points("transformer_training_compute").set_index("label")
-    points.loc["BERT", "value"] = 2.5e20
-    years = (points["date"] - points["date"].min()).dt.days / 365.25
-    slope = np.polyfit(years, np.log10(points["value"]), 1)[0]
-    assert errata.compute_as_printed().over(2) == pytest.approx(10 ** (2 * slope), rel=1e-9)
-
-
-def test_memory_is_drawn_at_six_bytes_a_parameter():
-    """The authors' figure: 80 GB of an A100 is drawn at 13.3 billion parameters."""
-    assert errata.bytes_per_parameter() == pytest.approx(80 / 13.33, rel=1e-3)
-
-
-def test_rows_that_repeat_another():
-    assert errata.repeated("RoBERTa Large", "GPT-2") == [
-        "features", "inference_compute", "parameters",
-    ]  # fmt: skip
-    assert errata.repeated("GPT-3", "GPT-2") == []
 
 
 def test_every_lead_is_on_the_page():

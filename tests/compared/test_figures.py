@@ -208,7 +208,7 @@ def test_the_data_of_a_figure_has_every_point_that_it_draws(plots, name):
 @pytest.mark.parametrize(
     "name, column",
     {
-        "fig-foretold": "line",  # a line
+        "fig-foretold": "value",  # a line
         "fig-refits": "paper_high",  # a line from low to high
         "fig-traded": "relative_high",  # a band
         "fig-roofline": "rate_gflop_per_s",  # points

@@ -1,10 +1,8 @@
 """The paper's trends from the authors' points, to four figures."""
 
-import numpy as np
 import pytest
 
 from analysis.compared import growth
-from analysis.predicted.trends import fit_growth
 
 # Slopes of the lines drawn in the authors' vector figures (github.com/amirgholami/
 # ai_and_memory_wall, imgs/pdfs, commit a1f1d67), rounded: factor per 2 years, per 20 years, points.
@@ -66,23 +64,3 @@ def test_whole_links_are_dated_as_lanes_and_are_of_two_families():
     links = growth.like_with_like()["interconnect", growth.WHOLE].set_index("label")["date"]
     assert lanes.sort_index().equals(links.sort_index())
     assert set(links.index.str.split().str[0]) == {"PCIe", "NVLink"}
-
-
-def test_lines_cross_where_both_have_the_same_value():
-    days = np.array(["2000-01-01", "2001-01-01", "2003-01-01"], "datetime64[D]")
-    steep = fit_growth(days + 100, [1.0, 10.0, 950.0])
-    flat = fit_growth(days, [20.0, 21.0, 25.0])
-    day = np.datetime64(growth.crossing(steep, flat), "D")
-    assert steep.at(day) == pytest.approx(flat.at(day), rel=0.01)  # a day is 0.6 % of growth
-
-
-def test_spreads_of_points_on_a_line_are_nil_and_one_off_it_is_seen():
-    days = np.array(["2000-01-01", "2001-01-01", "2002-01-01", "2003-01-01"], "datetime64[D]")
-    on = growth.spreads(fit_growth(days, 10.0 ** ((days - days[0]).astype(float) / 365.25)), 2)
-    assert on[["value", "value_low", "value_high"]].to_numpy() == pytest.approx(100)
-    off = growth.spreads(fit_growth(days, [1, 10, 100, 10]), 2).set_index("spread")
-    # Without its last point the rest grow 10 times a year (of 365.25 days, in two of 366 and 365).
-    assert off.loc["any one point left out", "value_high"] == pytest.approx(100, rel=0.01)
-    assert (off["value_low"] < off["value"]).all() and (off["value"] < off["value_high"]).all()
-    low, high = off.loc["Student's t, 95 %", ["value_low", "value_high"]]
-    assert low * high == pytest.approx(off["value"].iloc[0] ** 2)  # symmetric in the logarithm

@@ -55,7 +55,7 @@ def words(run) -> list[str]:
     of = {"more_arithmetic_speeds_encoding": ladder.encoding,
           "more_arithmetic_leaves_decoding": ladder.decoding,
           "ratio_follows_ridge_point": ladder.following}  # fmt: skip
-    return [judge(claims[id], number(run)).word for id, number in of.items()]
+    return [judge(claims[id], number(run)) for id, number in of.items()]
 
 
 def test_the_thesis_gives_one_nothing_and_one(reference):

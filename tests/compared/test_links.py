@@ -72,13 +72,6 @@ def test_a_slow_end_in_time_is_a_low_end_in_bandwidth(reference):
     assert (row.bandwidth_low * 1e9, row.bandwidth_high * 1e9) == pytest.approx((4, 8))
 
 
-def test_memory_is_a_level_beside_the_messages(run):
-    rows = links.drawn(run)
-    level = rows[rows["operation"] == links.MEMORY]
-    assert level["bytes"].to_list() == [8, 2**26] and set(level["bandwidth"]) == {30.0}
-    assert len(rows) == 2 * len(SIZES) + 2
-
-
 def test_a_split_model_by_hand(run):
     bert, gpt2 = links.splits(run).itertuples()
     communication = 2 * 24 * (START + 2**21 / RATE)
@@ -111,7 +104,7 @@ def test_reference_and_here_stand_beside_each_other(run):
 
 
 def test_a_run_without_links_is_missing(reference, run):
-    for without in (links.messages, links.splits, links.link_of, links.drawn):
+    for without in (links.messages, links.splits, links.link_of):
         with pytest.raises(Missing):
             without(of(reference))
     sends = [p for p in run.points if p.how != "all_reduce"]

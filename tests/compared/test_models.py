@@ -67,14 +67,6 @@ def test_a_token_alone_does_about_one_flop_for_a_byte():
     assert llama["cache"] == 2 * 126 * 2 * 8 * 128 * 128
 
 
-def test_a_quantity_is_in_its_unit():
-    rows = models.by_context(np.array([128, 4096])).set_index(["model", "quantity", "tokens"])
-    row = rows.loc[("OPT-175B", "cache of a sequence (GB)", 4096)]
-    assert row["value"] == row["cache"] / 1e9 == 2 * 96 * 12288 * 4096 * 2 / 1e9
-    row = rows.loc[("OPT-175B", "intensity (FLOP/byte)", 128)]
-    assert row["value"] == pytest.approx(row["flops"] / row["bytes"])
-
-
 def test_a_batch_shares_the_weights_and_no_cache():
     """Bytes of a token: a share of the weights, and what is its own."""
     rows = models.costs(CONTEXT, np.array([1, 2, 4])).set_index(["model", "batch"])["bytes"]
@@ -91,18 +83,6 @@ def test_the_batch_of_the_ridge_reaches_it_and_one_less_does_not(served):
     held = 2 * 405_853_388_800 + row["batch"] * CONTEXT * row["cache"]
     assert row["chips"] == np.ceil(held / CHIP["memory"])
     assert served[served["batch"].isna() & (served["difference"] == "")]["chips"].isna().all()
-
-
-def test_holders_only_ever_hold_more():
-    assert models.holders()["memory"].is_monotonic_increasing
-    assert models.holders()["memory"].is_unique
-
-
-def test_the_largest_that_fits():
-    fits = models.largest_that_fits(80e9, 8192)
-    bigger = [a for a in models.architectures().values() if a.n_parameters > fits.n_parameters]
-    assert all(2 * arch.n_parameters + arch.cached(8192) * 2 > 80e9 for arch in bigger)
-    assert models.largest_that_fits(320e9, 8192).n_parameters > fits.n_parameters
 
 
 def test_a_new_model_is_a_row(tmp_path):

@@ -2,15 +2,13 @@
 
 import re
 
-import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection
 
 from analysis.compared import figures, roofs, shown
-from analysis.compared.claims import BADGES, counted
+from analysis.compared.claims import BADGES, claims_table, counted, drawn, verdicts
 from analysis.compared.page import number, svg
-from analysis.compared.verdicts import all_claims, claims_table, machines_table, verdicts
+from analysis.compared.roofs import machines_table
 from analysis.measured.run import ARCHIVE, load_run
 from analysis.published.claims import load_claims
 
@@ -25,20 +23,18 @@ def runs():
 
 @pytest.fixture(scope="module")
 def judged(reference):
-    return all_claims({"reference": reference})
+    return verdicts({"reference": reference})
 
 
 @pytest.fixture(scope="module")
 def with_here(reference, runs):
     there = next(run for run in runs.values() if run != reference)
-    return all_claims({"reference": reference, "here": there})
+    return verdicts({"reference": reference, "here": there})
 
 
-def test_every_claim_has_a_verdict_and_says_where_it_is_printed_and_computed(judged, reference):
+def test_every_claim_has_a_verdict_and_says_where_it_is_printed_and_computed(judged):
     assert list(judged["id"]) == list(load_claims())
     assert list(judged["number"]) == list(range(1, len(judged) + 1))
-    alone = verdicts({"reference": reference})
-    pd.testing.assert_frame_equal(judged[alone.columns], alone)
     where = ["printed_in", "source", "status", "page", "label"]
     assert judged[where].notna().all(axis=None) and (judged[where] != "").all(axis=None)
 
@@ -68,29 +64,23 @@ def test_claims_are_counted_by_the_reference_whatever_was_measured_here(judged, 
 
 
 def test_the_figure_draws_every_verdict(judged, with_here):
-    silent = (judged["verdict"] == "not measured").sum()
     for rows in (judged, with_here):
-        plot = figures.claims(rows)
-        ax = plot.figures[0].axes[0]
-        scatters = [each for each in ax.collections if isinstance(each, PathCollection)]
-        dots = sum(np.isfinite(np.ma.filled(s.get_offsets(), np.nan)[:, 0]).sum() for s in scatters)
-        assert dots == rows["ours"].notna().sum() and len(ax.texts) == silent
-        pd.testing.assert_frame_equal(plot.data[rows.columns], rows)
+        found = drawn(rows)
+        assert found["verdict"].to_list() == rows["verdict"].to_list()
+        assert (found["over"].notna() == rows["ours"].notna()).all()
 
 
 def test_a_number_beyond_the_axis_is_drawn_at_its_end(judged):
     row = judged[judged["verdict"] != "not measured"].head(1)
     for ours, end in ((0.0, 0.1), (1e9, 10)):
-        ax = figures.claims(row.assign(ours=ours, published=1.0, number=1)).figures[0].axes[0]
-        scatters = [each for each in ax.collections if isinstance(each, PathCollection)]
-        drawn = [s.get_offsets()[0][0] for s in scatters if len(s.get_offsets())]
-        assert drawn == [pytest.approx(end)]
+        assert drawn(row.assign(ours=ours, published=1.0))["over"].item() == end
 
 
 def test_every_archived_run_has_a_roof_and_a_row(runs):
-    drawn = figures.rooflines(roofs.roofs(runs), shown.both(roofs.points, runs)).data
+    points, lines = roofs.drawn(runs)
     table = machines_table(runs, "tab", "Caption.").frame
-    assert list(table["Machine"]) == list(runs) and set(drawn["run"]) == set(runs)
+    assert list(table["Machine"]) == list(runs)
+    assert set(points["run"]) == set(lines["run"]) == set(runs)
     for name, ceilings in {name: roofs.ceilings(run) for name, run in runs.items()}.items():
         row = table.set_index("Machine").loc[name]
         assert row["Read (GB/s)"] == number(ceilings.bandwidth_bytes_per_s / 1e9)
@@ -141,7 +131,9 @@ def test_text_of_run_files_is_drawn_and_shown_as_text(reference):
     planted = shown.named({"planted": reference.model_copy(update={"machine": machine})})
     text = machines_table(planted, "t", "C.")._repr_mimebundle_()["text/markdown"]
     assert not re.search(UNESCAPED, text) and "javascript\\:0" in text
-    plot = figures.rooflines(roofs.roofs(planted), shown.both(roofs.points, planted))
+    points, lines = roofs.drawn(planted)
+    x, y = "intensity_flop_per_byte", "rate_gflop_per_s"
+    plot = figures.scatter(points, x, y, "run", x, y, lines=lines)
     assert "<script" not in svg(plot.figures[0])
 
 

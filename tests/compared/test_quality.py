@@ -1,6 +1,5 @@
 """Qualities and pruned steps in a run that is made up, and in the reference."""
 
-import numpy as np
 import pytest
 
 from analysis.compared import quality
@@ -8,6 +7,7 @@ from analysis.compared.claims import judge, ours
 from analysis.errors import InputError
 from analysis.measured.schema import Point
 from analysis.predicted.architectures import BYTE_DECODER, GPT2
+from analysis.predicted.footprint import smaller
 from analysis.predicted.pruning import layer_weights, sparse_bytes
 from analysis.published.claims import load_claims
 
@@ -80,15 +80,10 @@ def test_a_run_with_few_remedies_has_their_rows(run):
     ]
     rows = quality.scores(run)
     assert len(rows) == 4 and rows["sparse_bytes"].isna().all()
-    assert quality.factors(run)["how"].to_list() == ["int row", "tuned structured"]
 
 
 def test_claims_are_put_to_the_decoder(run):
-    rows = quality.factors(run)
-    assert rows["claimed"].to_list() == pytest.approx([4, 8, 1 / 0.7, 5])
-    assert rows["smaller"].to_list() == [1, 6, 1, 1.5]
-    assert rows["more"].to_list() == pytest.approx([1.001, 1.05, 1.1, 1.01])
-    found = {id: judge(claim, ours(claim, run if claim.basis == "machine" else None)).word
+    found = {id: judge(claim, ours(claim, run if claim.basis == "machine" else None))
              for id, claim in load_claims().items() if id in ("int8_quality", "int4_size",
              "structured_pruning", "unstructured_pruning")}  # fmt: skip
     assert found == {
@@ -102,8 +97,13 @@ def test_claims_are_put_to_the_decoder(run):
 def test_sizes_by_arithmetic_are_those_of_the_tensors(reference):
     """Of the trained decoder, as the reference stored them; torch's sparse rows have a few zeros
     less than asked for, where magnitudes are the same."""
-    for row in quality.factors(reference).itertuples():
-        assert row.predicted == pytest.approx(row.smaller, rel=1e-4), row.remedy
+    rows = quality.scores(reference).set_index(["how", "n"])["smaller"]
+    sizes = {how: rows.loc[how] for how in ("int row", "int group", "structured", "unstructured")}
+    assert all(len(each) for each in sizes.values())
+    for how, each in sizes.items():
+        for n, measured in each.items():
+            by_hand = smaller(how, n, BYTE_DECODER)
+            assert by_hand == pytest.approx(measured, rel=1e-4), (how, n)
 
 
 def test_smaller_by_hand():
@@ -111,16 +111,16 @@ def test_smaller_by_hand():
     shapes = [(2304, 768), (768, 768), (3072, 768), (768, 3072)] * 12 + [(50257, 768)]
     saved = sum(3 * n * m - 2 * n for n, m in shapes)
     by_hand = 1 / (1 - saved / (4 * GPT2.n_parameters))
-    assert quality.smaller("int row", 8, GPT2) == pytest.approx(by_hand)
+    assert smaller("int row", 8, GPT2) == pytest.approx(by_hand)
     saved = sum(3.5 * n * m - 2 * n * m / 32 for n, m in shapes)
     assert quality.int4_smaller() == pytest.approx(1 / (1 - saved / (4 * GPT2.n_parameters)))
     layers, _ = layer_weights(BYTE_DECODER)
     left = 4 * (BYTE_DECODER.n_parameters - layers) + sparse_bytes(BYTE_DECODER, 0.8)
-    found = quality.smaller("unstructured", 80, BYTE_DECODER)
+    found = smaller("unstructured", 80, BYTE_DECODER)
     assert found == pytest.approx(4 * BYTE_DECODER.n_parameters / left)
-    assert 1.2 < quality.smaller("structured", 30, BYTE_DECODER) < 1 / 0.7
+    assert 1.2 < smaller("structured", 30, BYTE_DECODER) < 1 / 0.7
     with pytest.raises(InputError, match="'tuned'"):
-        quality.smaller("tuned", 0, GPT2)
+        smaller("tuned", 0, GPT2)
 
 
 def test_steps_are_over_the_whole_model_of_their_turn(run):
@@ -137,14 +137,6 @@ def test_steps_are_over_the_whole_model_of_their_turn(run):
 def test_steps_without_the_whole_model_say_nothing(run):
     run.points = [each for each in run.points if (each.how, each.n) != ("structured", 0)]
     assert "structured" not in set(quality.steps(run)["how"])
-
-
-def test_where_sparse_rows_win(run):
-    rows = quality.steps(run).query("how == 'csr'")
-    assert quality.wins_from(rows) == 90
-    assert np.isnan(quality.wins_from(rows.query("n < 90")))
-    # A win that a larger share loses again is none.
-    assert np.isnan(quality.wins_from(rows.assign(gain_low=[1.1, 1.1, 0.9])))
 
 
 def test_the_bytes_of_pruned_steps_follow_from_shapes(reference):

@@ -20,7 +20,7 @@ def alone():
 
 
 def test_the_table_that_predict_reads_has_the_shares_of_the_speeds():
-    written, found = load_table("speeds_reached"), speeds.reached()
+    written, found = load_table("speeds_reached"), speeds.reached(speeds.speeds())
     for column in ("low", "middle", "high"):
         assert written[column].to_list() == pytest.approx(found[column], abs=5e-5)
     assert written[["phase", "memory", "n"]].equals(found[["phase", "memory", "n"]])
@@ -43,7 +43,7 @@ def test_four_fifths_of_devices_lie_in_the_range_of_the_others(alone):
     inside = []
     for (name, what), rows in alone.groupby(["device", "phase"]):
         side = speeds.BELOW if rows["bandwidth"].iloc[0] < speeds.FAST else "above"
-        others = speeds.reached_in(alone[alone["device"] != name])
+        others = speeds.reached(alone[alone["device"] != name])
         others = others.set_index(["phase", "memory"]).loc[what, side]
         inside.append(others["low"] <= rows["share"].median() <= others["high"])
     assert len(inside) == 2 * alone["device"].nunique() == 40
@@ -52,7 +52,7 @@ def test_four_fifths_of_devices_lie_in_the_range_of_the_others(alone):
 
 def test_a_range_is_that_of_like_memory():
     needs = needs_of(architectures()["Llama 3 8B"])
-    asked, table = Setting(512, 512), speeds.reached().set_index(["phase", "memory"])
+    asked, table = Setting(512, 512), speeds.reached(speeds.speeds()).set_index(["phase", "memory"])
     for name, side in (("RTX 4090", speeds.BELOW), ("A100 PCIe 80GB", "above")):
         found = phase(needs, chip_named(name), asked, "step")
         ends = [found["seconds"] / end for end in found["seconds_reached"]]

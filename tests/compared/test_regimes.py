@@ -98,4 +98,4 @@ def test_too_few_points_tell_nothing(known, reference):
     with pytest.raises(Missing, match="points to tell what limits them"):
         regimes.regimes(reference.model_copy(update={"points": few}))
     with pytest.raises(Missing):
-        regimes.of_bytes(reference.model_copy(update={"points": []}), "GPT-2")
+        regimes.follows_bytes(reference.model_copy(update={"points": []}), "GPT-2")

@@ -56,11 +56,6 @@ def test_ridge_points_since_the_paper_are_judged_by_what_came_after_both_series(
     assert ridges.outgrown() == (found.over(2), *found.interval_over(2))
 
 
-def test_of_the_same_chips_the_ridge_point_grows_by_peak_over_bandwidth():
-    rates = ridges.alike().set_index("name")["value"]
-    assert rates["ridge point"] == pytest.approx(rates["16-bit peak"] / rates["bandwidth"])
-
-
 def test_half_precision_is_over_fp32_and_its_median_has_an_interval():
     """NVIDIA's A100: 312 TFLOP/s at 16 bits, 19.5 at FP32."""
     assert ridges.half_over_single()["A100 SXM4 80GB"] == 16

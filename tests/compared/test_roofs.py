@@ -6,10 +6,10 @@ import pytest
 from analysis.compared import regimes, roofs
 from analysis.compared.counts import LENGTHS, PAPER_MODELS
 from analysis.measured.run import Missing
-from analysis.measured.schema import NotMeasured, Point
+from analysis.measured.schema import Point
 from analysis.predicted.architectures import BERT_BASE, GPT2
 from analysis.predicted.operations import FUSED, UNFUSED
-from analysis.predicted.roofline import compulsory_bytes, pieces
+from analysis.predicted.roofline import compulsory_bytes, intensity_ends, pieces
 from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_flops
 
 BANDWIDTH, PEAK = 20e9, 200e9  # bytes/s, FLOP/s: a ridge point of 10 FLOP/byte
@@ -110,7 +110,7 @@ def test_intensity_of_gpt2_is_that_of_a_step_in_mid_generation():
     of the cache of 256 tokens 2 d elements a layer, each for one multiply-add."""
     d, n, vocabulary, context = 768, 12, 50257, 256
     numbers = n * (12 * d * d + 2 * context * d) + d * vocabulary
-    least, greatest = roofs.intensity("GPT-2", 512)
+    least, greatest = intensity_ends(GPT2, 512)
     assert greatest == pytest.approx(2 * numbers / (4 * numbers), rel=2e-3)  # biases and norms
     middle = decoder_step(GPT2, context, FUSED)
     assert least == middle["total"].intensity
@@ -176,23 +176,6 @@ def test_points_lie_where_their_flops_and_times_say(run):
 def test_the_papers_ridge_point_by_its_data_sheet():
     """2867 GFLOP/s over 140.8 GB/s (data/hardware/accelerators.csv)."""
     assert roofs.paper_ridge() == pytest.approx(2867 / 140.8)
-
-
-def test_what_was_left_out_is_grouped_by_reason(run):
-    reasons = {
-        "budget quick of 60 s: would take 5 s and 1.1 s are left": "budget quick of 60 s",
-        "budget quick of 60 s: would take 7 s and 0.2 s are left": "budget quick of 60 s",
-        "one product would take about 5.5 s: too long for this budget": "too long for this budget",
-        "int8 is not supported here": "int8 is not supported here",
-    }
-    skipped = [NotMeasured(what="step", tokens=i, reason=r) for i, r in enumerate(reasons)]
-    rows = roofs.left_out(run.model_copy(update={"not_measured": skipped}))
-    assert set(rows["meaning"]) == {"a decoder step"}
-    assert dict(zip(rows["reason"], rows["points"], strict=True)) == {
-        "budget quick of 60 s": 2, "too long for this budget": 1, "int8 is not supported here": 1
-    }  # fmt: skip
-    none = roofs.left_out(run.model_copy(update={"not_measured": []}))
-    assert none.loc[0].tolist() == ["nothing", "", 0]
 
 
 def test_the_reference_is_as_it_was(reference):

@@ -17,13 +17,11 @@ from analysis.published.claims import load_claims
 
 # What functions want besides a run; of claims that share one the registry knows it.
 OTHERS = {
-    "drafts.foreseen": {"acceptance": 0.6},
     "ladder.by_round": {"model": "gpt2", "tokens": 64},
     "latency.gpt2_over_bert": {"tokens": 128},
     "memory.every_layer": {"factor": "factor"},
     "quality.more_bits": {"how": "int row", "n": 4},
     "regimes.follows_bytes": {"model": "GPT-2"},
-    "regimes.of_bytes": {"model": "GPT-2"},
 }
 DETAILS = {name for point in archived().points for name in point.details} | {"flops", "bytes"}
 

@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from analysis.compared import trades
+from analysis.compared import ridges
 from analysis.predicted.transformer import CLASSES
 from analysis.published.tables import load_table
 
 
 @pytest.fixture(scope="module")
 def rows():
-    return trades.trades()
+    return ridges.trades()
 
 
 def test_a_row_for_each_accelerator_work_change_and_factor(rows):
     assert rows["name"].nunique() > 20
-    assert len(rows) == rows["name"].nunique() * len(trades.work()) * 2 * len(trades.FACTORS)
+    assert len(rows) == rows["name"].nunique() * len(ridges.work()) * 2 * len(ridges.FACTORS)
     printed = load_table("accelerators").set_index(["name", "quantity"])["value"]
     h100 = rows[rows["name"] == "H100 SXM5 80GB"]
     assert printed["H100 SXM5 80GB", "peak_16bit_dense"] == 989_400  # GFLOP/s
@@ -24,7 +24,7 @@ def test_a_row_for_each_accelerator_work_change_and_factor(rows):
 
 def test_time_is_the_sum_of_the_classes_each_at_its_slower_ceiling(rows):
     """In seconds, with the ceilings that the H100's data sheet prints: the ratio is the same."""
-    peak, bandwidth, costs = 989.4e12, 3.35e12, trades.work()["encode"]
+    peak, bandwidth, costs = 989.4e12, 3.35e12, ridges.work()["encode"]
 
     def seconds(peak, bandwidth):
         return sum(max(costs[c].flops / peak, costs[c].bytes / bandwidth) for c in CLASSES)
@@ -50,13 +50,3 @@ def test_no_change_is_none_and_a_cut_never_gains(rows):
     assert np.allclose(rows[rows["factor"] == 1]["relative"], 1)
     assert (rows[rows["change"] == "peak cut"]["relative"] >= 1 - 1e-12).all()
     assert (rows["relative"] <= rows["factor"] + 1e-9).all()
-
-
-def test_the_middle_lies_between_the_ends(rows):
-    found = trades.middle(rows)
-    assert (found["relative_low"] <= found["relative"]).all()
-    assert (found["relative"] <= found["relative_high"]).all()
-    encode = rows.query("work == 'encode' and change == 'peak cut' and factor == 8")["relative"]
-    row = found.query("work == 'encode' and change == 'peak cut' and factor == 8").iloc[0]
-    ends = sorted(encode)[0], sorted(encode)[-1]
-    assert (row["relative_low"], row["relative_high"]) == ends

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.compared import trials
+from analysis.compared import quality
 from analysis.compared.claims import EITHER
 from analysis.published.tables import load_table
 
@@ -24,15 +24,12 @@ def folder(tmp_path):
 
 
 def test_ways_are_compared_at_their_best_rates_and_paired_by_seed(folder):
-    found = trials.trials(folder)
+    found = quality.trials(folder)
     assert set(found["rate"]) == {0.3}
-    assert trials.last(found, "adam").mean() == pytest.approx(3)
-    assert trials.difference(found, "second-order", "adam") == pytest.approx((0.2, 0.2, 0.2))
-    assert trials.difference(found, "rematerialised", "adam") == (0, 0, 0)
-    # 3.7 after 50 steps, where momentum ends with 4; AdamW ends with 3.
-    assert trials.met_at(found, "second-order", "momentum") == 50
-    assert trials.met_at(found, "second-order", "adam") is None
-    rows = trials.curves(found)
+    assert quality.last(found, "adam").mean() == pytest.approx(3)
+    assert quality.difference(found, "second-order", "adam") == pytest.approx((0.2, 0.2, 0.2))
+    assert quality.difference(found, "rematerialised", "adam") == (0, 0, 0)
+    rows = quality.curves(found)
     assert list(dict.fromkeys(rows["way"])) == list(WAYS)
     row = rows.set_index(["way", "step"]).loc[("adam", 50)]
     assert row.to_list() == pytest.approx([3.5, 3.4, 3.6])
@@ -41,14 +38,14 @@ def test_ways_are_compared_at_their_best_rates_and_paired_by_seed(folder):
 def test_each_way_has_its_own_best_rate(folder):
     path = folder / "models" / "byte_trials.csv"
     path.write_text(path.read_text().replace("adam,0.1,0,100,3.5", "adam,0.1,0,100,2.9"))
-    rates = trials.trials(folder).groupby("way")["rate"].unique().map(list)
+    rates = quality.trials(folder).groupby("way")["rate"].unique().map(list)
     assert rates["adam"] == [0.1] and rates["momentum"] == [0.3]
 
 
 def test_an_interval_is_students_of_the_pairs(folder):
     path = folder / "models" / "byte_trials.csv"
     path.write_text(path.read_text().replace("adam,0.3,0,100,3.0", "adam,0.3,0,100,2.7"))
-    middle, low, high = trials.difference(trials.trials(folder), "second-order", "adam")
+    middle, low, high = quality.difference(quality.trials(folder), "second-order", "adam")
     # Differences 0.5, 0.2, 0.2: mean 0.3, standard error 0.1, t of two degrees 4.3027.
     assert (middle, low, high) == pytest.approx((0.3, 0.3 - 0.43027, 0.3 + 0.43027), abs=1e-5)
 
@@ -60,16 +57,16 @@ def test_losses_are_paired_by_seed(tmp_path):
         for step in (10, 20):
             table += [f"{seed},float32,{step},{plain}", f"{seed},autocast,{step},{cast}"]
     (tmp_path / "models" / "byte_losses.csv").write_text("\n".join(table) + "\n")
-    rows = trials.losses(tmp_path)
-    assert trials.difference(rows, "autocast", "float32") == pytest.approx((0.1, 0.1, 0.1))
-    curves = trials.curves(rows)
+    rows = quality.losses(tmp_path)
+    assert quality.difference(rows, "autocast", "float32") == pytest.approx((0.1, 0.1, 0.1))
+    curves = quality.curves(rows)
     assert list(dict.fromkeys(curves["way"])) == ["float32", "autocast"]  # solid, then dashed
     assert curves.set_index(["way", "step"]).loc[("float32", 20)].to_list() == [3, 2, 4]
 
 
 def test_the_reports_own_table_is_whole():
     """Three rates with the first seed, two more seeds at the best, ten scores in 500 steps each."""
-    rows, best = load_table("byte_trials"), trials.trials()
+    rows, best = load_table("byte_trials"), quality.trials()
     assert set(rows["way"]) == set(WAYS)
     for way in WAYS:
         ours, chosen = rows[rows["way"] == way], best[best["way"] == way]
@@ -79,17 +76,15 @@ def test_the_reports_own_table_is_whole():
         steps = [each["step"].to_list() for _, each in ours.groupby(["rate", "seed"])]
         assert steps == [list(range(50, 501, 50))] * 5
         # What is trained has learnt more than how often each byte occurs.
-        assert trials.last(best, way).mean() < 4.5
+        assert quality.last(best, way).mean() < 4.5
 
 
 def test_chapter_9_says_what_the_tables_show():
     """As much from a step as AdamW, more than momentum; under autocast as in float32."""
-    found, losses = trials.trials(), trials.losses()
-    _, low, high = trials.difference(found, "second-order", "adam")
-    assert low < 0 < high and trials.difference(found, "second-order", "momentum")[2] < 0
-    assert (trials.met_at(found, "second-order", "momentum"),
-            trials.met_at(found, "second-order", "adam")) == (350, 450)  # fmt: skip
-    _, low, high = trials.difference(losses, "autocast", "float32")
+    found, losses = quality.trials(), quality.losses()
+    _, low, high = quality.difference(found, "second-order", "adam")
+    assert low < 0 < high and quality.difference(found, "second-order", "momentum")[2] < 0
+    _, low, high = quality.difference(losses, "autocast", "float32")
     assert low < 0 < high
 
 
@@ -103,4 +98,4 @@ def test_eight_bits_are_judged_by_the_interval_of_pairs(tmp_path, more, scatter,
         table += [f"{seed},float32,10,3.0", f"{seed},autocast,10,3.0"]
         table.append(f"{seed},float8,10,{3.0 + more + scatter * (seed - 1)}")
     (tmp_path / "models" / "byte_losses.csv").write_text("\n".join(table) + "\n")
-    assert trials.eight_bits_lose(tmp_path) == ours
+    assert quality.eight_bits_lose(tmp_path) == ours

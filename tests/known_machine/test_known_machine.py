@@ -24,13 +24,13 @@ from arithmetic import (
 from drawing import figures
 from machine import Known, made, measured
 
-from analysis.compared import latency, roofs, serving, shown, verdicts
-from analysis.compared.claims import judge
-from analysis.compared.counts import LENGTHS
+from analysis.compared import latency, roofs, serving, shown
+from analysis.compared.claims import judge, verdicts
+from analysis.compared.counts import LENGTHS, PAPER_MODELS
 from analysis.measured import profile
 from analysis.measured import serving as measured_serving
 from analysis.measured.run import Run, load_run, save_run
-from analysis.predicted.roofline import Ceilings
+from analysis.predicted.roofline import Ceilings, intensity_ends
 from analysis.published.claims import load_claims
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -101,7 +101,7 @@ def check_intensities(run: Run) -> None:
     """What waits for memory has the bandwidth times its intensity as its rate: to a thousandth, as
     a step's row, read once and not three times, and its logits are less than that of its bytes."""
     for row in roofs.points(run).query("model == 'GPT-2'").itertuples():
-        least, _ = roofs.intensity(row.model, row.tokens)
+        least, _ = intensity_ends(PAPER_MODELS[row.model], row.tokens)
         near(f"intensity at {row.tokens}", row.rate / least, BANDWIDTH, 1e-3)
         near(f"drawn intensity at {row.tokens}", row.rate / row.intensity, BANDWIDTH, 1e-3)
 
@@ -179,7 +179,7 @@ def check_figures(run: Run) -> None:
 
 
 def check_claims(run: Run) -> None:
-    judged = verdicts.all_claims({"reference": run}).set_index("id")
+    judged = verdicts({"reference": run}).set_index("id")
     printed = load_claims()
     words = dict.fromkeys(
         ("decoding_is_memory_bound", "encoding_is_not_memory_bound", "models_in_order_of_latency",
@@ -187,7 +187,7 @@ def check_claims(run: Run) -> None:
     )  # fmt: skip
     for tokens in LENGTHS:
         id = f"gpt2_over_bert_base_latency_{tokens}"
-        words[id] = judge(printed[id], generation(tokens) / encoder("BERT-Base", tokens)).word
+        words[id] = judge(printed[id], generation(tokens) / encoder("BERT-Base", tokens))
     # Weights of 4 bits with 4 bytes for each 64 are 7.1 times smaller, of the "up to 8" that hold.
     words["int4_decoding_speed"] = "reproduced"
     for id, word in words.items():

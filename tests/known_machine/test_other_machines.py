@@ -4,7 +4,8 @@ import pytest
 from arithmetic import BANDWIDTH, DIGITS, near
 from machine import Known, made, measured
 
-from analysis.compared import regimes, roofs, verdicts
+from analysis.compared import regimes, roofs
+from analysis.compared.claims import verdicts
 from analysis.measured import profile
 
 
@@ -28,6 +29,6 @@ def test_another_ridge_point_or_launch_gives_other_verdicts(
         assert set(regimes.regimes(run)["regime"]) == {"overhead-bound"}
     else:
         near("ridge point", roofs.ceilings(run).ridge_point, ridge, 2 * DIGITS)
-    judged = verdicts.all_claims({"reference": run}).set_index("id")["verdict"]
+    judged = verdicts({"reference": run}).set_index("id")["verdict"]
     assert judged["decoding_is_memory_bound"] == decoding
     assert judged["encoding_is_not_memory_bound"] == encoding

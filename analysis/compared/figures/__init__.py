@@ -2,9 +2,5 @@
 
 from analysis.compared.figures.bars import intervals, stacked
 from analysis.compared.figures.general import lines, scatter
-from analysis.compared.figures.growth import foretold, growth
-from analysis.compared.figures.whole import claims, rooflines
 
-__all__ = [
-    "claims", "foretold", "growth", "intervals", "lines", "rooflines", "scatter", "stacked",
-]  # fmt: skip
+__all__ = ["intervals", "lines", "scatter", "stacked"]

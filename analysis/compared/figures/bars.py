@@ -34,6 +34,7 @@ def intervals(
     by: str | None = None,
     panels: str | None = None,
     base: str | None = None,
+    base_name: str = "the paper's points alone",
     mark: str | None = None,
     predicted: str | None = None,
     log: bool = False,
@@ -43,14 +44,14 @@ def intervals(
 ):
     """Draw a value and its interval in a row for each `label`, top down, in panels if asked for.
 
-    by: the column that gives a row its colour, by default the panel. base: a column whose value
-    and interval lie in grey behind. mark: a column whose value is a dashed line across the panel.
+    by: the column whose looks a row has, by default the panel. base: a column whose value and
+    interval lie in grey behind. mark: a column whose value is a dashed line across the panel.
     predicted: a column drawn as a diamond. written: whether the value stands beside its dot.
     own: whether each panel has an axis of its own.
     """
     parts = list(rows.groupby(panels, sort=False)) if panels else [("", rows)]
     by = by or panels or label
-    colours = {each: look.colour for each, look in looks(rows[by]).items()}
+    known = looks(rows[by][rows[value].notna()])
     heights = [part[label].nunique() for _, part in parts]
     height = row_height * sum(heights) + 0.5 * len(parts) + 0.9 + 0.4 * own * len(parts)
     figure, grid = axes(height, len(parts), height_ratios=heights, sharex=not (mark or own))
@@ -66,8 +67,12 @@ def intervals(
         for run, some in part.groupby("run", sort=False) if "run" in part else [("", part)]:
             shift = {"reference": 0.14, "here": -0.16}.get(run, 0) * several
             y = some[label].map(places).to_numpy(float) + shift
-            _row_of_intervals(ax, some, y, label, value, [colours[c] for c in some[by]], base,
-                              run == "here", written)  # fmt: skip
+            for which, look in known.items():
+                mine = ((some[by] == which) & some[value].notna()).to_numpy()
+                if not mine.any():
+                    continue
+                _row_of_intervals(ax, some[mine], y[mine], label, value, look, base,
+                                  run == "here", written)  # fmt: skip
         if predicted:
             first = part.drop_duplicates(label)
             (line,) = ax.plot(first[predicted], first[label].map(places), "D", mfc="none", ms=7,
@@ -84,30 +89,34 @@ def intervals(
         if log:
             scale(ax, "x")
     grid[-1].set_xlabel(wrapped(xlabel, figure, 24))
-    styles = {}
-    if "run" in rows and rows["run"].nunique() > 1:
+    shared = panels != by != label and rows[by].nunique() < rows[label].nunique()
+    styles = {
+        look.label: {**DOT, "color": look.colour, "marker": look.marker}
+        for look in known.values() if shared
+    }  # fmt: skip
+    if "run" in rows and "here" in set(rows["run"]):
         styles["reference"] = {"color": GREY, **DOT}
         styles["here"] = {"color": GREY, "mfc": "white", **DOT}
     if predicted:
         styles["allowed by bytes"] = {**DOT, "color": "black", "mfc": "none", "marker": "D"}
     if base:
-        styles["the paper's points alone"] = {"color": FAINT, "lw": 8}
+        styles[base_name] = {"color": FAINT, "lw": 8}
     if mark:
         styles["printed by the paper"] = {"color": "#d55e00", "ls": "--", "lw": 1.4}
     legend(figure, styles)
     return figure, data_of(rows)
 
 
-def _row_of_intervals(ax, rows, y, label, value, colours, base, hollow, written) -> None:
-    if base:
+def _row_of_intervals(ax, rows, y, label, value, look, base, hollow, written) -> None:
+    if base and not hollow:
         ax.hlines(y, rows[f"{base}_low"], rows[f"{base}_high"], color=FAINT, lw=8)
         ax.scatter(rows[base], y, color=PAPER, marker="|", s=60)
     low, high = rows[f"{value}_low"], rows[f"{value}_high"]
-    ax.hlines(y, low, high, color=colours, lw=1.6)
+    ax.hlines(y, low, high, color=look.colour, lw=1.6)
     for end in (low, high):  # caps that are taller than the dot show the narrowest interval
-        ax.scatter(end, y, marker="|", s=70, linewidths=1.2, color=colours)
-    dots = ax.scatter(rows[value], y, edgecolor=colours, color="white" if hollow else colours, s=18,
-                      zorder=3)  # fmt: skip
+        ax.scatter(end, y, marker="|", s=70, linewidths=1.2, color=look.colour)
+    dots = ax.scatter(rows[value], y, edgecolor=look.colour, marker=look.marker, s=18, zorder=3,
+                      color="white" if hollow else look.colour)  # fmt: skip
     said = zip(rows[label], rows[value], low, high, strict=True)
     name(dots, [f"{at}: {number(v)} ({between((a, b))})" for at, v, a, b in said])
     for at, seen in zip(y, rows[value] if written else (), strict=False):

@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis.compared.figures.labels import beside
 from analysis.compared.figures.style import (
+    BAND,
     GREY,
     Look,
     axes,
@@ -70,7 +71,7 @@ def lines(
     for ax, panel in zip(grid, names, strict=True):
         part = rows[rows[panels] == panel] if panels else rows
         if span:
-            ax.axhspan(*span[:2], color="#dddddd")
+            ax.axhspan(*span[:2], color=BAND)
             middle = (span[0] * span[1]) ** 0.5
             ax.text(part[x].min(), middle, f" {span[2]}", va="center", fontsize=9)
         if level is not None:
@@ -144,8 +145,11 @@ def scatter(
     by: str,
     xlabel: str,
     ylabel: str,
+    panels: str | None = None,
+    marker: str | None = None,
     hollow: str | None = None,
     lines: pd.DataFrame | None = None,
+    solid: bool = False,
     steps: bool = False,
     stars: pd.DataFrame | None = None,
     label: str | None = None,
@@ -153,57 +157,91 @@ def scatter(
     log: str = "xy",
     height: float = 4.6,
 ):
-    """Draw points coloured by `by`: a name, or a number such as a year.
+    """Draw points coloured by `by`: a name, or a number such as a year; a panel for each value of
+    `panels`.
 
-    label: a column of names to write beside points where they touch nothing, "" for none. title:
-    a column of names to show on hover. hollow: a column of truths, whose points are not filled.
-    lines: rows of x, y and `by` to join,
-    dashed, or as `steps`. stars: rows of x, y and `name`, which stand out and are named.
+    marker: a column whose looks give markers, in place of `by`. label: a column of names to write
+    beside points where they touch nothing, the first ones first, "" for none. title: a column of
+    names to show on hover. hollow: a column of truths, whose points are not filled. lines: rows of
+    x, y and `by` to join, dashed, as their looks are (`solid`) or as `steps`, over a band if they
+    have an interval; a column `name` says more of each. stars: rows of x, y and `name`,
+    which stand out and are named.
     """
-    kinds = _classes(rows[by]) if pd.api.types.is_numeric_dtype(rows[by]) else rows[by]
-    known = looks([*dict.fromkeys(kinds), *([] if lines is None else lines[by])])
-    figure, (ax,) = axes(height)
-    for which, some in rows.groupby(kinds, sort=False):
-        look, empty = known[which], some[hollow] if hollow else pd.Series(False, some.index)
-        for part, face in ((some[~empty], look.colour), (some[empty], "none")):
-            if len(part):
-                dots = ax.scatter(part[x], part[y], s=26, marker=look.marker, facecolor=face,
-                                  edgecolor=look.colour, linewidths=0.8, zorder=4)  # fmt: skip
-                said = part[title] if title else pd.Series("", part.index)
-                name(dots, [f"{each}, {look.label}".removeprefix(", ") for each in said])
-    for which, some in [] if lines is None else lines.groupby(by, sort=False):
-        style = {"drawstyle": "steps-post"} if steps else {"ls": "--"}
-        (line,) = ax.plot(some[x], some[y], color=known[which].colour, lw=1.4, **style)
-        name(line, [known[which].label])
-    wanted = [] if stars is None else list(zip(stars[x], stars[y], stars["name"], strict=True))
-    for at, value, said in wanted:
-        name(ax.scatter(at, value, marker="*", s=150, color=STAR, zorder=5), [said])
-    ax.set(xlabel=wrapped(xlabel, figure), ylabel=ylabel)
-    for axis in log:
-        scale(ax, axis)
-    if pd.api.types.is_datetime64_dtype(rows[x]):
-        dates(ax)
-    point, line = {"ls": "none", "ms": 5}, {"ls": "-" if steps else "--"}
-    seen = set(kinds)
-    styles = {
-        look.label: {
-            "color": look.colour,
-            **(point | {"marker": look.marker} if which in seen else line),
-        }
-        for which, look in known.items()
-    }
+    numeric = pd.api.types.is_numeric_dtype(rows[by])
+    rows = rows.assign(_class=_classes(rows[by]) if numeric else rows[by])
+    lines = pd.DataFrame(columns=[by]) if lines is None else lines
+    known, shapes = looks([*rows["_class"], *lines[by]]), looks(rows[marker or "_class"])
+    names = list(rows[panels].unique()) if panels else [""]
+    figure, grid = axes(height, len(names), 1 if len(names) % 2 else 2)
+    for ax, panel in zip(grid, names, strict=True):
+        part, joined = (
+            frame[frame[panels] == panel] if panels and len(frame) else frame
+            for frame in (rows, lines)
+        )
+        for which, some in joined.groupby(by, sort=False):
+            look = known[which]
+            style = {"ls": look.dash, "lw": 1.8} if solid else {"ls": "--", "lw": 1.4}
+            style = {"drawstyle": "steps-post", "lw": 1.4} if steps else style
+            (line,) = ax.plot(some[x], some[y], color=look.colour, **style)
+            name(line, [_called(some, look)])
+            if f"{y}_low" in some:
+                band = some[f"{y}_low"].astype(float), some[f"{y}_high"].astype(float)
+                ax.fill_between(some[x], *band, color=BAND)
+        _points(ax, part, x, y, known, shapes, marker or "_class", hollow, title,
+                14 if panels else 22)  # fmt: skip
+        for star in [] if stars is None else stars.to_dict("records"):
+            name(ax.scatter(star[x], star[y], marker="*", s=150, color=STAR, zorder=5),
+                 [star["name"]])  # fmt: skip
+        ax.set_ylabel("" if panels else ylabel)
+        if panels:
+            ax.set_title(textwrap.fill(panel, 34), loc="left", fontsize=9.5)
+        if ax.get_subplotspec().is_last_row():
+            ax.set_xlabel(wrapped(xlabel, figure))
+        for axis in log:
+            scale(ax, axis)
+        if pd.api.types.is_datetime64_dtype(rows[x]):
+            dates(ax)
+    styles = {}
+    for which, look in known.items():
+        line = lines[lines[by] == which]
+        style = {"color": look.colour, "ls": "none", "ms": 5}
+        if len(line):
+            style["ls"] = "-" if steps else look.dash if solid else "--"
+        if which in set(rows["_class"]) and not marker:
+            style["marker"] = look.marker
+        styles[_called(line, look)] = style
+    if marker:
+        dot = {"color": GREY, "ls": "none", "ms": 5}
+        styles |= {each.label: dot | {"marker": each.marker} for each in shapes.values()}
     if hollow is not None and rows[hollow].any():
-        styles[f"hollow: {hollow}"] = {"color": GREY, "marker": "o", "mfc": "none", **point}
-    if len(wanted) == 1:
-        styles[wanted[0][2]] = {"color": STAR, "marker": "*", "ls": "none", "ms": 11}
+        styles[f"hollow: {hollow}"] = {"color": GREY, "marker": "o", "mfc": "none", "ls": "none"}
+    texts = [] if stars is None else [(*star, STAR_NAME) for star in stars[[x, y, "name"]].values]
+    if len(texts) == 1:
+        styles[texts.pop()[2]] = {"color": STAR, "marker": "*", "ls": "none", "ms": 11}
     legend(figure, styles)
-    texts = [(*star, STAR_NAME) for star in wanted if len(wanted) > 1]
     if label:
         some = rows[rows[label] != ""]
-        texts += [(*each, GREY) for each in zip(some[x], some[y], some[label], strict=True)]
-    beside(ax, texts, size=9)
-    more = [frame for frame in (lines, stars) if frame is not None]
-    return figure, data_of(pd.concat([rows, *more], ignore_index=True))
+        colours = [known[which].colour for which in some["_class"]]
+        texts += zip(some[x], some[y], some[label], colours, strict=True)
+    beside(grid[0], texts, size=9)
+    return figure, data_of(pd.concat([rows.drop(columns="_class"), lines, stars]))
+
+
+def _called(line: pd.DataFrame, look: Look) -> str:
+    return f"{look.label}: {line['name'].iloc[0]}" if len(line) and "name" in line else look.label
+
+
+def _points(ax, rows, x, y, known, shapes, marker, hollow, title, size) -> None:
+    rows = rows.assign(_hollow=rows[hollow] if hollow else False)
+    for (which, shape, empty), some in rows.groupby(["_class", marker, "_hollow"], sort=False):
+        look = known[which]
+        if f"{y}_low" in some:
+            ax.vlines(some[x], some[f"{y}_low"], some[f"{y}_high"], color=look.colour, lw=1)
+        dots = ax.scatter(some[x], some[y], s=size, marker=shapes[shape].marker, zorder=4,
+                          facecolor="none" if empty else look.colour, edgecolor=look.colour,
+                          linewidths=0.8)  # fmt: skip
+        said = some[title] if title else pd.Series("", some.index)
+        name(dots, [f"{each}, {look.label}".removeprefix(", ") for each in said])
 
 
 def _classes(values: pd.Series) -> pd.Series:

@@ -24,7 +24,8 @@ def beside(ax, names: Iterable[tuple[float, float, str, str]], size: float = 9) 
     for x, y, name, colour in names:
         text = ax.annotate(name, (x, y), (0, 0), textcoords="offset points", fontsize=size,
                            color=colour, parse_math=False, in_layout=False)  # fmt: skip
-        extent, at = text.get_window_extent(), ax.transData.transform(_numbers(ax, x, y))
+        extent = text.get_window_extent()
+        at = ax.transData.transform([float(ax.convert_xunits(x)), float(ax.convert_yunits(y))])
         for offset, box in _places(at, extent.width, LEADING * extent.height, point):
             free = inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1)
             if free and not box.count_overlaps(taken) and not _within(box, marks).any():
@@ -34,10 +35,6 @@ def beside(ax, names: Iterable[tuple[float, float, str, str]], size: float = 9) 
                 break
         else:
             text.remove()
-
-
-def _numbers(ax, x, y) -> tuple[float, float]:
-    return float(ax.convert_xunits(x)), float(ax.convert_yunits(y))
 
 
 def _places(at: np.ndarray, width: float, height: float, point: float):
@@ -79,11 +76,8 @@ def _marks(ax, point: float) -> np.ndarray:
         for path in paths:
             at = artist.get_transform().transform(np.asarray(path, float))
             for start, end in zip(at[:-1], at[1:], strict=True):
-                n = (
-                    min(500, int(np.hypot(*(end - start)) / 2) + 2)
-                    if np.isfinite([start, end]).all()
-                    else 0
-                )
-                piece = np.linspace(start, end, n)
+                if not np.isfinite([start, end]).all():
+                    continue
+                piece = np.linspace(start, end, min(500, int(np.hypot(*(end - start)) / 2) + 2))
                 found.append(np.hstack([piece - 1.5 * point, piece + 1.5 * point]))
     return np.vstack(found)

@@ -1,8 +1,10 @@
 """What all figures share: two widths, looks with a fixed meaning, axes, a legend."""
 
+import csv
 import functools
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.ticker
@@ -13,10 +15,10 @@ from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.compared.page import Plot, styled
+from analysis.compared.page import SUPERSCRIPTS, Plot, styled
 
 WIDTHS = (7.2, 3.9)  # inches: the text column of a screen, and a phone
-PAPER, FAINT, GREY = "#8a8a8a", "#cfcfcf", "#5a5a5a"
+PAPER, FAINT, GREY, BAND = "#8a8a8a", "#cfcfcf", "#5a5a5a", "#dddddd"
 
 
 def drawn(draw: Callable[..., tuple[Figure, pd.DataFrame]]) -> Callable[..., Plot]:
@@ -42,61 +44,22 @@ class Look(NamedTuple):
     """How something is drawn wherever it is: marker and dash also tell it apart without colour."""
 
     colour: str
-    marker: str = "o"
-    dash: str | tuple = "-"
+    marker: str
+    dash: str | tuple
     label: str = ""  # "": its own name
 
 
-# Compute is black, memory green, links blue, as in the paper.
-LOOKS = {
-    "peak_flops": Look("#000000", label="peak FLOPS"),
-    "dram_bandwidth": Look("#007f5f", label="DRAM bandwidth"),
-    "interconnect": Look("#0072b2"),
-    "accelerator_memory": Look("#007f5f", label="accelerator memory"),
-    "transformer_parameters": Look("#b3401b", label="Transformer models"),
-    "transformer_training_compute": Look("#b3401b", label="Transformers"),
-    "cv_parameters": Look("#6b6b6b", label="vision models"),
-    "recsys_parameters": Look("#8c5a9e", label="recommender"),
-    "other_training_compute": Look("#6b6b6b", label="other models"),
-    "all_training_compute": Look("#6b6b6b", dash="--", label="all models"),
-    "parameters": Look("#b3401b"),
-    "optimizer": Look("#e1a100"),
-    "activations": Look("#5b8db8"),
-    "BERT-Base": Look("#5b8db8", "o"),
-    "BERT-Large": Look("#12436d", "s"),
-    "GPT-2": Look("#b3401b", "^"),
-    "mha_projections": Look("#12436d", label="MHA (projections)"),
-    "act_to_act": Look("#e1a100", label="MHA (act-to-act matmuls)"),
-    "ffn_projections": Look("#5b8db8", label="FFN (projections)"),
-    "other": Look("#8c5a9e", label="Other"),
-    "total": Look("#000000", label="Total"),
-    "OPT-175B": Look("#6b6b6b", dash="--"),
-    "Llama 3.1 405B": Look("#12436d"),
-    "gpt-oss-120b": Look("#e1a100"),
-    "Qwen3-235B-A22B": Look("#8c5a9e", dash="-."),
-    "DeepSeek-V3": Look("#007f5f"),
-    "open models": Look("#5a5a5a"),
-    "32 bits": Look("#8a8a8a"),
-    "16 bits": Look("#000000"),
-    "8 bits": Look("#0072b2"),
-    "4 bits": Look("#b3401b"),
-    "all-reduce": Look("#0072b2"),
-    "send": Look("#d55e00", "s"),
-    "reading memory": Look("#007f5f", ""),
-    "the paper's claim": Look("#000000", "*"),
-    "encode": Look("#12436d", "s", "-", "encoder pass"),
-    "decode_many": Look("#e1a100", "D", "-.", "shared decoder step"),
-    "decode": Look("#b3401b", "^", "--", "decoder step alone"),
-}
+# A row a look. Compute is black, memory green, links blue, as in the paper.
+with Path(__file__).with_name("looks.csv").open(encoding="utf-8", newline="") as stream:
+    LOOKS = {row.pop("name"): Look(**row) for row in csv.DictReader(stream)}
 # For names that have no look of their own: by order of appearance.
 OTHERS = [
-    Look(colour, marker, dash)
-    for colour, marker, dash in zip(
-        ("#b3401b", "#12436d", "#8c5a9e", "#007f5f", "#e1a100", "#6b6b6b"),
-        "osD^vP",
-        ("-", "--", ":", "-.", (0, (1, 1)), (0, (5, 1))),
-        strict=True,
-    )
+    Look("#b3401b", "o", "-"),
+    Look("#12436d", "s", "--"),
+    Look("#8c5a9e", "D", ":"),
+    Look("#007f5f", "^", "-."),
+    Look("#e1a100", "v", (0, (1, 1))),
+    Look("#6b6b6b", "P", (0, (5, 1))),
 ]
 
 
@@ -177,5 +140,4 @@ def plain(value: float) -> str:
     """A number of an axis: plain up to a million, then a power of ten."""
     if 1e-4 <= abs(value) < 1e6:
         return f"{value:,g}"
-    power = str(round(np.log10(value)))
-    return "10" + power.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return "10" + str(round(np.log10(value))).translate(SUPERSCRIPTS)
