@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.compared.page import Table, between, number, plain
+from analysis.compared.page import Table, between, number
 from analysis.compared.shown import all_archived, described
 from analysis.errors import InputError
 from analysis.measured.run import Missing, Run
 from analysis.published.claims import Claim, load_claims
+from analysis.text import plain
 
 BADGES = {
     "reproduced": "{bdg-success}`✓ reproduced`",

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.compared.page import NARROW
 from analysis.measured.allowed import Allowed
+from analysis.text import NARROW
 
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = "# Start\n\nNothing to see.\n"
