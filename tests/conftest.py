@@ -13,8 +13,10 @@ FIRST = (
     ("compared/test_figures.py", "compared/test_drawings.py"),  # all figures
     ("book/test_build.py",),
     ("measured/test_links.py",),
+    ("compared/test_truncated_runs.py",),
     ("book/test_strangers_change.py",),
     ("known_machine/test_known_machine.py", "known_machine/test_other_machines.py"),
+    ("test_measure_cli.py",),
     ("book/test_pages.py", "book/test_golden.py", "book/test_reuse.py"),  # all pages, parsed
 )
 TESTS = Path(__file__).parent

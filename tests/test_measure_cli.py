@@ -155,7 +155,7 @@ def test_a_run_of_another_machine_method_or_budget_is_not_overwritten(
     assert err.count("\n") == 1 and out.read_text() == before
 
 
-SLOW = textwrap.dedent(
+HANGS = textwrap.dedent(
     """
     import signal, sys, time
     from analysis.__main__ import main
@@ -165,13 +165,12 @@ SLOW = textwrap.dedent(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from analysis.measured.timing import Key, Measurement, Sample, Task
 
-    def slow(seconds):
-        time.sleep(0 if sys.argv[2] == "finish" else 60)
-        return Measurement(Sample((3.0,)))
+    def hangs(seconds):
+        time.sleep(60)
 
-    fast = lambda seconds: Measurement(Sample((float(sys.argv[3]),)))
+    fast = lambda seconds: Measurement(Sample((1.0,)))
     driver.all_tasks = lambda *arguments: ([
-        Task(Key("attention", name), 0, 0.0, work) for name, work in zip("abc", (fast, slow, fast))
+        Task(Key("attention", name), 0, 0.0, work) for name, work in zip("abc", (fast, hangs, fast))
     ], [], [])
     driver.with_links = lambda run, *_: run
     sys.exit(main(["measure", "--budget", "smoke", "--device", "cpu", "--out", sys.argv[1]]))
@@ -180,12 +179,12 @@ SLOW = textwrap.dedent(
 
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
-def test_a_killed_run_is_finished_and_keeps_its_points(how, tmp_path):
+def test_a_killed_run_is_finished_and_keeps_its_points(how, tmp_path, capsys, monkeypatch):
     if not hasattr(signal, how) or os.name == "nt":
         pytest.skip(f"no {how} here")
     out = tmp_path / "run.json"
-    command = [sys.executable, "-c", SLOW, str(out)]
-    process = subprocess.Popen([*command, "hang", "1"], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", HANGS, str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 60
         while not (out.exists() and load_run(out).crashed(Key("attention", "b"))):
@@ -198,16 +197,20 @@ def test_a_killed_run_is_finished_and_keeps_its_points(how, tmp_path):
     assert "Traceback" not in err and process.returncode == (130 if how == "SIGINT" else -9)
     assert load_run(out).finished is None
 
-    done = subprocess.run([*command, "finish", "2"], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    run = load_run(out)
-    seconds = {point.model: point.seconds[0][0] for point in run.points}
+    again = Measurement(Sample((2.0,)))
+    tasks = [Task(Key("attention", name), 0, 0.0, lambda seconds: again) for name in NAMES]
+    monkeypatch.setattr(driver, "all_tasks", lambda *arguments: (tasks, [], []))
+    monkeypatch.setattr(driver, "with_links", lambda run, *_: run)
+    code, _, err = run("--out", out, capsys=capsys)
+    assert code == 0, err
+    whole = load_run(out)
+    seconds = {point.model: point.seconds[0][0] for point in whole.points}
     if how == "SIGINT":
-        assert seconds == {"a": 1.0, "b": 3.0, "c": 2.0} and run.not_measured == []
+        assert seconds == {"a": 1.0, "b": 2.0, "c": 2.0} and whole.not_measured == []
     else:  # it may be what killed the process, as where memory is short
         assert seconds == {"a": 1.0, "c": 2.0}
-        assert [(each.model, each.reason) for each in run.not_measured] == [("b", driver.ENDED)]
-    assert run.finished and run.under_way == []
+        assert [(each.model, each.reason) for each in whole.not_measured] == [("b", driver.ENDED)]
+    assert whole.finished and whole.under_way == []
 
 
 @pytest.mark.parametrize("change", [{"method_version": "former"}, {"schema_version": 2}])

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.text import cell
+from analysis.text import NARROW, cell, plain
 
 STYLE = Path(__file__).with_name("report.mplstyle")
 
@@ -29,7 +29,6 @@ def as_csv(frame: pd.DataFrame) -> str:
 
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-NARROW = "image/vnd.narrow+svg"  # the type of a drawing for phones, beside that for screens
 PLACES = r'>[^<]+<|\bid="[^"]*"|(\d+\.\d{3,})'  # of coordinates; what is written keeps its digits
 # A halo keeps letters off the grid; on pages report.css draws it in the colour of the ground.
 LETTERS = "*{stroke-linejoin:round}text{paint-order:stroke;stroke:#fff;stroke-width:2.5px}"
@@ -201,13 +200,6 @@ def escape(value) -> str:
     """Return `value` as MyST text that shows as it is: no markup, HTML, role or line break."""
     text = " ".join(("" if pd.isna(value) else str(value)).split())
     return "".join(f"\\{c}" if c in r"\`*_{}[]()<>#+-.!|$~:@&^=" + '"' else c for c in text)
-
-
-def plain(text: str) -> str:
-    """Return MyST text without its roles and links, as their words: {doc}`Errata </book/errata>`
-    is Errata."""
-    text = re.sub(r"\{[\w:+-]+\}`([^`<]+?)(?: ?<[^`>]*>)?`", r"\1", text)
-    return re.sub(r"\[([^\]]*)\]\(<[^>]*>\)", r"\1", text)
 
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

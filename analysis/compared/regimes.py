@@ -8,7 +8,7 @@ three costs apart.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -80,22 +80,28 @@ def shares(work: pd.DataFrame) -> pd.DataFrame:
     """
     if len(work) < len(CAUSES):
         raise Missing("the run has too few points to tell what limits them")
-    causes, seconds = work[list(CAUSES)].to_numpy(), work["seconds"].to_numpy()
-    scaled = causes / causes.mean(axis=0)
-    at, draw = scaled[work["plain"].to_numpy()], np.random.default_rng(SEED)
-
-    def of(drawn) -> np.ndarray:
-        costs, _ = nnls(scaled[drawn] / seconds[drawn, None], np.ones(len(seconds)))
-        parts = at * costs
-        return parts / parts.sum(axis=1, keepdims=True)
-
-    best = of(np.arange(len(work)))
-    others = [of(draw.integers(0, len(work), len(work))) for _ in range(DRAWS)]
-    low, high = np.percentile(others, (2.5, 97.5), axis=0)
+    causes = tuple(work[list(CAUSES)].itertuples(index=False, name=None))
+    best, low, high = _shares(causes, tuple(work["seconds"]), tuple(work["plain"]))
     names = work.loc[work["plain"], ["model", "tokens"]]
     parts = [names.assign(cause=cause, share=best[:, i], share_low=low[:, i], share_high=high[:, i])
              for i, cause in enumerate(CAUSES)]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
+
+
+@cache  # claims and figures ask the same of a run
+def _shares(causes: tuple[tuple, ...], seconds: tuple, plain: tuple) -> tuple[np.ndarray, ...]:
+    """Of each plain point the share of each cause, and the ends of its interval."""
+    causes, seconds, n = np.array(causes), np.array(seconds), len(seconds)
+    scaled = causes / causes.mean(axis=0)
+    at, draw = scaled[np.array(plain)], np.random.default_rng(SEED)
+
+    def of(drawn) -> np.ndarray:
+        costs, _ = nnls(scaled[drawn] / seconds[drawn, None], np.ones(n))
+        parts = at * costs
+        return parts / parts.sum(axis=1, keepdims=True)
+
+    best, others = of(np.arange(n)), [of(draw.integers(0, n, n)) for _ in range(DRAWS)]
+    return best, *np.percentile(others, (2.5, 97.5), axis=0)
 
 
 def regimes(run: Run) -> pd.DataFrame:

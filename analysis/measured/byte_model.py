@@ -106,7 +106,7 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 def with_interval(modules: np.ndarray) -> tuple[float, float, float]:
     """The mean of numbers of modules, which chance is in, and its 95 % interval."""
-    return float(modules.mean()), *bootstrap(modules, np.mean)
+    return float(modules.mean()), *bootstrap(tuple(modules), np.mean)
 
 
 @torch.inference_mode()

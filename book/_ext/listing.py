@@ -10,9 +10,6 @@ from docutils.parsers.rst.directives import choice
 from reuse import ARCHIVE, DOWNLOADS, link, links, number_of
 from sphinx.util.docutils import SphinxDirective
 
-from analysis.compared.shown import described
-from analysis.measured.run import load_run
-
 KINDS = {"figures": ("figure", nodes.figure), "tables": ("table", nodes.table)}
 FILES = {"figures": ("svg", "csv"), "tables": ("csv",)}
 
@@ -80,6 +77,10 @@ def data_items(app, here: str):
         line += nodes.Text(": ")
         line += link(app, here, f"{DOWNLOADS}/data/{resource['path']}", "CSV")
         yield nodes.list_item("", line)
+    # Not above: they import pandas and more, seconds that no build without this list needs.
+    from analysis.compared.shown import described
+    from analysis.measured.run import load_run
+
     for run in sorted((source / "runs").glob("*.json")):
         line = nodes.paragraph("", "", nodes.strong("", f"{described(load_run(run))}."))
         line += [nodes.Text(" An archived run. "), nodes.literal("", run.name), nodes.Text(": ")]

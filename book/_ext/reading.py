@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from analysis.compared.page import plain
+from analysis.text import plain
 from publishing.citation import citation
 
 GLUED = re.compile(r"\{glue:text\}`(\w+)`")

@@ -18,12 +18,11 @@ from reading import executed_notebook, has_notebook
 from sphinx.util import logging
 
 from analysis import text as texts
-from analysis.compared.page import NARROW
 from publishing.citation import citation
 
 DOWNLOADS = "_downloads"
 ARCHIVE = f"{DOWNLOADS}/memory-wall-data.zip"
-TYPES = {"svg": "image/svg+xml", "csv": "text/csv", "narrow": NARROW}  # what a figure gives
+TYPES = {"svg": "image/svg+xml", "csv": "text/csv", "narrow": texts.NARROW}  # what a figure gives
 logger = logging.getLogger(__name__)
 
 

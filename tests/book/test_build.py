@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.compared.page import NARROW
 from analysis.measured.allowed import Allowed
+from analysis.text import NARROW
 
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = "# Start\n\nNothing to see.\n"
@@ -200,42 +200,6 @@ def test_a_fault_is_said_with_its_place_until_it_is_mended(outputs, fault):
     """As a warning or an error, any of which fails the build."""
     said = rf"/{fault}\.md:.*\b(WARNING|ERROR): .*{re.escape(FAULTS[fault][1])}"
     assert all(re.search(said, output) for output in outputs), outputs
-
-
-@pytest.fixture(scope="module")
-def published(site):
-    """Return a site whose repository and address are known, with a chapter, in git."""
-    made = site(index=INDEX)
-    (made.root / "notebooks").mkdir()
-    made.write(**{"notebooks/01_one": CHAPTER})
-    with open(made.root / "_toc.yml", "a") as toc:
-        toc.write("chapters: [{file: notebooks/01_one}]\n")
-    with open(made.root / "CITATION.cff", "a") as cff:
-        cff.write("repository-code: https://github.com/planted/report\n")
-        cff.write("url: https://planted.example/\n")
-    day = {"GIT_COMMITTER_DATE": "2020-02-03T12:00:00+0000"}
-    who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
-    for arguments in (["init", "-q"], ["add", "index.md"], [*who, "commit", "-qm", "one"]):
-        subprocess.run(["git", *arguments], cwd=made.root, check=True, env={**os.environ, **day})
-    code, output = made.build()
-    assert code == 0, output
-    return made
-
-
-def test_address_and_day_come_from_one_place_each(published):
-    html = (published.root / "_build/html/index.html").read_text("utf-8")
-    assert 'href="https://github.com/planted/report/edit/main/index.md"' in html
-    assert 'href="https://github.com/planted/report"' in html
-    assert "Last updated on 2020-02-03" in html
-
-
-def test_launch_buttons_open_the_generated_notebook_of_the_published_repository(published):
-    html = (published.root / "_build/html/notebooks/01_one.html").read_text("utf-8")
-    path = "launch/notebooks/01_one.ipynb"
-    assert re.findall(r'href="(https://(?:mybinder|colab)[^"]*)"', html) == [
-        "https://mybinder.org/v2/gh/planted/report/launch?labpath=notebooks%2F01_one.ipynb",
-        f"https://colab.research.google.com/github/planted/report/blob/{path}",
-    ]
 
 
 @functools.cache

@@ -1,6 +1,5 @@
-"""What readers take away: files, commands, citations, launches; and text of run files as text."""
+"""What readers take away: files, commands, citations, launches."""
 
-import json
 import os
 import re
 
@@ -13,26 +12,6 @@ from analysis.errors import InputError
 from publishing.chapter import find_chapter
 from publishing.citation import data_sources, repository
 from publishing.pdf import QUIET, find_browser
-
-NOTEBOOK = """---
-kernelspec: {name: python3, display_name: Python 3}
-jupytext: {text_representation: {format_name: myst}}
----
-
-# Page
-
-```{code-cell}
-%s
-```
-"""
-MARKUP = "<script>alert(1)</script> [x](javascript:0) {{x}} $a$ | *b* {doc}`y`"
-SHOWN = """import pandas as pd
-from analysis.compared import roofs, shown
-from analysis.compared.page import Table
-runs, faults = shown.all_archived()
-display(roofs.machines_table(runs, "tab-machines", "Caption."))
-facts = [shown.described(runs["planted"]), runs["planted"].machine.os, *faults]
-display(Table(pd.DataFrame({"Said": facts}), "tab-said", "Caption."))"""
 
 
 def test_the_file_of_verdicts_is_what_table_and_figure_show(html, pages):
@@ -97,18 +76,3 @@ def test_chapters_have_launch_buttons_where_the_repository_is_known(pages, html,
     for doc in (d for d in documents if d.startswith("notebooks/")):
         links = pages[html / f"{doc}.html"].select("a[href*='mybinder.org']")
         assert bool(links) == (repository() is not None), doc
-
-
-def test_text_of_run_files_shows_as_text(site, html):
-    made = site(index="# Start\n", machines=NOTEBOOK % SHOWN)
-    path = next((made.root / "data" / "runs").glob("*.json"))
-    run = json.loads(path.read_text("utf-8"))
-    run["machine"] |= {"device_name": MARKUP, "cpu": MARKUP, "os": MARKUP}
-    (made.root / "data" / "runs" / "planted.json").write_text(json.dumps(run), "utf-8")
-    (made.root / "data" / "runs" / "broken.json").write_text("{", "utf-8")
-    code, output = made.build()
-    assert code == 0, output
-    text = (made.root / "_build/html/machines.html").read_text("utf-8")
-    assert "broken.json: not a run of this report" in text  # and the others are shown
-    assert "<script>alert(1)" not in text and 'href="javascript' not in text
-    assert text.count("alert(1)&lt;/script&gt; [x](javascript:0) {{x}} $a$ | *b* {doc}") >= 2

@@ -1,7 +1,12 @@
 """A stranger's change stays in one place: in a copy of the project, rows of a table are a new chip,
-and a row and a function a new claim; its pages show both."""
+a row and a function a new claim, and two lines another address; its pages show all. Run files that
+were made elsewhere show as text, or as the fault that they have."""
 
 import csv
+import json
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +35,25 @@ def newest_memory(data: Path | None = None) -> float:
     sizes = facts("accelerators", data, quantity="memory_capacity", **CHIPS)
     return sizes["value"].iloc[-1] / sizes.set_index("name")["value"]["H100 SXM5 80GB"]
 '''
+NOTEBOOK = """---
+kernelspec: {name: python3, display_name: Python 3}
+jupytext: {text_representation: {format_name: myst}}
+---
+
+# Page
+
+```{code-cell}
+%s
+```
+"""
+MARKUP = "<script>alert(1)</script> [x](javascript:0) {{x}} $a$ | *b* {doc}`y`"
+SHOWN = """import pandas as pd
+from analysis.compared import roofs, shown
+from analysis.compared.page import Table
+runs, faults = shown.all_archived()
+display(roofs.machines_table(runs, "tab-machines", "Caption."))
+facts = [shown.described(runs["planted"]), runs["planted"].machine.os, *faults]
+display(Table(pd.DataFrame({"Said": facts}), "tab-said", "Caption."))"""
 STUB = "\n:::{{table}} Elsewhere\n:name: {label}\n\n| a |\n|---|\n| b |\n:::\n"
 
 
@@ -72,10 +96,23 @@ def built(site) -> Path:
     }
     for name in (CHAPTER, VERDICTS, "book/glossary"):
         pages[name] = (ROOT / f"{name}.md").read_text("utf-8")
+    pages["machines"] = NOTEBOOK % SHOWN
+    runs = made.root / "data" / "runs"
+    run = json.loads(next(runs.glob("*.json")).read_text("utf-8"))
+    run["machine"] |= {"device_name": MARKUP, "cpu": MARKUP, "os": MARKUP}
+    (runs / "planted.json").write_text(json.dumps(run), "utf-8")
+    (runs / "broken.json").write_text("{", "utf-8")
     (made.root / "notebooks").mkdir()
     made.write(**pages)
     toc = {"format": "jb-book", "root": "index", "chapters": [{"file": name} for name in pages]}
     (made.root / "_toc.yml").write_text(yaml.safe_dump(toc), "utf-8")
+    with (made.root / "CITATION.cff").open("a") as cff:
+        cff.write("repository-code: https://github.com/planted/report\n")
+        cff.write("url: https://planted.example/\n")
+    day = {"GIT_COMMITTER_DATE": "2020-02-03T12:00:00+0000"}
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
+    for arguments in (["init", "-q"], ["add", "index.md"], [*who, "commit", "-qm", "one"]):
+        subprocess.run(["git", *arguments], cwd=made.root, check=True, env={**os.environ, **day})
     code, output = made.build()
     assert code == 0, output
     return made.root / "_build" / "html"
@@ -110,3 +147,26 @@ def test_the_claim_is_drawn_and_counted_among_all(built):
     assert drawn.loc["strangers_claim", "ours"] == pytest.approx(277 / 80)
     answer = BeautifulSoup((built / f"{VERDICTS}.html").read_bytes(), "html.parser")
     assert f"Of {len(load_claims()) + 1} claims" in answer.get_text()
+
+
+def test_text_of_run_files_shows_as_text(built):
+    text = (built / "machines.html").read_text("utf-8")
+    assert "broken.json: not a run of this report" in text  # and the others are shown
+    assert "<script>alert(1)" not in text and 'href="javascript' not in text
+    assert text.count("alert(1)&lt;/script&gt; [x](javascript:0) {{x}} $a$ | *b* {doc}") >= 2
+
+
+def test_address_and_day_come_from_one_place_each(built):
+    html = (built / "index.html").read_text("utf-8")
+    assert 'href="https://github.com/planted/report/edit/main/index.md"' in html
+    assert 'href="https://github.com/planted/report"' in html
+    assert "Last updated on 2020-02-03" in html
+
+
+def test_launch_buttons_open_the_generated_notebook_of_the_published_repository(built):
+    html = (built / f"{CHAPTER}.html").read_text("utf-8")
+    assert re.findall(r'href="(https://(?:mybinder|colab)[^"]*)"', html) == [
+        "https://mybinder.org/v2/gh/planted/report/launch"
+        "?labpath=notebooks%2F03_since_the_paper.ipynb",
+        f"https://colab.research.google.com/github/planted/report/blob/launch/{CHAPTER}.ipynb",
+    ]

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from drawing import figures
+from drawing import figures, judged_once
 
 from analysis.compared import shown
 from analysis.measured.run import Run, find_run, load_run
@@ -23,4 +23,5 @@ def plots() -> dict[str, object]:
     """The figures of all pages by name, with another run beside the reference."""
     pages = [*sorted(ROOT.glob("notebooks/*.md")), *sorted(ROOT.glob("book/*.md"))]
     drawing = [page for page in pages if "name: fig-" in page.read_text("utf-8")]
-    return {name: plot for page in drawing for name, plot in figures(page).items()}
+    with judged_once(*shown.runs().values()):
+        return {name: plot for page in drawing for name, plot in figures(page).items()}

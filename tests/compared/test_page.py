@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from analysis.compared.page import Table, beside, between, escape, number, percent, plain, times
+from analysis.compared.page import Table, beside, between, escape, number, percent, times
+from analysis.text import plain
 
 
 @pytest.mark.parametrize(

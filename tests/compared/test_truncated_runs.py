@@ -6,11 +6,13 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
-from drawing import outputs
+from drawing import judged_once, outputs
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from analysis.compared import shown
+from analysis.compared.figures import style
+from analysis.compared.page import Plot, svg
 from analysis.measured.run import Run, find_run, load_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,11 +33,16 @@ def part(run: Run, kinds: set[str], share: float, chance: random.Random) -> Run:
 
 
 def made(page: Path, runs: dict[str, Run]) -> list[dict]:
-    """What the cells of a page show, as pages are given it."""
-    with pytest.MonkeyPatch.context() as patch:
+    """What the cells of a page show, as pages are given it; of figures the wide drawing."""
+    with pytest.MonkeyPatch.context() as patch, judged_once(runs["reference"]):
         patch.setattr(shown, "found", lambda: (runs, ""))
-        shows = [shown._repr_mimebundle_() for _, shown in outputs(page)
-                 if hasattr(shown, "_repr_mimebundle_")]  # fmt: skip
+        patch.setattr(style, "WIDTHS", style.WIDTHS[:1])
+        shows = []
+        for _, each in outputs(page):
+            if isinstance(each, Plot):
+                svg(each.figures[0])
+            elif hasattr(each, "_repr_mimebundle_"):
+                shows.append(each._repr_mimebundle_())
     plt.close("all")
     return shows
 

@@ -4,8 +4,7 @@ import pytest
 from arithmetic import BANDWIDTH, DIGITS, near
 from machine import Known, made, measured
 
-from analysis.compared import regimes, roofs
-from analysis.compared.claims import verdicts
+from analysis.compared import claims, regimes, roofs
 from analysis.measured import profile
 
 
@@ -29,6 +28,7 @@ def test_another_ridge_point_or_launch_gives_other_verdicts(
         assert set(regimes.regimes(run)["regime"]) == {"overhead-bound"}
     else:
         near("ridge point", roofs.ceilings(run).ridge_point, ridge, 2 * DIGITS)
-    judged = verdicts({"reference": run}).set_index("id")["verdict"]
+    judged = claims.verdicts({"reference": run}, page="05_this_machine")
+    judged = judged.set_index("id")["verdict"]
     assert judged["decoding_is_memory_bound"] == decoding
     assert judged["encoding_is_not_memory_bound"] == encoding

@@ -102,18 +102,21 @@ def test_tiled_weights_are_normal():
     )
 
 
-def climb(*wanted: str, least: int = 3):
+def climb(*wanted: str):
     processes = [Rung(name, 2000 + i, "cpu", "") for i, name in enumerate(wanted)]
     with (
         mock.patch.object(ladder, "visited", tiny_rungs.visited),
         mock.patch.object(ladder, "SILENT", 5),
     ):
-        return ladder.climb(processes, 0, least, "cpu", 1, True)
+        return ladder.climb(processes, 0, 3, "cpu", 1, True)
 
 
 @pytest.fixture(scope="module")
 def measured():
-    return climb("works", "refuses", "illegal", "dies later", "hangs")
+    before = dict(os.environ)
+    found = climb("works", "refuses", "illegal", "dies later", "hangs")
+    assert dict(os.environ) == before  # limits are set for the processes of rungs alone
+    return found
 
 
 def test_the_rungs_that_work_are_measured_in_turn(measured):
@@ -140,9 +143,3 @@ def test_a_rung_that_fails_is_missing_with_its_reason(measured, rung, reason):
 def test_a_ladder_without_a_rung_that_works_says_why():
     with pytest.raises(RuntimeError, match="its process ended: SIGILL"):
         climb("illegal")
-
-
-def test_limits_are_set_for_its_process_alone():
-    before = dict(os.environ)
-    climb("works", least=1)
-    assert dict(os.environ) == before

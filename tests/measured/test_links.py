@@ -15,7 +15,7 @@ from analysis.errors import InputError
 from analysis.measured import links
 from analysis.measured.launch import launch
 from analysis.measured.run import load_run, save_run
-from analysis.measured.timing import BUDGETS, Key
+from analysis.measured.timing import BUDGETS, Key, Measurement, Sample
 
 PROGRAM = Path(__file__).with_name("tiny_links.py")
 MESSAGES = [Key("link", how=how, n=n) for how in ("all_reduce", "send_recv") for n in (8, 4096)]
@@ -57,27 +57,32 @@ def test_two_processes_measure_everything(everything, as_archived):
     assert list(tensors.processes) == list(tensors.n) == [1, 2]
 
 
+def measured_again(out, budget, finished, everything):
+    """A run of that file after links are measured anew, of which each step looks at the file."""
+    save_run(everything.model_copy(update={"budget": budget, "finished": finished}), out)
+    former, again = out.read_bytes(), Measurement(Sample((1.0,)), None, 8, {"processes": 2})
+
+    def points():
+        for key in MESSAGES:
+            yield key, again
+            assert out.read_bytes() == former  # until all are there
+
+    run = links.open_run(out, torch.device("cpu"))
+    links.measure_into(run, out, points(), time.monotonic())
+    assert (out.parent / "run.json.previous-1").read_bytes() == former
+    return load_run(out)
+
+
 def test_an_interrupted_run_takes_new_links_and_stays_unfinished(everything, tmp_path):
-    out = tmp_path / "run.json"
-    save_run(everything.model_copy(update={"budget": "smoke", "finished": None}), out)
-    # Measures anew what is between processes, of a brief budget once and without divided state.
-    launch(2, out, 60, program("no split"), budget="smoke")
-    again = load_run(out)
+    again = measured_again(tmp_path / "run.json", "smoke", None, everything)
     assert again.finished is None  # what else the interrupted run wants is still to come
     assert keys(again) == set(MESSAGES) and again.not_measured == []
     assert again.visits(MESSAGES[0]) == 1 and again.started == everything.started
 
 
 def test_links_that_are_measured_again_replace_the_former_when_all_are_there(everything, tmp_path):
-    out = tmp_path / "run.json"
-    save_run(everything, out)
-    former = out.read_bytes()
-    with pytest.raises(InputError, match="ended by signal 9"):
-        launch(2, out, 3, program("lost"))
-    assert out.read_bytes() == former
-    launch(2, out, 60, program("no split"), budget="smoke")
-    assert (tmp_path / "run.json.previous-1").read_bytes() == former
-    assert load_run(out).finished and load_run(out).visits(MESSAGES[0]) == 1
+    again = measured_again(tmp_path / "run.json", "smoke", everything.finished, everything)
+    assert again.finished and keys(again) == set(MESSAGES)
 
 
 @pytest.mark.parametrize(

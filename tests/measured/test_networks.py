@@ -11,6 +11,8 @@ from analysis.predicted.variants import Experts, Latent, Window
 transformers = pytest.importorskip("transformers")
 
 SMALL = {"n_layers": 2, "d_model": 48, "n_heads": 4, "d_ff": 192, "vocab_size": 101}
+# Of the real widths; a layer is as the others.
+BERT_WIDE, GPT2_WIDE = (arch.replace(n_layers=2) for arch in (BERT_BASE, GPT2))
 ATTENTION = ("fused", "unfused")
 
 
@@ -94,8 +96,8 @@ def tokens(arch, batch, length, seed=0):
 
 @pytest.mark.parametrize(
     "arch, batch, length",
-    [(BERT_BASE.replace(**SMALL), 3, 17), (BERT_BASE.replace(**SMALL), 1, 1), (BERT_BASE, 1, 8)],
-    ids=["small", "one token", "BERT-Base"],
+    [(BERT_BASE.replace(**SMALL), 3, 17), (BERT_BASE.replace(**SMALL), 1, 1), (BERT_WIDE, 1, 8)],
+    ids=["small", "one token", "BERT-Base's widths"],
 )
 def test_encoder_equals_hugging_face(arch, batch, length):
     ids = tokens(arch, batch, length)
@@ -114,8 +116,8 @@ def test_encoder_equals_hugging_face(arch, batch, length):
 
 @pytest.mark.parametrize(
     "arch, batch, length",
-    [(GPT2.replace(**SMALL), 3, 17), (GPT2.replace(**SMALL), 1, 17), (GPT2, 1, 4)],
-    ids=["small", "small, batch 1", "GPT-2"],
+    [(GPT2.replace(**SMALL), 3, 17), (GPT2.replace(**SMALL), 1, 17), (GPT2_WIDE, 1, 4)],
+    ids=["small", "small, batch 1", "GPT-2's widths"],
 )
 def test_decoder_equals_hugging_face_in_one_pass_and_step_by_step(arch, batch, length):
     ids = tokens(arch, batch, length)
