@@ -53,7 +53,7 @@ def test_nobody_reading_is_no_traceback():
 
 def test_no_run_is_asked_for_by_no_name():
     code, _, err = said("verdicts", "--run", "")
-    assert code == 2 and err.startswith(b"error: : neither a file nor an archived run")
+    assert code == 2 and err.startswith(b"error: an empty name: neither a file nor an archived run")
 
 
 @given(st.text())

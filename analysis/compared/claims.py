@@ -128,9 +128,9 @@ def counted(judged: pd.DataFrame) -> dict[str, int]:
 
 
 def drawn(judged: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `verdicts` as `figures.intervals` draws them: over (our number over the paper's) and
-    edge (what is accepted over it) with their ends; what lies beyond `AXIS` is at its end, and so
-    is a no."""
+    """Rows of `verdicts` as `figures.intervals` draws them: row (the claim by its number), over
+    (our number over the paper's) and edge (what is accepted over it) with their ends; what lies
+    beyond `AXIS` is at its end, and so is a no."""
     columns = {"ours": "over", "low": "over_low", "high": "over_high",
                "accepted_low": "edge_low", "accepted_high": "edge_high"}  # fmt: skip
     shares = judged[list(columns)].astype(float).div(judged["published"], axis=0).clip(*AXIS)
@@ -138,7 +138,7 @@ def drawn(judged: pd.DataFrame) -> pd.DataFrame:
     silent = judged["number"][(judged["verdict"] == "not measured") & (judged["run"] != "here")]
     names += np.where(judged["number"].isin(silent), " (not measured)", "")
     run = judged["run"].replace("data", "reference")
-    return judged.assign(claim=names, run=run, edge=1.0).join(shares.rename(columns=columns))
+    return judged.assign(row=names, run=run, edge=1.0).join(shares.rename(columns=columns))
 
 
 def verdict_table(judged: pd.DataFrame, name: str, caption: str) -> Table:

@@ -19,7 +19,9 @@ def test_the_file_of_verdicts_is_what_table_and_figure_show(html, pages):
     link = page.find("a", string="verdicts.csv")
     file = pd.read_csv(html / "book" / link["href"])
     drawn = pd.read_csv(html / "_downloads/figures/fig-verdicts.csv")
-    pd.testing.assert_frame_equal(drawn[file.columns], file)
+    assert list(drawn["run"]) == list(file["run"].replace("data", "reference"))
+    same = file.columns.drop("run")
+    pd.testing.assert_frame_equal(drawn[same], file[same])
     table = page.find("table", id="tab-all-claims")
     heads = [th.get_text(strip=True) for th in table.select("thead th")]
     shown = [[td.get_text(" ", strip=True) for td in tr("td")] for tr in table.select("tbody tr")]

@@ -19,7 +19,7 @@ from analysis.compared.page import Plot
 # Figures whose rows are labels, so that the height of a mark is a place and no number.
 ROWS = {
     "fig-growth-sensitivity", "fig-like-with-like", "fig-rates", "fig-answer-since", "fig-refits",
-    "fig-training-memory", "fig-breakdown", "fig-formats",
+    "fig-training-memory", "fig-breakdown", "fig-formats", "fig-verdicts",
 }  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 EQUAL = 1.0  # a line across a panel at which both sides of a ratio are equal: no data
@@ -96,7 +96,7 @@ def touched(figure):
 
 
 NAMED = ("fig-scaling-disparity", "fig-models-memory", "fig-training-compute",
-         "fig-generating", "fig-prompts", "fig-machines")  # fmt: skip
+         "fig-generating", "fig-prompts")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from drawing import outputs
 from scipy import stats
 
 from analysis.compared import growth, ridges
@@ -16,6 +17,7 @@ from analysis.errors import InputError
 from analysis.published.claims import load_claims
 from analysis.published.tables import DATA, load_table
 
+NOTEBOOK = DATA.parent / "notebooks" / "03_since_the_paper.md"
 DENSE = {"peak_fp32", "peak_16bit_dense", "peak_8bit_dense", "peak_4bit_dense"}
 # 8-bit rates that are not at most twice the 16-bit ones, by the vendors' own tables
 STEEP = {"Trainium 3", "Rubin GPU (VR200 NVL72, per GPU)"}
@@ -28,21 +30,19 @@ def found():
 
 @pytest.fixture(scope="module")
 def used():
-    """The later points of every fit, of `outcomes` and of `variants`, with `fit`, whose they are.
-
-    `variants` chooses them inside; what it hands to `outcome` is kept."""
+    """The later points of each fit of `outcomes`, and of each other choice of the chapter's."""
     kept, compare = [], growth.outcome
 
     def keep(trend, later, paper):
-        kept.append(later.assign(fit=len(kept)))
+        kept.append(later)
         return compare(trend, later, paper)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(growth, "outcome", keep)
         growth.outcomes()
-    names = list(growth.LATER)
-    assert len(kept) == len(names)
-    return pd.concat(kept).assign(fit=lambda rows: rows["fit"].map(dict(enumerate(names))))
+        assert len(kept) == len(growth.LATER)
+        outputs(NOTEBOOK)
+    return kept
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ def plant(folder, table, **cells):
 
 
 def test_every_row_of_every_fit_has_a_source_is_dense_and_verified(used):
-    assert len(used) > 250
-    assert used["source"].str.contains(r"https://\S").all()
-    assert (used["status"] == "sourced").all()
-    peaks = used["quantity"][used["quantity"].str.startswith("peak")]
-    assert set(peaks) == DENSE
-    asked = used["fit"].str.contains("announced")
-    assert "announced" not in set(used[~asked]["stage"].dropna())
-    assert "announced" in set(used[asked]["stage"])
+    rows = pd.concat(used)
+    assert len(rows) > 250
+    assert rows["source"].str.contains(r"https://\S").all()
+    assert DENSE == set(rows["quantity"][rows["quantity"].str.startswith("peak")])
+    # Two say what estimates would change, three what announced chips would; no other has such.
+    guessed = [each for each in used if not (each["status"] == "sourced").all()]
+    assert [each["unit"].iloc[0] for each in guessed] == ["FLOP", "parameters"]
+    assert sum("announced" in set(each.get("stage", [])) for each in used) == 3
     for trend in growth.LATER:
         assert growth.trend_points(trend)["source"].str.contains(r"https://\S").all()
 

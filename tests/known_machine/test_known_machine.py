@@ -30,7 +30,8 @@ from analysis.compared.counts import LENGTHS, PAPER_MODELS
 from analysis.measured import profile
 from analysis.measured import serving as measured_serving
 from analysis.measured.run import Run, load_run, save_run
-from analysis.predicted.roofline import Ceilings, intensity_ends
+from analysis.predicted import roofline
+from analysis.predicted.roofline import Ceilings
 from analysis.published.claims import load_claims
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -101,7 +102,7 @@ def check_intensities(run: Run) -> None:
     """What waits for memory has the bandwidth times its intensity as its rate: to a thousandth, as
     a step's row, read once and not three times, and its logits are less than that of its bytes."""
     for row in roofs.points(run).query("model == 'GPT-2'").itertuples():
-        least, _ = intensity_ends(PAPER_MODELS[row.model], row.tokens)
+        least, _ = roofline.intensity_ends(PAPER_MODELS[row.model], row.tokens)
         near(f"intensity at {row.tokens}", row.rate / least, BANDWIDTH, 1e-3)
         near(f"drawn intensity at {row.tokens}", row.rate / row.intensity, BANDWIDTH, 1e-3)
 
@@ -240,13 +241,12 @@ FAULTS = {
         check_heads, "predicted gain of 4 heads",
     ),
     "GPT-2's intensity at the end of a generation": (
-        changed(roofs, "intensity", lambda true: lambda model, tokens: true(
-            model, 2 * tokens if model == "GPT-2" else tokens)),
+        changed(roofline, "intensity_ends", lambda true: lambda arch, tokens: true(
+            arch, 2 * tokens)),
         check_intensities, "intensity at",
     ),
     "GPT-2's intensity at its start": (
-        changed(roofs, "intensity", lambda true: lambda model, tokens: true(
-            model, 1 if model == "GPT-2" else tokens)),
+        changed(roofline, "intensity_ends", lambda true: lambda arch, _: true(arch, 1)),
         check_intensities, "intensity at",
     ),
 }  # fmt: skip

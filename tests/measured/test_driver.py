@@ -218,7 +218,7 @@ def test_what_others_are_compared_with_comes_first_and_what_is_long_last(monkeyp
     assert order.index("generation gpt2 512 loop") > order.index("matmul 512x768x768")
     brief = [task.key for each in all_tasks("cpu", BUDGETS["smoke"], 1, []) for task in each]
     assert {key.what for key in brief} == {
-        "bandwidth", "matmul", "cache", "pair", "encode", "step", "train", "weights",
+        "bandwidth", "matmul", "cache", "launch", "pair", "encode", "step", "train", "weights",
         "quality", "batch", "heads", "size", "prune", "read",
     }  # fmt: skip
     every = tasks + remedies + ladder
