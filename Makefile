@@ -3,7 +3,8 @@
 # PyTorch, whose builds differ by the index that pip is configured for.
 PYTHON ?= python3
 BIN := .venv/bin
-# What is imported is compiled then, and nothing else.
+# What is imported is compiled then, and kept, whatever the environment (containers often forbid it).
+export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile
 HASHED := $(INSTALL) --require-hashes --no-deps
 PORT ?= 8000
