@@ -49,11 +49,12 @@ def test_predict_json_has_every_answer(capsys):
         (("bert-base", "--bandwidth", "25", "--peak", "1.5"), "waits for compute"),
         ((LLAMA, "--run", "amd-epyc-2-cores", "--activations", "32"), "AMD EPYC"),
         ((LLAMA, *CHIP, "--memory", "10"), "too much"),
+        ((LLAMA, *CHIP, "--prompt", "65536"), "86,472 FLOP/byte, waits for compute"),
     ],
 )
 def test_predict_in_words(arguments, told, capsys):
     code, out, err = run("predict", "--config", *arguments, capsys=capsys)
-    assert (code, err) == (0, "") and told in out
+    assert (code, err) == (0, "") and told in out and "e+" not in out
 
 
 def test_count_tells_parameters_cache_and_convention(capsys):

@@ -39,7 +39,7 @@ def _rows(found: dict) -> Iterator[tuple[str, str]]:
     model, chip, asked, memory = (found[name] for name in ("model", "chip", "setting", "memory"))
     yield "parameters", f"{model['parameters']:,}, of a token {model['active_parameters']:,}"
     limits = f"{amount(chip['bandwidth'], 'B/s')}, {amount(chip['peak'], 'FLOP/s')}"
-    ridge = f"ridge point {chip['ridge_point']:.4g} FLOP/byte"
+    ridge = f"ridge point {number(chip['ridge_point'])} FLOP/byte"
     yield "a chip", f"{limits}, memory {amount(chip['memory'], 'B')}, {ridge}"
     bits = ", ".join(f"{name} {asked[name]}" for name in ("weights", "cache", "activations"))
     sizes = f"batch {asked['batch']}, prompt {asked['prompt']}, context {asked['context']} tokens"
@@ -56,7 +56,7 @@ def _rows(found: dict) -> Iterator[tuple[str, str]]:
     for name, label in (("prompt", "whole prompt"), ("step", "one step")):
         if phase := found.get(name):
             work = f"{amount(phase['flops'], 'FLOP')}, {amount(phase['bytes'], 'B')}"
-            waits = f"{phase['intensity']:.4g} FLOP/byte, waits for {phase['limit']}"
+            waits = f"{number(phase['intensity'])} FLOP/byte, waits for {phase['limit']}"
             yield label, f"{work}, {waits}"
             yield "", f"at least {_bound(phase, 'seconds', duration)}"
     if step := found.get("step"):

@@ -168,7 +168,8 @@ def write_every_page(app, env):
 def copy_data(app, exception):
     """Offer data/ as it is, file by file and as one archive: the same bytes for the same data.
 
-    Symbolic links lead out of it, and hidden files are of those who write there.
+    Symbolic links lead out of it, hidden files are of those who write there, and compiled ones of
+    those who import.
     """
     if exception or app.builder.format != "html":
         return
@@ -176,7 +177,7 @@ def copy_data(app, exception):
     shutil.rmtree(out / DOWNLOADS / "data", ignore_errors=True)
     with zipfile.ZipFile(out / ARCHIVE, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(source.rglob("[!.]*")):
-            if file.is_symlink() or not file.is_file():
+            if file.is_symlink() or not file.is_file() or file.suffix == ".pyc":
                 continue
             name = f"data/{file.relative_to(source).as_posix()}"
             (out / DOWNLOADS / name).parent.mkdir(parents=True, exist_ok=True)

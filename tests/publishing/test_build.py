@@ -39,6 +39,8 @@ def test_data_are_taken_along_without_what_links_lead_to(tmp_path, monkeypatch):
     (tmp_path / "secret" / "key").write_text("secret")
     (source / "runs" / "a.json").write_text("{}")
     (source / "runs" / ".a.json.lock").write_text("")
+    (source / "__pycache__").mkdir()
+    (source / "__pycache__" / "train.cpython-311.pyc").write_text("")
     (source / "key").symlink_to(tmp_path / "secret" / "key")
     (source / "folder").symlink_to(tmp_path / "secret")
     (out / reuse.DOWNLOADS).mkdir(parents=True)
