@@ -259,12 +259,14 @@ def archived() -> list[str]:
 
 
 def find_run(name_or_file: str | Path) -> Path:
-    """The file of an archived run's name, or a file's path as it is; InputError if neither."""
+    """The file of an archived run's name, or a file by its path from here or, since chapters run in
+    a folder of their own, from the project; InputError if neither."""
     name = str(name_or_file)
     if name in archived():
         return ARCHIVE / f"{name}.json"
-    if Path(name).is_file():
-        return Path(name)
+    for path in (Path(name), ROOT / name):
+        if path.is_file():
+            return path
     there = ", ".join(archived()) or "none"
     name = name or "an empty name"
     raise InputError(f"{name}: neither a file nor an archived run; archived: {there}")

@@ -11,6 +11,7 @@ from analysis.measured import run as runs
 from analysis.measured.run import (
     Missing,
     Run,
+    archived,
     find_run,
     load_run,
     local_path,
@@ -255,6 +256,12 @@ def test_find_a_run_by_name_or_file(file, tmp_path, monkeypatch):
     for name in ("nothing", "../run", "", str(tmp_path)):
         with pytest.raises(InputError, match="archived: run"):
             find_run(name)
+
+
+def test_a_path_from_the_project_is_found_where_chapters_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = archived()[0]
+    assert load_run(find_run(f"data/runs/{name}.json")) == load_run(find_run(name))
 
 
 def test_a_local_run_is_reused_only_where_everything_is_the_same(monkeypatch):
