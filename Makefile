@@ -30,8 +30,8 @@ help:  ## show these targets
 .venv/installed: requirements.lock torch.lock pyproject.toml $(MOVED)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Python 3.11, 3.12 or 3.13 is needed and $(PYTHON) is %d.%d: say make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
-	$(INSTALL) --no-deps --requirement torch.lock & \
-	  $(HASHED) --requirement requirements.lock && wait $$!
+	@trap 'kill $$! 2>/dev/null' EXIT INT TERM; $(INSTALL) --no-deps --requirement torch.lock & \
+	  $(HASHED) --requirement requirements.lock && wait $$!  # one that fails or is ended ends both
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m pip check || $(INSTALL) --requirement torch.lock --editable .  # CUDA's
 	@mkdir -p .venv/etc/ipython  # chapters run on loopback only; spare readers the kernel's warning
