@@ -9,7 +9,7 @@ it raises Missing, or returns None, where these say too little.
 import math
 import pkgutil
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = 
     """
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):  # each may compute some
         import_module(f"analysis.compared.{module.name}")
-    rows = []
+    rows, archive = [], cache(all_archived)
     for n, each in enumerate(load_claims(data).values(), 1):
         if page not in (None, each.page):
             continue
@@ -112,7 +112,7 @@ def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = 
         for run, source in ({"data": data} if each.basis == "data" else runs).items():
             value, other = ours(each, source), ""
             if run == "reference" and value is None:  # the first archived run that has the points
-                others = ((ours(each, one), described(one)) for one in all_archived()[0].values())
+                others = ((ours(each, one), described(one)) for one in archive()[0].values())
                 value, other = next((one for one in others if one[0] is not None), (None, ""))
             found = zip(("ours", "low", "high"), ends(value), strict=True)
             row = {"run": run, "stand_in": other, **dict(found), "verdict": judge(each, value)}

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import matplotlib.style
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from analysis.text import NARROW, cell, plain
@@ -54,7 +55,7 @@ def svg(figure: Figure) -> str:
     figure.patch.set_gid("ground")
     with styled():
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(text, format="svg", metadata=nothing)
+        FigureCanvasSVG(figure).print_svg(text, metadata=nothing)  # savefig draws twice
     for prefix, space in (("", SVG), ("xlink", XLINK)):
         ElementTree.register_namespace(prefix, space)
     short = re.sub(PLACES, lambda n: f"{float(n[1]):.2f}" if n[1] else n[0], text.getvalue())

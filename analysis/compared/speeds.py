@@ -6,6 +6,7 @@ was generated before it; a prompt must be multiplied by every weight but the LM 
 asked for one token, and by the tokens before.
 """
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from analysis.compared.models import architectures
 from analysis.compared.ratios import student
 from analysis.errors import InputError
 from analysis.predicted.answer import FAST as STACKED
+from analysis.predicted.architectures import Architecture
 from analysis.predicted.chips import GIB
 from analysis.predicted.operations import FUSED
 from analysis.predicted.roofline import compulsory_bytes
@@ -71,7 +73,7 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
             moved /= row.tokens
         else:
             moved += CACHE_BYTES * arch.cached((row.tokens - 1) / 2)  # in the mean of all
-        flops = matmul_flops(generation(arch, row.tokens, FUSED)) / row.tokens
+        flops = _flops(arch, row.tokens)
         memory, compute = at_once * bandwidth * 1e9 / moved, at_once * peak * 1e12 / flops
         found.append((stored, moved, flops, bandwidth, peak, memory, compute))
     columns = ["bits", "bytes", "flops", "bandwidth", "peak", "memory", "compute"]
@@ -79,6 +81,12 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
     limits = rows[["memory", "compute"]]
     rows = rows.assign(bound=limits.min(axis=1), limit=limits.idxmin(axis=1))
     return rows.assign(share=rows["tokens_per_s"] / rows["bound"], maker=rows["device"].map(makers))
+
+
+@cache  # the same few are asked for by every row
+def _flops(arch: Architecture, tokens: int) -> float:
+    """FLOPs of a token, the mean of the first `tokens`."""
+    return matmul_flops(generation(arch, tokens, FUSED)) / tokens
 
 
 def alone(rows: pd.DataFrame, phase: str, format: str) -> pd.DataFrame:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -120,7 +119,7 @@ class Run(Checked):
         found = []
         for point in self.points:
             if point.what == what and all(getattr(point, k) == v for k, v in where.items()):
-                sample, columns = point.sample, dict(zip(KEY, astuple(point.key), strict=True))
+                sample, columns = point.sample, {name: getattr(point, name) for name in KEY}
                 columns |= {"turn": point.turn, "sample": sample, "seconds": sample.median}
                 columns |= dict(zip(("low", "high"), sample.interval, strict=True))
                 columns |= {"flops": point.flops, "bytes": point.bytes}

@@ -17,7 +17,7 @@ ALIGNED = {-1: ("right", "top"), 0: ("center", "center"), 1: ("left", "bottom")}
 def beside(ax, names: Iterable[tuple[float, float, str, str]], size: float = 9) -> None:
     """Write names beside points, each x, y, name and colour, the most wanted first."""
     figure = ax.figure
-    figure.draw_without_rendering()  # only then is it known where things are
+    figure.get_layout_engine().execute(figure)  # only then is it known where things are
     point = figure.dpi / 72
     inside, taken = ax.get_window_extent(), [text.get_window_extent() for text in ax.texts]
     marks = _marks(ax, point)
