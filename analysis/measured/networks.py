@@ -47,7 +47,8 @@ class Weights:
             self.generator = torch.Generator(device).manual_seed(seed)
 
     def normal(self, *shape: int, mean: float = 0, std: float = 0.02) -> Tensor:
-        return torch.empty(shape, **self.factory).normal_(mean, std, generator=self.generator)
+        made = torch.empty(shape, **self.factory)
+        return made.normal_(mean, std, generator=self.generator) if self.generator else made
 
     def linear(self, n_in: int, n_out: int, operator_class: str, bias: bool = True) -> Linear:
         return Linear(
