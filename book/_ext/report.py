@@ -24,6 +24,8 @@ from reading import executed_notebook
 REACHED = ("analysis", "data", "runs", "requirements.lock", "torch.lock", "pyproject.toml")
 FORMULAS = "mathjax"  # where in _static
 CHARTS = "vega.js"
+ICONS, SEARCHING = ("fontawesome",), ("searchtools", "language_data", "searchindex")
+WAITED_FOR = re.compile(r"<script (?=[^>]*\bsrc=)(?!defer\b|[^>]*/documentation_options\.js)")
 SETTINGS = ("RUN", "REFERENCE")  # environment variables that `make book` passes on to chapters
 
 
@@ -81,12 +83,16 @@ def mend_pages(app, exception):
 
     The icon script weighs more than the formulas, and the style sheet has the same icons as a font.
     A list of references calls itself a list, but its entries are no list items to a screen reader.
+    No page but the search page searches, and no script but the one that others name must come
+    before the page is drawn.
     """
     if exception or app.builder.format != "html":
         return
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text("utf-8").replace(' role="list" class="citation', ' class="citation')
-        page.write_text(re.sub(r"<script[^>]*/fontawesome\.js[^>]*></script>", "", text), "utf-8")
+        unused = "|".join(ICONS if page.name == "search.html" else ICONS + SEARCHING)
+        text = re.sub(rf'<script[^>]*[/"](?:{unused})\.js[^>]*></script>', "", text)
+        page.write_text(WAITED_FOR.sub("<script defer ", text), "utf-8")
     for script in Path(app.outdir, "_static", "scripts").glob("fontawesome.js*"):
         script.unlink()
 

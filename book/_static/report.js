@@ -47,7 +47,10 @@ document.addEventListener("DOMContentLoaded", () => {
   document.fonts?.addEventListener("loadingdone", fit);
 
   // Whoever has no mouse scrolls what is wide with the keyboard, so it must take the focus.
-  for (const box of document.querySelectorAll("div.math")) {
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
-  }
+  const reach = new ResizeObserver((seen) => {
+    for (const { target } of seen)
+      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+  });
+  for (const box of document.querySelectorAll("div.math, .bd-article pre")) reach.observe(box);
 });

@@ -29,7 +29,9 @@
     }
   }
   for (const pre of article?.querySelectorAll("pre") ?? [])
-    if (pre.scrollWidth > pre.clientWidth + 1) said.push(`${pre.textContent.slice(0, 40)} is cut`);
+    if (pre.scrollWidth > pre.clientWidth + 1
+        && (pre.tabIndex !== 0 || !getComputedStyle(pre).backgroundAttachment.startsWith("local")))
+      said.push(`${pre.textContent.slice(0, 40)} is cut`);
   for (const number of article?.querySelectorAll("div.math .eqno") ?? []) {
     const a = number.getBoundingClientRect();
     const b = number.parentElement.querySelector("mjx-math")?.getBoundingClientRect();
