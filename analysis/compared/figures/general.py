@@ -52,9 +52,10 @@ def lines(
 ):
     """Draw `y` against `x`, a line for each value of `by`, a panel for each value of `panels`.
 
-    ylabel: one text, or one for each panel. predicted: a column of `rows`. paper: rows of what is
-    printed, with the same columns. band: whether intervals are bands, not bars. level: a line
-    across, at which both sides of a ratio are equal. span: low, high and name of a band across.
+    ylabel: one text, of panels that share their scale, or one for each panel. predicted: a column
+    of `rows`. paper: rows of what is printed, with the same columns. band: whether intervals are
+    bands, not bars. level: a line across, at which both sides of a ratio are equal. span: low, high
+    and name of a band across.
     log: the axes that are logarithmic.
     """
     names = list(rows[panels].unique()) if panels else [""]
@@ -67,7 +68,8 @@ def lines(
     foretold = {"ls": ":", "lw": 1.4} if dotted else {"ls": "none", "marker": "_", "ms": 16}
     if runs:  # dashes are the paper's
         known = {which: look._replace(dash="-") for which, look in known.items()}
-    figure, grid = axes(height, len(names), 1 if len(names) % 2 else 2, sharex=True)
+    alike = ylabel != "" and isinstance(ylabel, str)  # panels of one quantity have one scale
+    figure, grid = axes(height, len(names), 1 if len(names) % 2 else 2, sharex=True, sharey=alike)
     for ax, panel in zip(grid, names, strict=True):
         part = rows[rows[panels] == panel] if panels else rows
         if span:
@@ -90,14 +92,17 @@ def lines(
         ax.set_ylabel(ylabel[panel] if isinstance(ylabel, dict) else ylabel)
         if panels and not isinstance(ylabel, dict):
             ax.set_title(panel, loc="left")
+    for ax in grid:  # once all is drawn
         for axis in log:
-            scale(ax, axis, (part if paper is None else paper)[x] if axis == "x" else ())
+            scale(ax, axis, (rows if paper is None else paper)[x] if axis == "x" else ())
         if "y" not in log:
             low, high = ax.get_ylim()
             ax.set_ylim(low if low > high / 3 else min(0, low))
         if ax.get_subplotspec().is_last_row():
             ax.set_xlabel(wrapped(xlabel, figure) if len(names) == 1 else
                           textwrap.fill(xlabel, 34))  # fmt: skip
+        if alike:
+            ax.label_outer()
     styles = {
         look.label: {"color": look.colour, "ls": look.dash, "ms": 5,
                      "marker": look.marker if markers else ""}
