@@ -21,6 +21,7 @@ SHARED = [  # each word is PAGE:NAME
     "index:dram 01:dram errata:dram",
     "index:links 01:links errata:links",
     "index:gap 01:gap_dram",
+    "index:alike 01:gap_alike errata:gap",
     "01:n_flops errata:n",
     "01:mixed_from errata:mixed_from",
     "01:same_chips errata:alike",

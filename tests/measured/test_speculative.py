@@ -1,11 +1,14 @@
 """A draft changes how tokens are found, never which."""
 
+import sys
+
 import pytest
 import torch
 
 from analysis.errors import InputError
+from analysis.measured.byte_model import held_out, load
 from analysis.measured.networks import Decoder
-from analysis.measured.speculative import greedy, speculate
+from analysis.measured.speculative import PROMPT, PROMPTS, greedy, speculate
 from analysis.predicted.architectures import GPT2
 
 ARCH = GPT2.replace(n_layers=2, d_model=48, n_heads=4, d_ff=96, vocab_size=17, n_positions=64)
@@ -57,3 +60,15 @@ def test_a_better_draft_is_accepted_more_often():
 def test_a_draft_of_nothing_is_refused():
     with pytest.raises(InputError, match="0 drafted"):
         speculate(0, decoder(), decoder(), prompt(0), 4)
+
+
+@pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11), reason="the prompts are of Python 3.11's library"
+)
+def test_greedy_text_repeats_itself_as_the_chapter_says():
+    """One text of notebooks/11_shared_bytes a word of four bytes, the others a single one."""
+    windows, network = held_out(), load()
+    middle = windows[:: len(windows) // PROMPTS, windows.shape[1] // 2][:PROMPTS, :PROMPT]
+    texts = [greedy(network, each[None], 192) for each in middle]
+    loops = [next(n for n in range(1, 192) if text[n:] == text[:-n]) for text in texts]
+    assert loops == [4, 1, 1]
