@@ -208,6 +208,8 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def number(value: float, digits: int = 3) -> str:
     """Return `value` to `digits` significant digits: plain up to a million, then 1.2×10⁹."""
+    if value < 0:
+        return f"\N{MINUS SIGN}{number(-value, digits)}"
     if value == 0 or not math.isfinite(value):
         return str(value)
     places = digits - 1 - math.floor(math.log10(abs(value)))

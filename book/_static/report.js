@@ -22,6 +22,7 @@ document.addEventListener("DOMContentLoaded", () => {
         cell.setAttribute("role", cell.tagName === "TH" ? "columnheader" : "cell");
         cell.dataset.head = heads[i] ?? "";
         const length = cell.textContent.trim().length;
+        cell.classList.toggle("blank", !length);
         cell.classList.toggle("wide", length > 20);
         cell.classList.toggle("short", length <= 12); // dates and numbers stay on one line
       }
@@ -32,6 +33,10 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   }
   const fit = () => tables.forEach(stack);
+  for (const { parentElement: box } of tables) {
+    box.addEventListener("scroll", () => box.classList.toggle(
+      "ended", box.scrollLeft + box.clientWidth >= box.scrollWidth - 1));
+  }
   fit();
   // The place of a table changes with the window and the margins; its width with the letters.
   const places = new Map();

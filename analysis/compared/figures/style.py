@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from analysis.compared.page import SUPERSCRIPTS, Plot, styled
 
 WIDTHS = (7.2, 3.9)  # inches: the text column of a screen, and a phone
+NEAR = 0.08  # of a log axis: a number that is nearer to the one before it is not written
 PAPER, FAINT, GREY, BAND = "#8a8a8a", "#cfcfcf", "#5a5a5a", "#dddddd"
 
 
@@ -111,7 +112,9 @@ def scale(ax, which: str, values=()) -> None:
     getattr(ax, f"set_{which}scale")("log")
     some = sorted(set(values))
     if 0 < len(some) <= 8:
-        along.set_major_locator(matplotlib.ticker.FixedLocator(some))
+        apart = (some[-1] / some[0]) ** NEAR
+        kept = [b for a, b in zip([0, *some], some, strict=False) if b >= apart * a]
+        along.set_major_locator(matplotlib.ticker.FixedLocator(kept))
         along.set_major_formatter(lambda value, _: f"{value:g}")
     else:
         low, high = getattr(ax, f"get_{which}lim")()
