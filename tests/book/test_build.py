@@ -212,3 +212,11 @@ def cut_network() -> list[str] | None:
         ):
             return command
     return None
+
+
+def test_no_page_waits_for_a_script_or_loads_the_index_of_words(pages):
+    """But for the few lines that others name, and the page that searches."""
+    for file, page in pages.items():
+        waited = [tag["src"] for tag in page.select("script[src]:not([defer])")]
+        assert [each for each in waited if "documentation_options" not in each] == [], file
+        assert bool(page.select("script[src*=searchindex]")) == (file.name == "search.html"), file

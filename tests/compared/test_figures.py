@@ -14,6 +14,7 @@ from matplotlib.patches import Polygon, Rectangle
 
 from analysis.compared.figures import labels
 from analysis.compared.figures.labels import _marks, _within
+from analysis.compared.figures.style import scale
 from analysis.compared.page import Plot
 
 # Figures whose rows are labels, so that the height of a mark is a place and no number.
@@ -221,3 +222,10 @@ def test_a_number_that_the_data_lacks_would_be_seen(plots, name, column):
     plot = plots[name]
     off = Plot(plot.figures, plot.data.assign(**{column: plot.data[column] * (1 + 1e-6)}))
     assert unknown(off, "y" if name in ROWS else None)
+
+
+def test_numbers_of_a_log_axis_that_are_near_each_other_are_not_all_written():
+    ax = Figure().subplots()
+    ax.plot([55, 141], [1, 2])
+    scale(ax, "x", [55, 59, 95, 112, 139, 141])
+    assert list(ax.get_xticks()) == [55, 95, 112, 139]

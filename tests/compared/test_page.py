@@ -21,7 +21,7 @@ from analysis.text import plain
         (0.0123456, 2, "0.012"),
         (2, 1, "2"),
         (0, 3, "0"),
-        (-3.14159, 2, "-3.1"),
+        (-3.14159, 2, "−3.1"),
         (5.33e20, 3, "5.33×10²⁰"),
         (999_999, 3, "1.00×10⁶"),
         (5e-6, 1, "5×10⁻⁶"),
@@ -43,6 +43,7 @@ def test_factors_shares_and_intervals():
     assert percent(0.0719, sign=True) == "+7.2 %"
     assert percent(-0.005, sign=True) == "−0.50 %"
     assert between((1.447, 1.75)) == "1.45 to 1.75"
+    assert between((-0.0491, 0.108)) == "−0.0491 to 0.108"
     assert math.isnan(float(number(float("nan"))))
 
 
