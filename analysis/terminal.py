@@ -23,8 +23,10 @@ def told(work: Callable[[], object]) -> int:
     where it was interrupted; and 1 where nobody reads the output any more. Characters that a stream
     cannot encode are written as escapes.
     """
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before the start
+            setattr(sys, name, open(os.devnull, "w"))
+        getattr(sys, name).reconfigure(errors="backslashreplace")
     try:
         work()
         sys.stdout.flush()

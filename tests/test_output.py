@@ -51,6 +51,16 @@ def test_nobody_reading_is_no_traceback():
     assert code == 1 and err == b""
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_stream_that_was_closed_is_no_traceback(closed):
+    command = f"{sys.executable} -m analysis count gpt2 -l"
+    for last, code in (("4", 0), ("0", 2)):
+        done = subprocess.run(
+            ["sh", "-c", f"{command} {last} {closed}"], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == code and "Traceback" not in done.stderr
+
+
 def test_no_run_is_asked_for_by_no_name():
     code, _, err = said("verdicts", "--run", "")
     assert code == 2 and err.startswith(b"error: an empty name: neither a file nor an archived run")

@@ -200,7 +200,7 @@ def with_interval(row) -> str:
         return "–"
     if row.kind == "yes or no":
         return {(0, 0): "no", (1, 1): "yes"}.get((row.low, row.high), "either")
-    width = (row.high - row.low) / abs(row.ours)
+    width = (row.high - row.low) / (abs(row.ours) or 1)
     edges = [row.accepted_low, row.accepted_high]
     nearest = min(abs(end / edge - 1) for end in (row.low, row.high) for edge in edges if edge)
     small = min(each for each in (width, nearest, 1) if each)

@@ -247,7 +247,7 @@ def _first(error: pydantic.ValidationError) -> str:
         former = fault["input"] == SCHEMA_VERSION - 1
         how = "; python -m publishing.migrate FILE brings the former one to it" * former
         return f"its schema version is not {SCHEMA_VERSION}, which is the one read here{how}"
-    where = ".".join(str(each)[:60] for each in fault["loc"])
+    where = ".".join(str(each)[:60] for each in fault["loc"] if "[" not in str(each))  # a type's
     text = one_line(f"{where}: {fault['msg']}" if where else fault["msg"], TEXT)
     return text + f" (and {len(others)} more)" * bool(others)
 

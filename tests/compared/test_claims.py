@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +17,20 @@ def made(corrected: bool = False, kind: str = "equal", rule: str = "last digit")
     """A claim of 3.0, give or take half a unit of its last digit."""
     return Claim("id", "It grows.", "growth", kind, "3.0", "2", rule, "ratio", "data", corrected,
                  "01_x", "tab-x", "Fig. 1", "https://example.org", "sourced")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ours", "low", "high", "text"),
+    [
+        (3.0, 2.9, 3.04, "3.00 (2.90 to 3.04)"),
+        (0.0, -0.5, 0.5, "0.0 (-0.500 to 0.500)"),
+        (0.0, 0.0, 0.0, "0.0"),
+    ],
+)
+def test_a_number_has_digits_for_its_interval_also_about_nought(ours, low, high, text):
+    row = SimpleNamespace(verdict="differs", kind="equal", ours=ours, low=low, high=high,
+                          accepted_low=0.9, accepted_high=1.1)  # fmt: skip
+    assert claims.with_interval(row) == text
 
 
 @pytest.mark.parametrize(

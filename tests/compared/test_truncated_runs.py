@@ -1,4 +1,5 @@
-"""A run of any points, from none to all: every page still has its tables, figures and verdicts."""
+"""A run of any points, from none to all, whatever they took: every page still has its tables,
+figures and verdicts."""
 
 import random
 import re
@@ -24,11 +25,25 @@ PAGES = [
 NO_NUMBER = re.compile(r"\b(nan|NaN|NaT|inf|None)\b")
 
 
-def part(run: Run, kinds: set[str], share: float, chance: random.Random) -> Run:
+def scaled(seconds: list[float], factor: float) -> list[float]:
+    return [factor * each for each in seconds]
+
+
+TIMES = {  # that a point's repetitions may have taken
+    "measured": lambda seconds, chance: seconds,
+    "alike": lambda seconds, chance: [1.0] * len(seconds),
+    "apart": lambda seconds, chance: scaled(seconds, 10 ** chance.uniform(-4, 4)),
+}
+
+
+def part(run: Run, kinds: set[str], share: float, times: str, chance: random.Random) -> Run:
     """A run of this share of the points of some kinds, and of as few visits as the least."""
     of = [point for point in run.points if point.what in kinds]
     kept = [of[i] for i in sorted(chance.sample(range(len(of)), round(share * len(of))))]
-    once = [point.model_copy(update={"seconds": point.seconds[:1]}) for point in kept]
+    once = [
+        point.model_copy(update={"seconds": [TIMES[times](point.seconds[0], chance)]})
+        for point in kept
+    ]
     return run.model_copy(update={"points": once})
 
 
@@ -60,9 +75,12 @@ def test_a_page_comes_from_any_part_of_a_run(page, examples, reference):
     @settings(
         max_examples=examples, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
     )
-    @given(st.sets(st.sampled_from(kinds)), st.floats(0, 1), st.randoms(use_true_random=False))
-    def tried(kinds, share, chance):
-        here = part(whole, kinds, share, chance)
+    @given(
+        st.sets(st.sampled_from(kinds)), st.floats(0, 1), st.sampled_from(list(TIMES)),
+        st.randoms(use_true_random=False),
+    )  # fmt: skip
+    def tried(kinds, share, times, chance):
+        here = part(whole, kinds, share, times, chance)
         here.borrow(reference)
         shows = made(page, {"reference": reference, "here": here})
         assert not any(NO_NUMBER.search(each.get("text/markdown", "")) for each in shows)

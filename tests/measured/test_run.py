@@ -201,6 +201,7 @@ def test_a_faulty_file_is_refused_in_one_line(file, name):
         load_run(file)
     text = str(caught.value)
     assert text.startswith(str(file)) and text.isprintable() and len(text) < 700
+    assert "[" not in text.removeprefix(str(file))  # of no type of the schema
 
 
 def test_another_schema_version_is_named(file):
