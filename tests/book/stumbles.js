@@ -29,7 +29,7 @@
     }
   }
   for (const pre of article?.querySelectorAll("pre") ?? [])
-    if (pre.scrollWidth > pre.clientWidth + 1
+    if (pre.scrollWidth > pre.clientWidth + 1 && !pre.closest("details:not([open])")
         && (pre.tabIndex !== 0 || !getComputedStyle(pre).backgroundAttachment.startsWith("local")))
       said.push(`${pre.textContent.slice(0, 40)} is cut`);
   for (const number of article?.querySelectorAll("div.math .eqno") ?? []) {
