@@ -12,7 +12,7 @@ settings.load_profile("report")
 FIRST = (
     ("compared/test_figures.py", "compared/test_drawings.py"),  # all figures
     ("book/test_build.py",),
-    ("measured/test_links.py",),
+    ("measured/test_links.py", "measured/test_sharded.py"),  # two processes
     ("compared/test_truncated_runs.py",),
     ("book/test_strangers_change.py",),
     ("known_machine/test_known_machine.py", "known_machine/test_other_machines.py"),

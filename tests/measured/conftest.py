@@ -1,6 +1,9 @@
 import gc
 import importlib.util
+import socket
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -64,6 +67,25 @@ def save():
     script = sys.modules["train_bytes"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     return script.save
+
+
+@pytest.fixture(scope="session")
+def linked(tmp_path_factory):
+    """The file of all links and stages, measured as on two machines: on each torchrun starts one
+    process, and they meet at a port of the first."""
+    out = tmp_path_factory.mktemp("links") / "run.json"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meet = f"--rdzv-endpoint=127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1",
+               "--rdzv-backend=c10d", "--rdzv-id=1", meet, "--local-addr=127.0.0.1",
+               str(Path(__file__).with_name("tiny_links.py")), "nothing", "--out", str(out),
+               "--timeout", "60", "--device", "cpu"]  # fmt: skip
+    piped = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    for each in [subprocess.Popen(command, **piped) for _ in range(2)]:
+        said = each.communicate(timeout=300)[1]
+        assert each.returncode == 0, said
+    return out
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Two processes that divide a tiny model's state: the same training, every byte known."""
 
-import json
-import sys
-import textwrap
 from functools import partial
 
 import pytest
@@ -10,65 +7,31 @@ import torch
 import torch.nn.functional as F
 
 from analysis.measured import sharded
-from analysis.measured.launch import launch
 from analysis.measured.parallel import Trainable
 from analysis.measured.training import data
 from analysis.predicted.architectures import GPT2
 
-# 51 words are no multiple of two: the last part is filled up.
-TINY = {"n_layers": 2, "d_model": 16, "n_heads": 2, "d_ff": 32, "vocab_size": 51, "n_positions": 65}
-ARCH = GPT2.replace(**TINY)
-STEPS = 2
 
-PROGRAM = textwrap.dedent(
-    """
-    import json, os, sys
-    import torch
-    import torch.distributed as dist
-    from analysis.measured import sharded
-    from analysis.predicted.architectures import GPT2
-
-    arch, steps = GPT2.replace(**json.loads(sys.argv[1])), int(sys.argv[2])
-    out = sys.argv[sys.argv.index("--out") + 1]
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo")
-    trainers = [sharded.Trainer(arch, stage, torch.device("cpu")) for stage in sharded.STAGES]
-    for _ in range(steps):
-        for each in trainers:
-            each.step()
-    noticed = []
-    for each in trainers[1:]:
-        sharded.verify(trainers[0], each)
-        with torch.no_grad():
-            sharded.local(each.updated[-1])[-1] += 0.02 * sharded.RATE
-        try:
-            sharded.verify(trainers[0], each)
-        except RuntimeError as error:
-            noticed.append(str(error))
-    if dist.get_rank() == 1:
-        held = [each.held for each in trainers]
-        torch.save({"updated": trainers[0].updated, "held": held, "noticed": noticed}, out)
-    dist.destroy_process_group()
-    """
-)
+@pytest.fixture(scope="module")
+def found(linked):
+    """What tiny_links.py found of the stages."""
+    return torch.load(linked.with_name("found.pt"))
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    out = tmp_path_factory.mktemp("sharded") / "found.pt"
-    launch(2, out, 60, (sys.executable, "-c", PROGRAM, json.dumps(TINY), str(STEPS)))
-    return torch.load(out)
+def arch(found):
+    return GPT2.replace(**found["sizes"])
 
 
-def test_all_stages_train_as_one_process_with_the_tokens_of_both(found):
+def test_all_stages_train_as_one_process_with_the_tokens_of_both(found, arch):
     """`verify` has compared the stages with stage 0; here that is compared with one process."""
     torch.manual_seed(0)
-    model = Trainable(ARCH)
+    model = Trainable(arch)
     start = [each.detach().clone() for each in model.parameters()]
     adam = torch.optim.Adam(model.parameters(), sharded.RATE, eps=sharded.EPSILON)
-    for _ in range(STEPS):
+    for _ in range(found["steps"]):
         for seed in range(2):
-            tokens, _, targets = data(ARCH, sharded.LENGTH, 1, "cpu", seed)
+            tokens, _, targets = data(arch, sharded.LENGTH, 1, "cpu", seed)
             (F.cross_entropy(model(tokens).flatten(0, 1), targets) / 2).backward()
         adam.step()
         adam.zero_grad()
@@ -77,10 +40,10 @@ def test_all_stages_train_as_one_process_with_the_tokens_of_both(found):
         assert close(one, both) and not torch.equal(one, before)
 
 
-def test_what_is_held_is_what_each_stage_divides(found):
+def test_what_is_held_is_what_each_stage_divides(found, arch):
     sizes = [each.numel() for each in found["updated"]]
     whole, tensors = 4 * sum(sizes), len(sizes)
-    assert whole == 4 * ARCH.n_parameters
+    assert whole == 4 * arch.n_parameters
     rows = [len(each) for each in found["updated"]]
     padded = 4 * sum(-(-n // 2) * size // n for n, size in zip(rows, sizes, strict=True))
     assert whole / 2 < padded < whole / 2 * 1.03  # odd numbers of rows, filled up
