@@ -108,7 +108,7 @@ def test_no_name_lies_on_a_marker_or_a_line(plots, drawn, name):
 
 
 def test_a_name_without_a_free_place_is_left_to_the_hover():
-    figure = Figure(figsize=(2, 2))
+    figure = Figure(figsize=(2, 2), layout="constrained")
     ax = figure.subplots()
     x, y = np.meshgrid(np.arange(30), np.arange(30))
     ax.scatter(x, y)
