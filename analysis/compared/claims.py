@@ -190,7 +190,7 @@ def accepted(row) -> str:
     least, most = (each.rstrip("0").rstrip(".") if "." in each else each for each in ends)
     if most == "inf":
         return f"at least {least}"
-    return f"at most {most}" if least == "-inf" else f"{least} to {most}"
+    return f"at most {most}" if math.isinf(row.accepted_low) else f"{least} to {most}"
 
 
 def with_interval(row) -> str:
