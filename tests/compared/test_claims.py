@@ -23,7 +23,7 @@ def made(corrected: bool = False, kind: str = "equal", rule: str = "last digit")
     ("ours", "low", "high", "text"),
     [
         (3.0, 2.9, 3.04, "3.00 (2.90 to 3.04)"),
-        (0.0, -0.5, 0.5, "0.0 (-0.500 to 0.500)"),
+        (0.0, -0.5, 0.5, "0.0 (−0.500 to 0.500)"),
         (0.0, 0.0, 0.0, "0.0"),
     ],
 )
