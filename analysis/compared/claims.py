@@ -13,10 +13,9 @@ from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from analysis.compared.page import Table, between, escape, number
+from analysis.compared.page import Table, between, number
 from analysis.compared.shown import all_archived, described
 from analysis.errors import InputError
 from analysis.measured.run import Missing, Run
@@ -33,7 +32,6 @@ BADGES = {
 VERDICTS = tuple(BADGES)
 Interval = tuple[float, float, float]  # our number, and the ends of its 95 % interval
 EITHER: Interval = (0.5, 0.0, 1.0)  # of yes (1) or no (0)
-AXIS = (0.1, 10.0)  # of our number over the paper's
 COMPUTED: dict[str, Callable[..., Interval | float | None]] = {}
 
 
@@ -127,20 +125,6 @@ def counted(judged: pd.DataFrame) -> dict[str, int]:
     return {word: int((found == word).sum()) for word in VERDICTS}
 
 
-def drawn(judged: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `verdicts` as `figures.intervals` draws them: row (the claim by its number), over
-    (our number over the paper's) and edge (what is accepted over it) with their ends; what lies
-    beyond `AXIS` is at its end, and so is a no."""
-    columns = {"ours": "over", "low": "over_low", "high": "over_high",
-               "accepted_low": "edge_low", "accepted_high": "edge_high"}  # fmt: skip
-    shares = judged[list(columns)].astype(float).div(judged["published"], axis=0).clip(*AXIS)
-    names = judged["number"].astype(str) + ". " + judged["claim"]
-    silent = judged["number"][(judged["verdict"] == "not measured") & (judged["run"] != "here")]
-    names += np.where(judged["number"].isin(silent), " (not measured)", "")
-    run = judged["run"].replace("data", "reference")
-    return judged.assign(row=names, run=run, edge=1.0).join(shares.rename(columns=columns))
-
-
 def verdict_table(judged: pd.DataFrame, name: str, caption: str) -> Table:
     """Show claims, the paper's number and what is accepted, ours with its interval and verdict, and
     that of here where there is one.
@@ -158,20 +142,6 @@ def verdict_table(judged: pd.DataFrame, name: str, caption: str) -> Table:
             shown["Verdict here"] = BADGES[there.verdict] if there else ""
         rows.append(shown)
     return Table(pd.DataFrame(rows), name, caption, markup=("Verdict", "Verdict here"))
-
-
-def claims_table(judged: pd.DataFrame, name: str, caption: str) -> Table:
-    """Show every claim as `verdict_table` does, less what is accepted: the paper's number leads to
-    where it is printed, the last column to where ours is computed and drawn."""
-    table = verdict_table(judged, name, caption)
-    rows = judged[judged["run"] != "here"].reset_index(drop=True)
-    paper = zip(table.frame["Paper"], rows["source"], strict=True)
-    frame = table.frame.drop(columns="Accepted").rename(columns={"Ours": "Reference or data"})
-    frame["Paper"] = [f"[{escape(text)}](<{source}>)" for text, source in paper]
-    where = rows[["label", "figure"]].itertuples(index=False)
-    frame["Where"] = [", ".join(f"{{numref}}`{name}`" for name in names if name) for names in where]
-    frame.insert(0, "No.", [f"[{n}]{{#claim-{n}}}" for n in rows["number"]])
-    return Table(frame, name, caption, (*table.markup, "No.", "Paper", "Where"))
 
 
 def printed(row) -> str:

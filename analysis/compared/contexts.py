@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.stats import gmean, t
 
 from analysis.compared.claims import Interval, claim, interval
 from analysis.compared.models import architectures
-from analysis.compared.ratios import student
+from analysis.compared.ratios import mean_ratio
 from analysis.compared.speeds import BELOW, FAST, ONE, SHORT, speeds
 from analysis.published.tables import load_table
 
@@ -46,8 +46,7 @@ def contexts(data: Path | None = None) -> pd.DataFrame:
     that `LONG` takes more; by these, cache (the rate at which the cache is read, GB/s), queries
     (that if each head of queries reads it for itself) and flops (of attention, TFLOP/s). weights:
     the rate at which all is read at `SHORT`, GB/s. length: time for a cached token in the latter
-    `HALF` over that in the first. crossed: value as predicted by the seconds that `LONG` takes more
-    in the other format, and whether that is crossed_within; NaN and no where there is none.
+    `HALF` over that in the first.
     """
     known, off = architectures(data), spread(data)
     rows = speeds(data).query("phase == 'generate' and program == 'llama.cpp'")
@@ -62,20 +61,14 @@ def contexts(data: Path | None = None) -> pd.DataFrame:
     found = pd.DataFrame({
         "value": long / short, "value_low": low * np.exp(-off), "value_high": high * np.exp(off),
         "predicted": at[SHORT]["bytes"] / at[LONG]["bytes"],
-        "seconds": more["seconds"], "short": at[SHORT]["seconds"],
-        "cache": more["bytes"] / more["seconds"] / 1e9,
+        "seconds": more["seconds"], "cache": more["bytes"] / more["seconds"] / 1e9,
         "flops": more["flops"] / more["seconds"] / 1e12,
         "weights": at[SHORT]["bytes"] / at[SHORT]["seconds"] / 1e9,
         "length": latter["seconds"] / latter["bytes"] / (first["seconds"] / first["bytes"]),
     }).reset_index()  # fmt: skip
-    heads = {name: arch.n_heads / arch.n_kv_heads for name, arch in known.items()}
-    other = found.replace({"format": {"F16": "Q4_K_M", "Q4_K_M": "F16"}}).set_index(KEYS)["seconds"]
-    crossed = found["short"] + found[KEYS].join(other, on=KEYS)["seconds"]
-    found["crossed"] = found["short"] / crossed
-    found["queries"] = found["model"].map(heads) * found["cache"]
-    for name, each in (("within", "predicted"), ("crossed_within", "crossed")):
-        found[name] = found[each].between(found["value_low"], found["value_high"])
-    return found.drop(columns="short")
+    heads = found["model"].map(lambda name: known[name].n_heads / known[name].n_kv_heads)
+    within = found["predicted"].between(found["value_low"], found["value_high"])
+    return found.assign(queries=heads * found["cache"], within=within)
 
 
 def general(found: pd.DataFrame) -> pd.DataFrame:
@@ -113,9 +106,8 @@ def causes(data: Path | None = None) -> pd.DataFrame:
     for what, each in asked.items():
         for name, query in GROUPS.items():
             some = each.query(query) if query else each
-            by_device = np.log(some["over"]).groupby(some["device"]).mean()
-            ends = np.exp(student(by_device))
-            rows.append((what, name, len(by_device), *ends))
+            by_device = some.groupby("device")["over"].agg(gmean)
+            rows.append((what, name, len(by_device), *mean_ratio(by_device)))
     return pd.DataFrame(rows, columns=["what", "over", "n", "value", "value_low", "value_high"])
 
 

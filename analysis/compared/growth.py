@@ -27,22 +27,16 @@ WHOLE = "bandwidth of the whole link"
 
 CHIPS = {"kind": ("accelerator",)}
 LANGUAGE = {"kind": ("decoder", "mixture of experts", "encoder", "encoder-decoder", "undisclosed")}
-# Trend -> the table of data/ that has what came after the paper, its quantity, and which rows.
+LINKS = {"family": ("PCIe", "NVLink")}
+# Trend -> the table of data/ that has what came after the paper, its quantity, and which rows; and
+# what it is called.
 LATER = {
-    "peak_flops": ("accelerators", "peak_16bit_dense", CHIPS),
-    "dram_bandwidth": ("accelerators", "memory_bandwidth", CHIPS),
-    "interconnect": ("interconnects", "lane_rate", {"family": ("PCIe", "NVLink")}),
-    "accelerator_memory": ("accelerators", "memory_capacity", CHIPS),
-    "transformer_parameters": ("models", "parameters", LANGUAGE),
-    "transformer_training_compute": ("models", "training_compute", LANGUAGE),
-}
-NAMES = {
-    "peak_flops": "peak FLOPS",
-    "dram_bandwidth": "DRAM bandwidth",
-    "interconnect": "interconnect",
-    "accelerator_memory": "accelerator memory",
-    "transformer_parameters": "Transformer size",
-    "transformer_training_compute": "training compute",
+    "peak_flops": ("accelerators", "peak_16bit_dense", CHIPS, "peak FLOPS"),
+    "dram_bandwidth": ("accelerators", "memory_bandwidth", CHIPS, "DRAM bandwidth"),
+    "interconnect": ("interconnects", "lane_rate", LINKS, "interconnect"),
+    "accelerator_memory": ("accelerators", "memory_capacity", CHIPS, "accelerator memory"),
+    "transformer_parameters": ("models", "parameters", LANGUAGE, "Transformer size"),
+    "transformer_training_compute": ("models", "training_compute", LANGUAGE, "training compute"),
 }
 # What the paper draws already, under another date.
 DRAWN = {
@@ -159,7 +153,7 @@ def facts(table: str, data: Path | None = None, **where) -> pd.DataFrame:
 def later_facts(trend: str, data: Path | None = None, **where) -> pd.DataFrame:
     """Return all facts after the paper's last point of `trend`; `where` as of `facts`, instead of
     what LATER says."""
-    table, quantity, rows = LATER[trend]
+    table, quantity, rows, _ = LATER[trend]
     found = facts(table, data, **{"quantity": quantity, **rows, **where})
     later = found["date"] > trend_points(trend, data)["date"].max()
     return found[later & ~found["name"].isin(DRAWN.get(trend, ()))]
@@ -181,28 +175,6 @@ def foretold(paper: pd.DataFrame, later: pd.DataFrame) -> pd.DataFrame:
     """Return `later` with what the `paper` points foretell for its dates: line, low, high."""
     at = predict(paper["date"].to_numpy(), paper["value"].to_numpy(), later["date"].to_numpy())
     return later.assign(line=at.line, low=at.low, high=at.high)
-
-
-def told(trend: str, until: str, data: Path | None = None) -> pd.DataFrame:
-    """Return what the paper's points of a trend foretell, from the first to a date `until`: rows of
-    date, value, value_low and value_high (95 % of new points), points, trend and name."""
-    paper = trend_points(trend, data)
-    days = pd.date_range(paper["date"].min(), until, freq="60D", inclusive="left")
-    rows = foretold(paper, pd.DataFrame({"date": days})).rename(
-        columns={"line": "value", "low": "value_low", "high": "value_high"}
-    )
-    return rows.assign(points="the paper's line", trend=trend, name="95 % of new points")
-
-
-def history(trend: str, data: Path | None = None) -> pd.DataFrame:
-    """Return all points of a trend, by column `points`: the paper's, later ones with what the paper
-    foretells for them, and later ones that no fit uses."""
-    paper, later = trend_points(trend, data), later_points(trend, data)
-    unused = later_facts(trend, data).query("not used")
-    rows = {"the paper's points": paper, "later points": foretold(paper, later)}
-    rows = pd.concat(rows | {"later, not used": unused}, names=["points", None])
-    keep = "trend points name label date value unit line low high source".split()
-    return rows.reset_index("points").assign(trend=trend)[keep]
 
 
 def since(later: pd.DataFrame) -> Interval | None:
@@ -239,8 +211,7 @@ def outcome(trend: str, later: pd.DataFrame, paper: pd.DataFrame) -> dict:
 def outcomes(data: Path | None = None) -> pd.DataFrame:
     """Return the outcome of each of the paper's six rates, by trend, with its `name`."""
     rows = [outcome(t, later_points(t, data), trend_points(t, data)) for t in LATER]
-    rows = pd.DataFrame(rows, index=list(LATER))
-    return rows.assign(name=rows["trend"].map(NAMES))
+    return pd.DataFrame(rows, index=list(LATER)).assign(name=[name for *_, name in LATER.values()])
 
 
 def refitted(data: Path | None = None, *, trend: str) -> Interval | None:
@@ -269,7 +240,7 @@ def powers(data: Path | None = None, draws: int = DRAWS) -> pd.DataFrame:
             slope = share * np.log10(claim.value) / 2
             ends = simulated(later["date"].to_numpy(), slope, own.scatter, draws)
             words = [judge(claim, tuple(each)) for each in 10 ** (2 * ends)]
-            rows.append({"trend": trend, "name": NAMES[trend], "world": world, "n": own.n}
+            rows.append({"trend": trend, "name": LATER[trend][-1], "world": world, "n": own.n}
                         | {word: words.count(word) / draws for word in
                            ("reproduced", "undecided", "differs")})  # fmt: skip
     return pd.DataFrame(rows)

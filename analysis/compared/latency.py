@@ -1,8 +1,6 @@
 """What a run says of BERT and GPT-2: how long they take, how fast decoding reads, and where the
 time goes."""
 
-from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -44,23 +42,25 @@ def latencies(run: Run, how: str = "fused") -> pd.DataFrame:
     return gathered("passes or generations", passes, generations)
 
 
-def relative(run: Run) -> pd.DataFrame:
-    """Latencies over BERT-Base's at the shortest length, as the paper prints them: the columns of
-    `latencies`, value, value_low, value_high. Of generations that were timed in turn with that pass
-    they are pair by pair, else the ends are those that lie furthest apart."""
-    base = run.row("encode", model="bert-base", tokens=LENGTHS[0], how="fused", dtype="float32")
-    rows = latencies(run)
-    value = rows["seconds"] / base["seconds"]
-    itself = (rows["model"] == NAMES["bert-base"]) & (rows["tokens"] == LENGTHS[0])  # which is 1
-    ends = {"value_low": rows["low"] / base["high"], "value_high": rows["high"] / base["low"]}
-    rows = rows.assign(value=value, **{k: v.mask(itself, value) for k, v in ends.items()})
-    with suppress(Missing):
-        pairs = in_turn(run).query("over == @LENGTHS[0]").assign(model=NAMES["gpt2"])
-        keys = ["model", "tokens"]
-        rows = rows.set_index(keys)
-        rows.update(pairs.set_index(keys)[["value", "value_low", "value_high"]])
-        rows = rows.reset_index()
-    return rows
+def relative(run: Run, over: int = LENGTHS[0]) -> pd.DataFrame:
+    """Latencies over BERT-Base's at `over` tokens, as the paper prints them at the shortest length:
+    the columns of `latencies`, value, value_low, value_high. Of generations that were timed in turn
+    with that pass they are pair by pair, else the ends are those that lie furthest apart."""
+
+    def apart() -> pd.DataFrame:
+        base = run.row("encode", model="bert-base", tokens=over, how="fused", dtype="float32")
+        rows = latencies(run)
+        value = rows["seconds"] / base["seconds"]
+        itself = (rows["model"] == NAMES["bert-base"]) & (rows["tokens"] == over)  # which is 1
+        ends = {"value_low": rows["low"] / base["high"], "value_high": rows["high"] / base["low"]}
+        return rows.assign(value=value, **{k: v.mask(itself, value) for k, v in ends.items()})
+
+    def pairs() -> pd.DataFrame:
+        rows = in_turn(run).query("over == @over")
+        return rows.drop(columns="over").assign(model=NAMES["gpt2"])
+
+    rows = gathered("latencies", apart, pairs)
+    return rows.groupby(["model", "tokens"], as_index=False).last()
 
 
 def in_turn(run: Run) -> pd.DataFrame:
@@ -89,26 +89,12 @@ def printed() -> pd.DataFrame:
 
 
 def gpt2_over_bert(run: Run, tokens: int) -> Interval:
-    """How many times as long GPT-2 generates `tokens` as BERT-Base encodes them: pair by pair
-    where they were timed in turn, else between the ends that lie furthest apart. Missing without
-    either."""
-    with suppress(Missing):
-        pairs = in_turn(run).query("tokens == @tokens and over == @tokens")
-        if len(pairs):
-            return interval(pairs.iloc[0])
-    rows = _by_model(run, ("GPT-2", "BERT-Base"), [tokens])
-    decoder, encoder = rows.loc["GPT-2", tokens], rows.loc["BERT-Base", tokens]
-    ends = decoder["low"] / encoder["high"], decoder["high"] / encoder["low"]
-    return float(decoder["seconds"] / encoder["seconds"]), *map(float, ends)
-
-
-def _by_model(run: Run, models: Iterable[str], lengths: Iterable[int]) -> pd.DataFrame:
-    """`latencies` by model and tokens; Missing where one of the `models` lacks a length."""
-    wanted = pd.MultiIndex.from_product([models, lengths], names=["model", "tokens"])
-    rows = latencies(run).set_index(wanted.names)
-    if not wanted.isin(rows.index).all():
-        raise Missing("the run has not each model at each length")
-    return rows
+    """How many times as long GPT-2 generates `tokens` as BERT-Base encodes them; Missing where the
+    run lacks either."""
+    rows = relative(run, tokens).query("model == 'GPT-2' and tokens == @tokens")
+    if rows.empty:
+        raise Missing("the run has no generation as long")
+    return interval(rows.iloc[0])
 
 
 for _tokens in LENGTHS:
@@ -119,8 +105,12 @@ for _tokens in LENGTHS:
 def in_order(run: Run) -> Interval | float:
     """Whether BERT-Base < BERT-Large < GPT-2 at each of the paper's lengths, intervals and all;
     Missing until all are measured."""
-    wide = _by_model(run, PAPER_MODELS, LENGTHS).unstack("model")
-    low, high = (wide[end][list(PAPER_MODELS)].to_numpy() for end in ("low", "high"))
+    ends = ["low", "high"]
+    wide = latencies(run).pivot(index="tokens", columns="model", values=ends)
+    wide = {end: wide[end].reindex(index=LENGTHS, columns=list(PAPER_MODELS)) for end in ends}
+    low, high = (each.to_numpy() for each in wide.values())
+    if np.isnan(low).any():
+        raise Missing("the run has not each model at each length")
     if (high[:, :-1] < low[:, 1:]).all():
         return 1.0
     return 0.0 if (low[:, :-1] > high[:, 1:]).any() else EITHER

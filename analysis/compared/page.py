@@ -139,22 +139,6 @@ class Download:
         }
 
 
-@dataclass(frozen=True)
-class Tool:
-    """Where book/_static/your_model.js builds the page's form, with the `choices` it reads."""
-
-    choices: dict
-
-    def _repr_mimebundle_(self, **_):
-        data = json.dumps(self.choices, allow_nan=False).replace("<", "\\u003c")
-        return {
-            "text/html": f'<div id="your-model" hidden><script type="application/json">{data}'
-            "</script></div>",
-            "text/plain": f"<{len(self.choices['models'])} models, "
-            f"{len(self.choices['chips'])} chips>",
-        }
-
-
 def beside(
     rows: pd.DataFrame,
     by: list[str],

@@ -49,6 +49,11 @@ def student(values: Sequence[float]) -> tuple[float, float, float]:
     return float(values.mean()), float(values.mean() - reach), float(values.mean() + reach)
 
 
+def mean_ratio(values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean of the logarithms of some ratios, and its interval by `student`, as ratios."""
+    return tuple(np.exp(student(np.log(values))).tolist())
+
+
 def over_time(of: Callable[[pd.Series], Sequence], rows: pd.DataFrame, name: str) -> dict:
     """What `of` makes of the seconds of `rows`, work over time, by column: `name`, and the ends of
     its interval, of which the low one takes longest."""

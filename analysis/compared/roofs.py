@@ -1,7 +1,6 @@
 """A run's ceilings, and the times that they predict beside those that were measured."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -9,7 +8,6 @@ import pandas as pd
 
 from analysis.compared.counts import PAPER_MODELS
 from analysis.compared.latency import NAMES, latencies
-from analysis.compared.page import Table, between, number
 from analysis.compared.ratios import over_time
 from analysis.compared.ridges import shipped_machines
 from analysis.compared.shown import both, gathered
@@ -120,24 +118,6 @@ def drawn(runs: dict[str, Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
         what="measured", here=rows["run"] == "here", intensity_flop_per_byte=at, **ends,
     )  # fmt: skip
     return rows, pd.concat(corners, ignore_index=True)
-
-
-def machines_table(runs: dict[str, Run], name: str, caption: str) -> Table:
-    """Show each run by its name, its ceilings with the interval of the ridge point, and what was
-    measured, when and by which method."""
-    ceiled, rows = ("Read (GB/s)", "Float32 peak (GFLOP/s)", "Ridge point (FLOP/byte)"), []
-    for key, run in runs.items():
-        row = {"Machine": key} | dict.fromkeys(ceiled, "–")
-        with suppress(Missing):
-            found = ceilings(run)
-            row["Ridge point (FLOP/byte)"] = between(ridge(run))
-            row["Read (GB/s)"] = number(found.bandwidth_bytes_per_s / 1e9)
-            row["Float32 peak (GFLOP/s)"] = number(found.peak_flop_per_s / 1e9)
-        row["Measured"] = f"{run.started:%Y-%m-%d}"
-        row["By"] = f"budget {run.budget}, method {run.method_version}"
-        row["Points"] = f"{len(run.points)} of {len(run.points) + len(run.not_measured)}"
-        rows.append(row)
-    return Table(pd.DataFrame(rows), name, caption)
 
 
 def paper_ridge() -> float:

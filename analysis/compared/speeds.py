@@ -15,7 +15,7 @@ from scipy.stats import gmean, t
 
 from analysis.compared.claims import Interval, claim, interval
 from analysis.compared.models import architectures
-from analysis.compared.ratios import student
+from analysis.compared.ratios import mean_ratio
 from analysis.errors import InputError
 from analysis.predicted.answer import FAST as STACKED
 from analysis.predicted.architectures import Architecture
@@ -154,17 +154,6 @@ def several(data: Path | None = None) -> pd.DataFrame:
     return many.assign(value=many["tokens_per_s"] / many["one"])[[*keys, "devices", "value"]]
 
 
-def reached(rows: pd.DataFrame) -> pd.DataFrame:
-    """The shares of the bound that others reached in `speeds`, by phase and side of `FAST`: n, low,
-    middle and high (the tenth, half and nine tenths of devices), for predictions to be quoted with:
-    data/published/speeds_reached.csv, which `predict` reads, has the same numbers."""
-    rows = rows[(rows["devices"] == 1) & (rows["program"] == "llama.cpp")]
-    side = np.where(rows["bandwidth"] < FAST, BELOW, "above")
-    shares = rows.groupby(["phase", side])["share"]
-    found = shares.quantile([0.1, 0.5, 0.9]).unstack().set_axis(["low", "middle", "high"], axis=1)
-    return found.assign(n=shares.size()).rename_axis(["phase", "memory"]).reset_index()
-
-
 @claim("generating_follows_bandwidth", phase="generate", on="bandwidth")
 @claim("prompts_follow_peak", phase="prompt", on="peak")
 def follows(data: Path | None, phase: str, on: str) -> Interval:
@@ -177,7 +166,7 @@ def follows(data: Path | None, phase: str, on: str) -> Interval:
 def four_bits(data: Path | None = None) -> Interval:
     """Of Q4_K_M over F16, the gain in generating over what the bytes promise: the mean of its
     logarithms over devices, with its interval by Student's t."""
-    return _mean_ratio(gains(data).query("phase == 'generate'")["over"])
+    return mean_ratio(gains(data).query("phase == 'generate'")["over"])
 
 
 @claim("more_devices_bring_no_faster_token")
@@ -185,8 +174,4 @@ def more_devices(data: Path | None = None) -> Interval:
     """Speed of generating on several devices among which layers are split, over one's: the mean
     over devices."""
     rows = several(data).query("phase == 'generate'")
-    return _mean_ratio(rows.groupby("device")["value"].agg(gmean))
-
-
-def _mean_ratio(values: pd.Series) -> Interval:
-    return tuple(np.exp(student(np.log(values))).tolist())
+    return mean_ratio(rows.groupby("device")["value"].agg(gmean))

@@ -48,10 +48,9 @@ jupytext: {text_representation: {format_name: myst}}
 """
 MARKUP = "<script>alert(1)</script> [x](javascript:0) {{x}} $a$ | *b* {doc}`y`"
 SHOWN = """import pandas as pd
-from analysis.compared import roofs, shown
+from analysis.compared import shown
 from analysis.compared.page import Table
 runs, faults = shown.all_archived()
-display(roofs.machines_table(runs, "tab-machines", "Caption."))
 facts = [shown.described(runs["planted"]), runs["planted"].machine.os, *faults]
 display(Table(pd.DataFrame({"Said": facts}), "tab-said", "Caption."))"""
 STUB = "\n:::{{table}} Elsewhere\n:name: {label}\n\n| a |\n|---|\n| b |\n:::\n"

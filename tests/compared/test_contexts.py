@@ -56,8 +56,6 @@ def test_a_longer_text_by_hand():
     assert row["flops"] == pytest.approx(4 * 4096 * 32 * 3840 / seconds / 1e12, rel=1e-6)
     latter, first = 1 / 42.62 - 1 / 44.79, 1 / 44.79 - 1 / 47.40
     assert row["length"] == pytest.approx(latter / 2048 / (first / 1792))
-    other = 1 / 87.49 - 1 / 115.42  # in Q4_K_M
-    assert row["crossed"] == pytest.approx(1 / 47.40 / (1 / 47.40 + other))
     assert not row["within"] and len(rows) == 98
 
 
@@ -89,8 +87,7 @@ def test_a_machine_whose_heads_of_queries_read_for_themselves_is_told(machine):
     assert found("model")["value"].to_list() == pytest.approx([5] * 4)
     assert found("queries_bandwidth")["value"].to_list() == pytest.approx([1] * 4)
     assert found("format")["value"].to_list() == pytest.approx([1] * 4)
-    rows = contexts.contexts().dropna(subset="crossed")
-    assert rows["crossed_within"].all() and not rows["within"].all()
+    assert not contexts.contexts()["within"].all()
 
 
 def test_cached_bytes_are_those_of_the_architectures():
@@ -100,8 +97,7 @@ def test_cached_bytes_are_those_of_the_architectures():
 
 def test_what_the_chapter_says_of_the_reference_devices():
     """The same in both formats, and on cards with stacked memory as heads of queries say."""
-    rows = contexts.contexts()
-    assert rows["within"].sum() < 10 < rows["crossed_within"].sum()
+    assert contexts.contexts()["within"].sum() < 10
     assert 0.9 < found("format").loc["all", "value_low"]
     assert found("format").loc["all", "value_high"] < 1.1
     model = found("model")

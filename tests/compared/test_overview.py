@@ -1,17 +1,19 @@
 """The two tables of everything: every claim, and every archived run."""
 
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from drawing import judged_once, outputs
 
 from analysis.compared import figures, roofs, shown
-from analysis.compared.claims import BADGES, claims_table, counted, drawn, verdicts
+from analysis.compared.claims import BADGES, counted, verdicts
 from analysis.compared.page import number, svg
-from analysis.compared.roofs import machines_table
 from analysis.measured.run import ARCHIVE, load_run
 from analysis.published.claims import load_claims
 
+BOOK = Path(__file__).resolve().parents[2] / "book"
 UNESCAPED = r"(?<!\\)<script|(?<!\\){doc}"
 MARKUP = "<script>alert(1)</script> [x](javascript:0) {{x}} $a$ | *b* {doc}`y`"
 
@@ -32,6 +34,12 @@ def with_here(reference, runs):
     return verdicts({"reference": reference, "here": there})
 
 
+def table(page: str) -> pd.DataFrame:
+    """The table of a page, as its cell makes it of the runs that are shown."""
+    with judged_once(*shown.runs().values()):
+        return next(each for _, each in outputs(BOOK / f"{page}.md") if hasattr(each, "frame"))
+
+
 def test_every_claim_has_a_verdict_and_says_where_it_is_printed_and_computed(judged):
     assert list(judged["id"]) == list(load_claims())
     assert list(judged["number"]) == list(range(1, len(judged) + 1))
@@ -40,17 +48,16 @@ def test_every_claim_has_a_verdict_and_says_where_it_is_printed_and_computed(jud
 
 
 def test_the_table_has_a_row_a_claim_with_its_links(judged):
-    table = claims_table(judged, "tab-all-claims", "C.")
-    for row, claim in zip(table.frame.to_dict("records"), load_claims().values(), strict=True):
+    frame = table("verdicts").frame
+    for row, claim in zip(frame.to_dict("records"), load_claims().values(), strict=True):
         assert row["Claim"] == claim.statement and row["Paper"]
         assert row["Paper"].endswith(f"](<{claim.source}>)")
         assert row["Where"].startswith(f"{{numref}}`{claim.label}`") and row["Reference or data"]
         assert row["Verdict"] == BADGES[judged.set_index("id").loc[claim.id, "verdict"]]
-    assert "Here" not in table.frame
 
 
 def test_here_stands_beside_what_it_can_judge(with_here):
-    frame = claims_table(with_here, "t", "C.").frame
+    frame = table("verdicts").frame
     assert list(frame["No."]) == [f"[{n}]{{#claim-{n}}}" for n in range(1, len(load_claims()) + 1)]
     here = with_here[with_here["run"] == "here"].set_index("number")["verdict"]
     for number_, row in enumerate(frame.to_dict("records"), 1):
@@ -63,26 +70,20 @@ def test_claims_are_counted_by_the_reference_whatever_was_measured_here(judged, 
     assert sum(counted(judged).values()) == len(load_claims())
 
 
-def test_the_figure_draws_every_verdict(judged, with_here):
-    for rows in (judged, with_here):
-        found = drawn(rows)
-        assert found["verdict"].to_list() == rows["verdict"].to_list()
-        assert (found["over"].notna() == rows["ours"].notna()).all()
-
-
-def test_a_number_beyond_the_axis_is_drawn_at_its_end(judged):
-    row = judged[judged["verdict"] != "not measured"].head(1)
-    for ours, end in ((0.0, 0.1), (1e9, 10)):
-        assert drawn(row.assign(ours=ours, published=1.0))["over"].item() == end
+def test_the_figure_draws_every_verdict_and_what_lies_beyond_the_axis_at_its_end(with_here, plots):
+    found = plots["fig-verdicts"].data
+    assert found["verdict"].to_list() == with_here["verdict"].to_list()
+    assert (found["over"].notna() == with_here["ours"].notna()).all()
+    nos = with_here["ours"] == 0
+    assert nos.any() and (found["over"][nos.to_numpy()] == 0.1).all()
 
 
 def test_every_archived_run_has_a_roof_and_a_row(runs):
     points, lines = roofs.drawn(runs)
-    table = machines_table(runs, "tab", "Caption.").frame
-    assert list(table["Machine"]) == list(runs)
+    frame = table("machines").frame
     assert set(points["run"]) == set(lines["run"]) == set(runs)
-    for name, ceilings in {name: roofs.ceilings(run) for name, run in runs.items()}.items():
-        row = table.set_index("Machine").loc[name]
+    for name, run in shown.named(runs).items():
+        ceilings, row = roofs.ceilings(run), frame.set_index("Machine").loc[name]
         assert row["Read (GB/s)"] == number(ceilings.bandwidth_bytes_per_s / 1e9)
         assert row["Float32 peak (GFLOP/s)"] == number(ceilings.peak_flop_per_s / 1e9)
 
@@ -96,9 +97,10 @@ def test_decoding_lies_left_of_every_archived_ridge_point_and_encoding_right(run
         assert (~left).any() and (points[~left]["intensity"] > ridge).all(), name
 
 
-def test_a_run_without_ceilings_has_a_row_of_dashes(runs, reference):
+def test_a_run_without_ceilings_has_a_row_of_dashes(runs, reference, monkeypatch):
     bare = reference.model_copy(update={"points": []})
-    row = machines_table({**runs, "bare": bare}, "t", "C.").frame.set_index("Machine").loc["bare"]
+    monkeypatch.setattr(shown, "named", lambda runs: {**runs, "bare": bare})
+    row = table("machines").frame.set_index("Machine").loc["bare"]
     assert row["Read (GB/s)"] == row["Ridge point (FLOP/byte)"] == "–"
     assert row["Points"] == f"0 of {len(reference.not_measured)}"
 
@@ -126,10 +128,11 @@ def test_runs_of_like_machines_have_names_of_their_own(reference):
     assert list(alike) == [words, f"{words}, {day}", f"{words}, {day}, c"]
 
 
-def test_text_of_run_files_is_drawn_and_shown_as_text(reference):
+def test_text_of_run_files_is_drawn_and_shown_as_text(reference, monkeypatch):
     machine = reference.machine.model_copy(update={"device": MARKUP, "device_name": MARKUP})
     planted = shown.named({"planted": reference.model_copy(update={"machine": machine})})
-    text = machines_table(planted, "t", "C.")._repr_mimebundle_()["text/markdown"]
+    monkeypatch.setattr(shown, "named", lambda runs: planted)
+    text = table("machines")._repr_mimebundle_()["text/markdown"]
     assert not re.search(UNESCAPED, text) and "javascript\\:0" in text
     points, lines = roofs.drawn(planted)
     x, y = "intensity_flop_per_byte", "rate_gflop_per_s"

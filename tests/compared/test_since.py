@@ -90,9 +90,9 @@ def test_a_rate_with_sparsity_would_be_seen():
 @pytest.mark.parametrize("cells", [{"status": "to_verify"}, {"stage": "announced"}])
 def test_a_doubtful_or_unshipped_row_leaves_the_fit_and_is_drawn_hollow(copy, cells):
     name, _ = plant(copy, "hardware/accelerators.csv", **cells)
-    for data, points in ((None, "later points"), (copy, "later, not used")):
-        row = growth.history("peak_flops", data).query("name == @name")
-        assert row["points"].tolist() == [points]
+    for data in (None, copy):
+        row = growth.later_facts("peak_flops", data).query("name == @name")
+        assert row["used"].tolist() == [data is None]
         assert (name in set(growth.later_points("peak_flops", data)["name"])) == (data is None)
     whole = {bits for bits in ridges.ridges().query("name == @name")["bits"]}
     assert whole - {*ridges.ridges(copy).query("name == @name")["bits"]} == {16}
@@ -155,7 +155,7 @@ def test_later_points_are_later_and_not_the_papers_own():
 def test_what_the_paper_draws_already_is_known_by_its_name():
     """A name that is in no table would leave nothing out."""
     for trend, drawn in growth.DRAWN.items():
-        table, quantity, _ = growth.LATER[trend]
+        table, quantity, *_ = growth.LATER[trend]
         assert set(drawn) <= set(growth.facts(table, quantity=quantity)["name"])
 
 

@@ -112,7 +112,7 @@ def test_what_the_chapter_says_of_the_reference_devices(rows):
     assert found.loc[("all", "bandwidth"), "value_high"] < 0.75
     assert found.loc[("below 1.5 TB/s", "bandwidth"), "value"] > 0.8
     assert set(found.index.get_level_values("over")) == {"all", "below 1.5 TB/s", "NVIDIA"}
-    reached = speeds.reached(rows).set_index(["phase", "memory"])["middle"]
+    reached = load_table("speeds_reached").set_index(["phase", "memory"])["middle"]
     assert reached["generate", "above"] < 0.5 < reached["generate", "below 1.5 TB/s"]
 
 

@@ -1,12 +1,15 @@
 """What the page of models and chips holds: all of them, and nothing that ends its script."""
 
 import json
+from pathlib import Path
 
-from analysis.compared.page import Tool
+from drawing import outputs
+
 from analysis.predicted.answer import choices
 from analysis.predicted.chips import known_chips, open_models
 
 H100 = "H100 SXM5 80GB"
+PAGE = Path(__file__).resolve().parents[2] / "book/your_model.md"
 
 
 def test_every_model_and_every_chip_with_limits_is_there():
@@ -21,9 +24,11 @@ def test_every_model_and_every_chip_with_limits_is_there():
     assert xl["grouped"]["attention"][0]["cached"] * 12 == xl["attention"][0]["cached"]
 
 
-def test_no_name_ends_the_script():
-    html = Tool({"models": [{"name": "</script><b>"}], "chips": []})._repr_mimebundle_()[
-        "text/html"
-    ]
+def test_no_name_ends_the_script(monkeypatch):
+    planted = choices()
+    planted["models"][0]["name"] = "</script><b>"
+    monkeypatch.setattr("analysis.predicted.answer.choices", lambda: planted)
+    shown = [value for _, value in outputs(PAGE)]
+    html = next(each.data for each in shown if "your-model" in str(getattr(each, "data", "")))
     inside = html.split('type="application/json">')[1].split("</script>")[0]
     assert json.loads(inside)["models"][0]["name"] == "</script><b>"

@@ -7,25 +7,13 @@ import textwrap
 
 import pandas as pd
 
-from analysis.compared.figures.style import (
-    FAINT,
-    GREY,
-    PAPER,
-    axes,
-    data_of,
-    drawn,
-    legend,
-    looks,
-    scale,
-    wide,
-    wrapped,
-)
+from analysis.compared.figures import style
 from analysis.compared.page import between, name, number, times
 
 DOT = {"marker": "o", "ls": "none"}
 
 
-@drawn
+@style.drawn
 def intervals(
     rows: pd.DataFrame,
     label: str,
@@ -51,11 +39,11 @@ def intervals(
     """
     parts = list(rows.groupby(panels, sort=False)) if panels else [("", rows)]
     by = by or panels or label
-    known = looks(rows[by][rows[value].notna()])
+    known = style.looks(rows[by][rows[value].notna()])
     heights = [part[label].nunique() for _, part in parts]
     height = row_height * sum(heights) + 0.5 * len(parts) + 0.9 + 0.4 * own * len(parts)
-    figure, grid = axes(height, len(parts), height_ratios=heights, sharex=not (mark or own))
-    if not wide(figure):  # names take several lines
+    figure, grid = style.axes(height, len(parts), height_ratios=heights, sharex=not (mark or own))
+    if not style.wide(figure):  # names take several lines
         lines = max(len(textwrap.wrap(str(each), 20)) for each in rows[label])
         figure.set_figheight(height + max(0, 0.17 * lines - row_height) * sum(heights))
     for ax, (panel, part) in zip(grid, parts, strict=True):
@@ -80,37 +68,37 @@ def intervals(
             name(line, ["allowed by bytes"])
         if mark:
             ax.axvline(part[mark].iloc[0], color="#d55e00", ls="--", lw=1.4)
-        names = [textwrap.fill(str(each), 44 if wide(figure) else 20) for each in places]
+        names = [textwrap.fill(str(each), 44 if style.wide(figure) else 20) for each in places]
         ax.set_yticks(list(places.values()), names, fontsize=9)
         ax.set_ylim(-len(places) + 0.4, 0.6)
         ax.grid(axis="y", visible=False)
         if panels:
-            ax.set_title(looks([panel])[panel].label, loc="left", fontsize=10)
+            ax.set_title(style.looks([panel])[panel].label, loc="left", fontsize=10)
         if log:
-            scale(ax, "x")
-    grid[-1].set_xlabel(wrapped(xlabel, figure, 24))
+            style.scale(ax, "x")
+    grid[-1].set_xlabel(style.wrapped(xlabel, figure, 24))
     shared = panels != by != label and rows[by].nunique() < rows[label].nunique()
     styles = {
         look.label: {**DOT, "color": look.colour, "marker": look.marker}
         for look in known.values() if shared
     }  # fmt: skip
     if "run" in rows and "here" in set(rows["run"]):
-        styles["reference"] = {"color": GREY, **DOT}
-        styles["here"] = {"color": GREY, "mfc": "white", **DOT}
+        styles["reference"] = {"color": style.GREY, **DOT}
+        styles["here"] = {"color": style.GREY, "mfc": "white", **DOT}
     if predicted:
         styles["allowed by bytes"] = {**DOT, "color": "black", "mfc": "none", "marker": "D"}
     if base:
-        styles[base_name] = {"color": FAINT, "lw": 8}
+        styles[base_name] = {"color": style.FAINT, "lw": 8}
     if mark:
         styles["printed by the paper"] = {"color": "#d55e00", "ls": "--", "lw": 1.4}
-    legend(figure, styles)
-    return figure, data_of(rows)
+    style.legend(figure, styles)
+    return figure, rows
 
 
 def _row_of_intervals(ax, rows, y, label, value, look, base, hollow, written) -> None:
     if base and not hollow:
-        ax.hlines(y, rows[f"{base}_low"], rows[f"{base}_high"], color=FAINT, lw=8)
-        ax.scatter(rows[base], y, color=PAPER, marker="|", s=60)
+        ax.hlines(y, rows[f"{base}_low"], rows[f"{base}_high"], color=style.FAINT, lw=8)
+        ax.scatter(rows[base], y, color=style.PAPER, marker="|", s=60)
     low, high = rows[f"{value}_low"], rows[f"{value}_high"]
     ax.hlines(y, low, high, color=look.colour, lw=1.6)
     for end in (low, high):  # caps that are taller than the dot show the narrowest interval
@@ -124,7 +112,7 @@ def _row_of_intervals(ax, rows, y, label, value, look, base, hollow, written) ->
                     fontsize=9)  # fmt: skip
 
 
-@drawn
+@style.drawn
 def stacked(
     rows: pd.DataFrame,
     label: str,
@@ -138,10 +126,10 @@ def stacked(
     """Draw horizontal bars of `value`, one a `label`, stacked by `part`; of several runs the bars
     lie under each other, that of here pale. limit: a column marked with a tick."""
     groups = list(rows.groupby(panels, sort=False)) if panels else [("", rows)]
-    known = looks(rows[part])
+    known = style.looks(rows[part])
     runs = list(rows["run"].unique()) if "run" in rows else [""]
     heights = [group[label].nunique() for _, group in groups]
-    figure, grid = axes(0.5 * (sum(heights) + len(groups)) + 1.3, len(groups),
+    figure, grid = style.axes(0.5 * (sum(heights) + len(groups)) + 1.3, len(groups),
                         height_ratios=heights, sharex=True)  # fmt: skip
     for ax, (panel, group) in zip(grid, groups, strict=True):
         places = {each: -i for i, each in enumerate(group[label].unique())}
@@ -164,12 +152,12 @@ def stacked(
         ax.set_yticks(list(places.values()), [str(each) for each in places], fontsize=9)
         ax.grid(axis="y", visible=False)
         ax.set_title(panel, loc="left")
-    ax.set_xlabel(wrapped(xlabel, figure, 24))
+    ax.set_xlabel(style.wrapped(xlabel, figure, 24))
     styles = {look.label: {"color": look.colour, "lw": 8} for look in known.values()}
     if limit:
         tick = {"marker": "|", "ms": 12, "mew": 2.4, "ls": "none"}
         styles[limit_name] = {"color": "black", **tick}
     if "here" in runs and len(runs) > 1:
         styles["pale: here"] = {"color": "#cfcfcf", "lw": 8}
-    legend(figure, styles)
-    return figure, data_of(rows)
+    style.legend(figure, styles)
+    return figure, rows

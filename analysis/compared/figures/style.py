@@ -23,7 +23,8 @@ PAPER, FAINT, GREY, BAND = "#8a8a8a", "#cfcfcf", "#5a5a5a", "#dddddd"
 
 
 def drawn(draw: Callable[..., tuple[Figure, pd.DataFrame]]) -> Callable[..., Plot]:
-    """Make a function that draws a figure and says its data one that draws it for both widths."""
+    """Make a function that draws a figure and says its data one that draws it for both widths; the
+    data leave raw repetitions out."""
 
     @functools.wraps(draw)
     def both(*args, **kwargs) -> Plot:
@@ -31,7 +32,8 @@ def drawn(draw: Callable[..., tuple[Figure, pd.DataFrame]]) -> Callable[..., Plo
         for width in WIDTHS:
             with styled(width):
                 found.append(draw(*args, **kwargs))
-        return Plot(tuple(figure for figure, _ in found), found[0][1])
+        rows = found[0][1].drop(columns=["sample", "turn"], errors="ignore")
+        return Plot(tuple(figure for figure, _ in found), rows)
 
     return both
 
@@ -69,11 +71,6 @@ def looks(names) -> dict[str, Look]:
     others = iter(OTHERS * 4)
     found = {name: LOOKS.get(name) or next(others) for name in dict.fromkeys(names)}
     return {name: look._replace(label=look.label or str(name)) for name, look in found.items()}
-
-
-def data_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """What the CSV under a figure holds: all that is drawn, without raw repetitions."""
-    return rows.drop(columns=[name for name in ("sample", "turn") if name in rows])
 
 
 def wrapped(text: str, figure: Figure, letters: int = 30) -> str:
