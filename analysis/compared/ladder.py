@@ -18,7 +18,6 @@ from analysis.predicted.roofline import compulsory_bytes
 from analysis.predicted.serving import step_bytes
 
 ENCODER, DECODER, TOKENS, CONTEXT = "bert-base", "gpt2", 128, 64  # the mean context of as many
-GENERATED = f"{TOKENS} steps of GPT-2 over a pass of BERT-Base"
 
 
 def runs_with_rungs(runs: dict[str, Run]) -> dict[str, Run]:
@@ -113,15 +112,6 @@ def shares(run: Run) -> pd.DataFrame:
     return found.rename_axis(columns="part").stack().rename("value").reset_index()
 
 
-def ratios(run: Run) -> pd.DataFrame:
-    """`GENERATED` on each rung, by the ridge point: `rungs` with value and its interval."""
-    timed, rows = climbed(run).set_index(["model", "tokens", "rung"]), rungs(run)
-    each = [ratio(timed.loc[DECODER, CONTEXT, rung], timed.loc[ENCODER, TOKENS, rung])
-            for rung in rows["rung"]]  # fmt: skip
-    rows[["value", "value_low", "value_high"]] = TOKENS * np.array(each)
-    return rows.assign(name=rows["rung"])
-
-
 @claim("more_arithmetic_speeds_encoding")
 def encoding(run: Run) -> Interval:
     """The elasticity of the encoder's speed on the peak."""
@@ -137,6 +127,7 @@ def decoding(run: Run) -> Interval:
 
 @claim("ratio_follows_ridge_point")
 def following(run: Run) -> Interval:
-    """The elasticity of `GENERATED` on the ridge point."""
-    each = TOKENS * by_round(run, DECODER, CONTEXT) / by_round(run, ENCODER, TOKENS)
+    """The elasticity of the time of a step of GPT-2 over that of a pass of BERT-Base, on the ridge
+    point."""
+    each = by_round(run, DECODER, CONTEXT) / by_round(run, ENCODER, TOKENS)
     return _slope(run, each, "ridge")

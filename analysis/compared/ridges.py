@@ -1,6 +1,7 @@
 """Ridge points of accelerators over time: is the wall rising still? And what giving up peak would
 cost each kind of work: by its ridge point alone, so that bandwidths are in units of each one's."""
 
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -127,16 +128,13 @@ def trades(data: Path | None = None) -> pd.DataFrame:
     Columns: name, date, ridge (FLOP/byte, at 16 bits), work, change ("peak cut": peak / factor;
     "bandwidth for peak": bandwidth * factor too), factor, relative.
     """
-    rows, works = [], work()
-    for chip in ridges(data).query("bits == 16").itertuples():
-        for name, costs in works.items():
-            before = Ceilings(1, chip.value).time(costs)
-            for change in ("peak cut", "bandwidth for peak"):
-                for factor in FACTORS:
-                    bandwidth = factor if change == "bandwidth for peak" else 1
-                    after = Ceilings(bandwidth, chip.value / factor).time(costs)
-                    rows.append((chip.name, chip.date, chip.value, name, change, factor,
-                                 float(after / before)))  # fmt: skip
+    rows, chips = [], ridges(data).query("bits == 16")
+    each = product(chips.itertuples(), work().items(), ("peak cut", "bandwidth for peak"), FACTORS)
+    for chip, (name, costs), change, factor in each:
+        bandwidth = factor if change == "bandwidth for peak" else 1
+        after = Ceilings(bandwidth, chip.value / factor).time(costs)
+        relative = float(after / Ceilings(1, chip.value).time(costs))
+        rows.append((chip.name, chip.date, chip.value, name, change, factor, relative))
     columns = ["name", "date", "ridge", "work", "change", "factor", "relative"]
     return pd.DataFrame(rows, columns=columns)
 

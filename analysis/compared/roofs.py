@@ -91,15 +91,11 @@ def ceiling_rows(run: Run) -> pd.DataFrame:
     return rows[["ceiling", "unit"]].assign(**{k: rows[v] / 1e9 for k, v in ends.items()})
 
 
-def roofs(runs: dict[str, Run]) -> pd.DataFrame:
-    """The roof of each run that has both ceilings: run, bandwidth (bytes/s), peak (FLOP/s)."""
-
-    def roof(run: Run) -> pd.DataFrame:
-        found = ceilings(run)
-        row = {"bandwidth": found.bandwidth_bytes_per_s, "peak": found.peak_flop_per_s}
-        return pd.DataFrame([row])
-
-    return both(roof, runs)
+def roof(run: Run) -> pd.DataFrame:
+    """The run's ceilings as a row: bandwidth (bytes/s), peak (FLOP/s)."""
+    found = ceilings(run)
+    row = {"bandwidth": found.bandwidth_bytes_per_s, "peak": found.peak_flop_per_s}
+    return pd.DataFrame([row])
 
 
 def drawn(runs: dict[str, Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -108,11 +104,11 @@ def drawn(runs: dict[str, Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows = both(points, runs)
     ends = {f"rate_gflop_per_s{end}": rows[f"rate{end}"] / 1e9 for end in ("", "_low", "_high")}
     at, corners = rows["intensity"], []
-    for row in roofs(runs).itertuples():
-        roof = Ceilings(row.bandwidth, row.peak)
-        x = np.array([min(0.1, at.min() / 3), roof.ridge_point, max(1000, 3 * roof.ridge_point)])
+    for row in both(roof, runs).itertuples():
+        found = Ceilings(row.bandwidth, row.peak)
+        x = np.array([min(0.1, at.min() / 3), found.ridge_point, max(1000, 3 * found.ridge_point)])
         corners.append(pd.DataFrame({"run": row.run, "what": "roof", "intensity_flop_per_byte": x,
-                                     "rate_gflop_per_s": roof.attainable(x) / 1e9}))  # fmt: skip
+                                     "rate_gflop_per_s": found.attainable(x) / 1e9}))  # fmt: skip
     rows = rows[["run", "model", "tokens"]].assign(
         title=rows["model"] + ", " + rows["tokens"].astype(str),
         what="measured", here=rows["run"] == "here", intensity_flop_per_byte=at, **ends,
@@ -152,15 +148,15 @@ def predictions(run: Run) -> pd.DataFrame:
     """Measured over predicted time: prediction, the columns of `latencies`, predicted (seconds),
     ratio, ratio_low, ratio_high. Predictions: "lower bound" and "roofline", of fused attention, and
     "calibrated", of unfused attention at the rates that the models' own shapes reach."""
-    roof, cached = ceilings(run), max(run.machine.caches.values(), default=0)
+    found, cached = ceilings(run), max(run.machine.caches.values(), default=0)
 
     def lower_bound(model: str, tokens: int) -> float:
         counted, contexts = _counted(model, tokens)
         moved = compulsory_bytes(PAPER_MODELS[model], contexts)
-        return float(np.sum(roof.lower_bound(matmul_flops(counted), moved, cached)))
+        return float(np.sum(found.lower_bound(matmul_flops(counted), moved, cached)))
 
     def roofline(model: str, tokens: int) -> float:
-        return float(np.sum(roof.time(_counted(model, tokens)[0])))
+        return float(np.sum(found.time(_counted(model, tokens)[0])))
 
     def of(prediction: str, how: str, predict: Callable[[str, int], float]) -> pd.DataFrame:
         rows = latencies(run, how)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.compared import regimes, roofs
+from analysis.compared import regimes, roofs, shown
 from analysis.compared.counts import LENGTHS, PAPER_MODELS
 from analysis.measured.run import Missing
 from analysis.measured.schema import Point
@@ -81,7 +81,7 @@ def test_ceilings_are_the_best_of_what_only_reads_and_of_float32(run):
     assert roof.peak_flop_per_s == pytest.approx(PEAK / 0.99)
     low, high = roofs.ridge(run)  # 1 % either way, and the best 1 % above
     assert (low, high) == pytest.approx((10 * 0.99 / 1.01, 10 * 1.01 / 0.99))
-    drawn = roofs.roofs({"one": run})
+    drawn = roofs.roof(run)
     assert drawn.loc[0, ["bandwidth", "peak"]].tolist() == pytest.approx(
         [BANDWIDTH / 0.99, PEAK / 0.99]
     )
@@ -102,7 +102,7 @@ def test_without_ceilings_there_is_nothing_to_say(run):
     for of in (roofs.ceilings, roofs.predictions, roofs.ceiling_rows):
         with pytest.raises(Missing):
             of(bare)
-    assert list(roofs.roofs({"one": run, "bare": bare})["run"]) == ["one"]
+    assert list(shown.both(roofs.roof, {"one": run, "bare": bare})["run"]) == ["one"]
 
 
 def test_intensity_of_gpt2_is_that_of_a_step_in_mid_generation():

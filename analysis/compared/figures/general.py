@@ -6,7 +6,6 @@ its interval beside it, as Y_low and Y_high.
 """
 
 import textwrap
-from collections.abc import Iterator
 
 import pandas as pd
 
@@ -56,7 +55,11 @@ def lines(
     for ax, (panel, part) in zip(grid, parts, strict=True):
         if level is not None:
             ax.axhline(level, color="black", lw=0.8)
-        for look, how, some in _by_run(part, by, known):
+        runs_of = part.assign(run=part["run"] if runs else "reference").groupby(
+            ["run", by], sort=False
+        )
+        for (run, which), some in runs_of:
+            look, how = known[which], THIN if run == "here" else STRONG
             line = _line(ax, some, x, y, look, how, markers, band)
             name(line, [look.label + ", here" * (how is THIN)])
             if predicted and how is STRONG:
@@ -98,16 +101,6 @@ def lines(
     return figure, pd.concat([rows, *more], ignore_index=True)
 
 
-def _by_run(rows: pd.DataFrame, by: str, known: dict[str, style.Look]) -> Iterator[tuple]:
-    """(look, style, rows) of each line, here after the reference."""
-    for run in rows["run"].unique() if "run" in rows else [None]:
-        part = rows if run is None else rows[rows["run"] == run]
-        for which, look in known.items():
-            some = part[part[by] == which]
-            if len(some):
-                yield look, THIN if run == "here" else STRONG, some
-
-
 def _line(ax, rows, x: str, y: str, look: style.Look, how: dict, markers: bool, band: bool):
     drawn_as = {"color": look.colour, "ls": look.dash, **how}
     drawn_as |= {"marker": look.marker} if markers else {}
@@ -133,7 +126,6 @@ def scatter(
     hollow: str | None = None,
     lines: pd.DataFrame | None = None,
     solid: bool = False,
-    steps: bool = False,
     stars: pd.DataFrame | None = None,
     label: str | None = None,
     title: str | None = None,
@@ -145,7 +137,7 @@ def scatter(
     marker: a column whose looks give markers, in place of `by`. label: a column of names to write
     beside points where they touch nothing, the first ones first, "" for none. title: a column of
     names to show on hover. hollow: a column of truths, whose points are not filled. lines: rows of
-    x, y and `by` to join, dashed, as their looks are (`solid`) or as `steps`, over a band if they
+    x, y and `by` to join, dashed, as their looks are (`solid`), over a band if they
     have an interval; a column `name` says more of each. stars: rows of x, y and `name`,
     which stand out and are named.
     """
@@ -158,7 +150,6 @@ def scatter(
         for which, some in joined.groupby(by, sort=False):
             look = known[which]
             drawn_as = {"ls": look.dash, "lw": 1.8} if solid else {"ls": "--", "lw": 1.4}
-            drawn_as = {"drawstyle": "steps-post", "lw": 1.4} if steps else drawn_as
             (line,) = ax.plot(some[x], some[y], color=look.colour, **drawn_as)
             name(line, [_called(some, look)])
             if f"{y}_low" in some:
@@ -183,7 +174,7 @@ def scatter(
         line = lines[lines[by] == which]
         drawn_as = {"color": look.colour, "ls": "none", "ms": 5}
         if len(line):
-            drawn_as["ls"] = "-" if steps else look.dash if solid else "--"
+            drawn_as["ls"] = look.dash if solid else "--"
         if which in set(rows[by]) and not marker:
             drawn_as["marker"] = look.marker
         styles[_called(line, look)] = drawn_as
