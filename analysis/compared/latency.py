@@ -56,7 +56,7 @@ def relative(run: Run, over: int = LENGTHS[0]) -> pd.DataFrame:
         return rows.assign(value=value, **{k: v.mask(itself, value) for k, v in ends.items()})
 
     def pairs() -> pd.DataFrame:
-        rows = in_turn(run).query("over == @over")
+        rows = in_turn(run).query(f"over == {over}")
         return rows.drop(columns="over").assign(model=NAMES["gpt2"])
 
     rows = gathered("latencies", apart, pairs)

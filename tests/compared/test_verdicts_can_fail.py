@@ -3,7 +3,6 @@
 import pytest
 
 from analysis.compared import (
-    contexts,
     counts,
     growth,
     memory,
@@ -61,7 +60,7 @@ CASES = [
      "reproduced"),
     ("more_devices_bring_no_faster_token", speeds, "speeds",
      made(tokens_per_s=lambda f: f["tokens_per_s"] * f["devices"]), "differs"),
-    ("longer_texts_cost_their_cache", contexts, "speeds",
+    ("longer_texts_cost_their_cache", speeds, "speeds",
      made(tokens_per_s=lambda f: 0.3 * f["memory"]), "reproduced"),
     ("interconnect_to_2026", growth, "later_points",
      lambda true: lambda trend, data=None: true("dram_bandwidth", data), "differs"),

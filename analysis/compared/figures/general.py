@@ -55,10 +55,8 @@ def lines(
     for ax, (panel, part) in zip(grid, parts, strict=True):
         if level is not None:
             ax.axhline(level, color="black", lw=0.8)
-        runs_of = part.assign(run=part["run"] if runs else "reference").groupby(
-            ["run", by], sort=False
-        )
-        for (run, which), some in runs_of:
+        part = part.assign(run=part.get("run", "reference"))
+        for (run, which), some in part.groupby(["run", by], sort=False):
             look, how = known[which], THIN if run == "here" else STRONG
             line = _line(ax, some, x, y, look, how, markers, band)
             name(line, [look.label + ", here" * (how is THIN)])
