@@ -119,12 +119,6 @@ def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = 
     return pd.DataFrame(rows).join(load_table("claims", data).set_index("id")[more], on="id")
 
 
-def counted(judged: pd.DataFrame) -> dict[str, int]:
-    """How many claims have each verdict, by the data or, for those of machines, the reference."""
-    found = judged[judged["run"] != "here"]["verdict"]
-    return {word: int((found == word).sum()) for word in VERDICTS}
-
-
 def verdict_table(judged: pd.DataFrame, name: str, caption: str) -> Table:
     """Show claims, the paper's number and what is accepted, ours with its interval and verdict, and
     that of here where there is one.

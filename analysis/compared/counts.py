@@ -60,6 +60,36 @@ def _status(cell) -> str:
     return "differs"
 
 
+def contradicted(cells: pd.DataFrame) -> pd.DataFrame:
+    """Set the survey's cells that cannot be right against their neighbours in print.
+
+    cells: as `cells` returns them. The other two cells of a row, with their rounding, bound
+    what the one can be. Where a count does not depend on length, it is one row for all lengths,
+    with the tightest bounds. Columns: model, operator_class, quantity, tokens (all of them),
+    printed, decimals, low, high, ours.
+    """
+    rows, of = [], ["table", "model", "operator_class"]
+    wrong = cells[cells["status"] == "differs"]
+    for key, some in wrong.groupby([*of, "quantity"], sort=False):
+        same = cells[(cells[of] == list(key[:3])).all(axis=1)]
+        bounds = [implied(same[same["tokens"] == n], key[3]) for n in some["tokens"]]
+        low, high = min(bounds, key=lambda ends: ends[1] / ends[0])
+        first = some.iloc[0][[*of, "quantity", "printed", "decimals", "ours"]].to_dict()
+        rows.append(first | {"tokens": tuple(some["tokens"]), "low": low, "high": high})
+    return pd.DataFrame(rows).drop(columns="table")
+
+
+def implied(row: pd.DataFrame, quantity: str) -> tuple[float, float]:
+    """Bounds on one cell of a row from the other two, each within half of its last digit."""
+    half = {c.quantity: 0.5 * 10.0**-c.decimals for c in row.itertuples()}
+    low = {c.quantity: c.printed - half[c.quantity] for c in row.itertuples()}
+    high = {c.quantity: c.printed + half[c.quantity] for c in row.itertuples()}
+    if quantity == "flops":
+        return tuple(end["mops"] * end["arithmetic_intensity"] for end in (low, high))
+    over = {"mops": "arithmetic_intensity", "arithmetic_intensity": "mops"}[quantity]
+    return low["flops"] / high[over], high["flops"] / low[over]
+
+
 def curves(
     models: dict[str, Architecture], lengths, convention: Convention = PUBLISHED
 ) -> pd.DataFrame:

@@ -136,6 +136,27 @@ def like_with_like(data: Path | None = None) -> dict[tuple[str, str], pd.DataFra
     }
 
 
+def drawn_against_printed(data: Path | None = None) -> pd.DataFrame:
+    """Return the models whose drawn and printed numbers differ by more than rounding.
+
+    Points of the figures and rows of the README's tables are matched by date, which both carry
+    to the day, and by quantity; of two rows of one day, the one nearer in value is meant. The
+    tables print two significant digits: anything beyond 5 % is not rounding.
+    Columns: label (drawn), model (printed), quantity, drawn, printed, ratio (drawn/printed).
+    """
+    points, sizes = load_table("figure_points", data), load_table("model_sizes", data)
+    quantity = {"parameters": "parameters", "FLOP": "training_compute"}
+    drawn = points[points["unit"].isin(quantity)].assign(quantity=points["unit"].map(quantity))
+    printed = sizes.assign(
+        printed=sizes["value"].where(sizes["unit"] != "PFLOP", sizes["value"] * 1e15)
+    )
+    both = drawn.merge(printed, on=["date", "quantity"], suffixes=("", "_printed"))
+    both = both.assign(drawn=both["value"], ratio=both["value"] / both["printed"])
+    both = both.assign(off=(both["ratio"] - 1).abs()).sort_values("off")
+    both = both.drop_duplicates(["label", "quantity"]).query("off > 0.05")
+    return both[["label", "model", "quantity", "drawn", "printed", "ratio"]]
+
+
 def facts(table: str, data: Path | None = None, **where) -> pd.DataFrame:
     """Return the rows of a table of facts by date, with a column `used`: whether a fit may.
 

@@ -8,7 +8,7 @@ import pytest
 from drawing import judged_once, outputs
 
 from analysis.compared import figures, roofs, shown
-from analysis.compared.claims import BADGES, counted, verdicts
+from analysis.compared.claims import BADGES, verdicts
 from analysis.compared.page import number, svg
 from analysis.measured.run import ARCHIVE, load_run
 from analysis.published.claims import load_claims
@@ -63,11 +63,6 @@ def test_here_stands_beside_what_it_can_judge(with_here):
     for number_, row in enumerate(frame.to_dict("records"), 1):
         assert row["Verdict here"] == (BADGES[here[number_]] if number_ in here else "")
     assert (frame["Here"] == "").sum() == len(frame) - len(here)
-
-
-def test_claims_are_counted_by_the_reference_whatever_was_measured_here(judged, with_here):
-    assert counted(judged) == counted(with_here)
-    assert sum(counted(judged).values()) == len(load_claims())
 
 
 def test_the_figure_draws_every_verdict_and_what_lies_beyond_the_axis_at_its_end(with_here, plots):
