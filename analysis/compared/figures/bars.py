@@ -51,16 +51,11 @@ def intervals(
             ax.set_xscale("log")
         ax.margins(x=0.14 if written else 0.05)  # room for the numbers
         places = {each: -i for i, each in enumerate(part[label].unique())}
-        several = "run" in part and part["run"].nunique() > 1
-        for run, some in part.groupby("run", sort=False) if "run" in part else [("", part)]:
-            shift = {"reference": 0.14, "here": -0.16}.get(run, 0) * several
-            y = some[label].map(places).to_numpy(float) + shift
-            for which, look in known.items():
-                mine = ((some[by] == which) & some[value].notna()).to_numpy()
-                if not mine.any():
-                    continue
-                _row_of_intervals(ax, some[mine], y[mine], label, value, look, base,
-                                  run == "here", written)  # fmt: skip
+        there = part.assign(run=part.get("run", "")).dropna(subset=value)
+        shifts = {"reference": 0.14, "here": -0.16} if there["run"].nunique() > 1 else {}
+        for (run, which), some in there.groupby(["run", by], sort=False):
+            y = some[label].map(places) + shifts.get(run, 0)
+            _row_of_intervals(ax, some, y, label, value, known[which], base, run == "here", written)
         if predicted:
             first = part.drop_duplicates(label)
             (line,) = ax.plot(first[predicted], first[label].map(places), "D", mfc="none", ms=7,
@@ -129,8 +124,8 @@ def stacked(
     known = style.looks(rows[part])
     runs = list(rows["run"].unique()) if "run" in rows else [""]
     heights = [group[label].nunique() for _, group in groups]
-    figure, grid = style.axes(0.5 * (sum(heights) + len(groups)) + 1.3, len(groups),
-                        height_ratios=heights, sharex=True)  # fmt: skip
+    height = 0.5 * (sum(heights) + len(groups)) + 1.3
+    figure, grid = style.axes(height, len(groups), height_ratios=heights, sharex=True)
     for ax, (panel, group) in zip(grid, groups, strict=True):
         places = {each: -i for i, each in enumerate(group[label].unique())}
         for i, run in enumerate(runs):

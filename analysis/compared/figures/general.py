@@ -14,7 +14,6 @@ from analysis.compared.figures.labels import beside
 from analysis.compared.page import name
 
 STRONG = {"lw": 1.8, "ms": 5, "zorder": 3}
-STAR, STAR_NAME = "#d55e00", "#b34a00"
 THIN = {"lw": 1.0, "ms": 5, "mfc": "white", "zorder": 4}
 
 
@@ -124,7 +123,6 @@ def scatter(
     hollow: str | None = None,
     lines: pd.DataFrame | None = None,
     solid: bool = False,
-    stars: pd.DataFrame | None = None,
     label: str | None = None,
     title: str | None = None,
     log: str = "xy",
@@ -135,9 +133,8 @@ def scatter(
     marker: a column whose looks give markers, in place of `by`. label: a column of names to write
     beside points where they touch nothing, the first ones first, "" for none. title: a column of
     names to show on hover. hollow: a column of truths, whose points are not filled. lines: rows of
-    x, y and `by` to join, dashed, as their looks are (`solid`), over a band if they
-    have an interval; a column `name` says more of each. stars: rows of x, y and `name`,
-    which stand out and are named.
+    x, y and `by` to join, dashed, as their looks are (`solid`), over a band if they have an
+    interval; a column `name` says more of each.
     """
     lines = pd.DataFrame(columns=[by]) if lines is None else lines
     known, shapes = style.looks([*rows[by], *lines[by]]), style.looks(rows[marker or by])
@@ -155,9 +152,6 @@ def scatter(
                 ax.fill_between(some[x], *band, color=style.BAND)
         _points(ax, part, x, y, by, known, shapes, marker or by, hollow, title,
                 14 if panels else 22)  # fmt: skip
-        for star in [] if stars is None else stars.to_dict("records"):
-            name(ax.scatter(star[x], star[y], marker="*", s=150, color=STAR, zorder=5),
-                 [star["name"]])  # fmt: skip
         ax.set_ylabel("" if panels else ylabel)
         if panels:
             ax.set_title(textwrap.fill(panel, 34), loc="left", fontsize=9.5)
@@ -170,7 +164,7 @@ def scatter(
     styles = {}
     for which, look in known.items():
         line = lines[lines[by] == which]
-        drawn_as = {"color": look.colour, "ls": "none", "ms": 5}
+        drawn_as = {"color": look.colour, "ls": "none", "ms": 11 if look.marker == "*" else 5}
         if len(line):
             drawn_as["ls"] = look.dash if solid else "--"
         if which in set(rows[by]) and not marker:
@@ -180,22 +174,14 @@ def scatter(
         dot = {"color": style.GREY, "ls": "none", "ms": 5}
         styles |= {each.label: dot | {"marker": each.marker} for each in shapes.values()}
     if hollow is not None and rows[hollow].any():
-        styles[f"hollow: {hollow}"] = {
-            "color": style.GREY,
-            "marker": "o",
-            "mfc": "none",
-            "ls": "none",
-        }
-    texts = [] if stars is None else [(*star, STAR_NAME) for star in stars[[x, y, "name"]].values]
-    if len(texts) == 1:
-        styles[texts.pop()[2]] = {"color": STAR, "marker": "*", "ls": "none", "ms": 11}
+        ring = {"color": style.GREY, "marker": "o", "mfc": "none", "ls": "none"}
+        styles[f"hollow: {hollow}"] = ring
     style.legend(figure, styles)
     if label:
         some = rows[rows[label] != ""]
         colours = [known[which].colour for which in some[by]]
-        texts += zip(some[x], some[y], some[label], colours, strict=True)
-    beside(grid[0], texts, size=9)
-    return figure, pd.concat([rows, lines, stars])
+        beside(grid[0], zip(some[x], some[y], some[label], colours, strict=True))
+    return figure, pd.concat([rows, lines])
 
 
 def _called(line: pd.DataFrame, look: style.Look) -> str:
@@ -208,8 +194,9 @@ def _points(ax, rows, x, y, by, known, shapes, marker, hollow, title, size) -> N
         look = known[which]
         if f"{y}_low" in some:
             ax.vlines(some[x], some[f"{y}_low"], some[f"{y}_high"], color=look.colour, lw=1)
-        dots = ax.scatter(some[x], some[y], s=size, marker=shapes[shape].marker, zorder=4,
+        marked = shapes[shape].marker
+        dots = ax.scatter(some[x], some[y], s=150 if marked == "*" else size, marker=marked,
                           facecolor="none" if empty else look.colour, edgecolor=look.colour,
-                          linewidths=0.8)  # fmt: skip
+                          linewidths=0.8, zorder=4)  # fmt: skip
         said = some[title] if title else pd.Series("", some.index)
         name(dots, [f"{each}, {look.label}".removeprefix(", ") for each in said])
