@@ -28,7 +28,6 @@ def lines(
     panels: str | None = None,
     log: str = "xy",
     predicted: str | None = None,
-    paper: pd.DataFrame | None = None,
     band: bool = False,
     level: float | None = None,
     markers: bool = True,
@@ -36,14 +35,16 @@ def lines(
 ):
     """Draw `y` against `x`, a line for each value of `by`, a panel for each value of `panels`.
 
-    ylabel: one text, or one for each panel. predicted: a column of `rows`. paper: rows of what is
-    printed, with the same columns. band: whether intervals are bands, not bars. level: a line
-    across, at which both sides of a ratio are equal. log: the axes that are logarithmic.
+    ylabel: one text, or one for each panel. predicted: a column of `rows`. band: whether intervals
+    are bands, not bars. level: a line across, at which both sides of a ratio are equal. log: the
+    axes that are logarithmic. What is printed are the rows of the run "paper".
     """
     parts = list(rows.groupby(panels, sort=False)) if panels else [("", rows)]
-    known, runs = style.looks(rows[by]), "run" in rows
+    known, runs = style.looks(rows[by]), set(rows.get("run", ()))
     # What the paper prints is dashed, or dots on lines that are finer than it prints.
-    printed_as = {"ls": "--", "lw": 1.2} if markers else {"ls": "none", "marker": "o", "ms": 5}
+    dashed = {"ls": "--", "lw": 1.2, "marker": ""}
+    printed_as = dashed if markers else {"ls": "none", "marker": "o", "ms": 5}
+    others = {"here": (THIN, ", here"), "paper": (printed_as, ", the paper")}
     # What is predicted is dotted, or a tick where each line is a single point.
     each = [column for column in (panels, by, "run") if column in rows]
     dotted = rows.duplicated(each).any()
@@ -56,23 +57,18 @@ def lines(
             ax.axhline(level, color="black", lw=0.8)
         part = part.assign(run=part.get("run", "reference"))
         for (run, which), some in part.groupby(["run", by], sort=False):
-            look, how = known[which], THIN if run == "here" else STRONG
+            look, (how, said) = known[which], others.get(run, (STRONG, ""))
             line = _line(ax, some, x, y, look, how, markers, band)
-            name(line, [look.label + ", here" * (how is THIN)])
+            name(line, [look.label + said])
             if predicted and how is STRONG:
                 (line,) = ax.plot(some[x], some[predicted], color=look.colour, **foretold)
                 name(line, [f"{look.label}, predicted"])
-        if paper is not None:
-            printed = paper[paper[panels] == panel] if panels else paper
-            for which, some in printed.groupby(by, sort=False):
-                (line,) = ax.plot(some[x], some[y], color=known[which].colour, **printed_as)
-                name(line, [f"{known[which].label}, the paper"])
         ax.set_ylabel(ylabel[panel] if isinstance(ylabel, dict) else ylabel)
         if panels and not isinstance(ylabel, dict):
             ax.set_title(panel, loc="left")
-    for ax in grid:  # once all is drawn
+        printed = part[part["run"] == "paper"]
         for axis in log:
-            style.scale(ax, axis, (part if paper is None else paper)[x] if axis == "x" else ())
+            style.scale(ax, axis, (part if printed.empty else printed)[x] if axis == "x" else ())
         if "y" not in log:
             low, high = ax.get_ylim()
             ax.set_ylim(low if low > high / 3 else min(0, low))
@@ -86,21 +82,20 @@ def lines(
                      "marker": look.marker if markers else ""}
         for look in known.values()
     }  # fmt: skip
-    if runs and "here" in set(rows["run"]):
+    if "here" in runs:
         plain = {"color": style.GREY, "marker": "o" if markers else ""}
         styles |= {"reference": plain | STRONG, "here": plain | THIN}
-    if paper is not None:
+    if "paper" in runs:
         styles["paper"] = {"color": style.GREY, **printed_as}
     if predicted:
         styles["predicted"] = {"color": style.GREY, **foretold}
     style.legend(figure, styles)
-    more = [] if paper is None else [paper.assign(run="paper")]
-    return figure, pd.concat([rows, *more], ignore_index=True)
+    return figure, rows
 
 
 def _line(ax, rows, x: str, y: str, look: style.Look, how: dict, markers: bool, band: bool):
-    drawn_as = {"color": look.colour, "ls": look.dash, **how}
-    drawn_as |= {"marker": look.marker} if markers else {}
+    drawn_as = {"color": look.colour, "ls": look.dash, "marker": look.marker if markers else ""}
+    drawn_as |= how
     low, high = f"{y}_low", f"{y}_high"
     if band:
         ax.fill_between(rows[x], rows[low], rows[high], color=look.colour, alpha=0.15, lw=0)
