@@ -2,8 +2,7 @@
 
 A run's rungs (`measured.rungs`) share a machine and its memory and were visited in turn. An
 elasticity is the slope of the logarithm of a speed against that of the peak, over the rungs: 1
-where a speed grows as the peak does, 0 where it does not. Each round of visits gives one; ours is
-their median, with the interval that ratios of points timed in turn have.
+where a speed grows as the peak does, 0 where it does not. Each round of visits gives one.
 """
 
 import numpy as np

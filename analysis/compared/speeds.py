@@ -3,9 +3,7 @@
 Of each device a data sheet gives the bandwidth and the fastest dense 16-bit peak. A generated token
 must read every weight but the table of embeddings, of which a row is read, and the cache of what
 was generated before it; a prompt must be multiplied by every weight but the LM head's, which is
-asked for one token, and by the tokens before. Between two lengths the weights that a token reads
-are the same: what a token takes more is the cache's, whose bytes over that time are the rate at
-which the cache is read.
+asked for one token, and by the tokens before.
 """
 
 from functools import cache
@@ -203,10 +201,10 @@ def contexts(data: Path | None = None) -> pd.DataFrame:
 
     value: speed of generating `LONG` tokens over that of `SHORT`, value_low and value_high by
     rounding and `spread`, predicted by the bytes, and whether that is within. Of a token: seconds
-    that `LONG` takes more; by these, cache (the rate at which the cache is read, GB/s), queries
-    (that if each head of queries reads it for itself) and flops (of attention, TFLOP/s). weights:
-    the rate at which all is read at `SHORT`, GB/s. length: time for a cached token in the latter
-    `HALF` over that in the first.
+    that `LONG` takes more, all for the cache, since weights are read at any length; by these, cache
+    (the rate at which it is read, GB/s), queries (that if each head of queries reads it for itself)
+    and flops (of attention, TFLOP/s). weights: the rate at which all is read at `SHORT`, GB/s.
+    length: time for a cached token in the latter `HALF` over that in the first.
     """
     known, off = architectures(data), spread(data)
     rows = speeds(data).query("phase == 'generate' and program == 'llama.cpp'")
