@@ -7,7 +7,6 @@ by their length, and bytes and launches by unfused attention. Non-negative least
 three costs apart.
 """
 
-from collections.abc import Callable
 from functools import cache, partial
 
 import numpy as np
@@ -33,42 +32,40 @@ KNOWN = ARCHITECTURES | SIZES
 def passes(run: Run) -> pd.DataFrame:
     """Encoder passes: model, tokens, plain (whether attention is fused), seconds and, of each of
     CAUSES, how much there is; bytes are those of the convention."""
-
-    def work(row) -> tuple:
-        arch, convention = KNOWN[row.model], FUSED if row.how == "fused" else UNFUSED
-        costs = encoder_pass(arch, row.tokens, convention)
-        return OPERATORS[row.how] * arch.n_layers, costs["total"].bytes, matmul_flops(costs)
-
     rows = run.rows("encode", dtype="float32", batch=1)
-    return _with(work, rows[rows["how"].isin(OPERATORS)], plain=("how", "fused"))
+    rows = rows[rows["how"].isin(OPERATORS)]
+    return _with_causes(rows, plain=rows["how"] == "fused")
 
 
 def steps(run: Run) -> pd.DataFrame:
     """Steps of decoders in float32, as `passes` gives those of encoders; bytes are those that a
     step must read. Plain are GPT-2's over one sequence."""
-
-    def work(row) -> tuple:
-        arch = KNOWN[row.model]
-        if row.what == "heads":
-            arch = arch.replace(n_kv_heads=row.n)
-        flops = matmul_flops(decoder_step(arch, row.tokens, FUSED, row.batch))
-        moved = step_bytes(arch, row.tokens, compulsory_bytes(arch), row.batch)
-        return OPERATORS["fused"] * arch.n_layers, moved, flops
-
     kinds = (
         partial(run.rows, "step", how="fused", dtype="float32"),
         *(partial(run.rows, what) for what in ("batch", "heads")),
         partial(run.rows, "size", how="cold"),
     )
-    return _with(work, gathered("decoder steps", *kinds), plain=("what", "step"))
+    rows = gathered("decoder steps", *kinds)
+    return _with_causes(rows, plain=rows["what"] == "step")
 
 
-def _with(work: Callable, rows: pd.DataFrame, plain: tuple[str, str]) -> pd.DataFrame:
+def _with_causes(rows: pd.DataFrame, plain: pd.Series) -> pd.DataFrame:
     rows = rows[rows["model"].isin(KNOWN)]
-    found = [work(row) for row in rows.itertuples()]
+    found = [_causes(row) for row in rows.itertuples()]
     found = pd.DataFrame(found, columns=list(CAUSES), index=rows.index, dtype=float)
-    column, value = plain
-    return rows[["model", "tokens", "seconds"]].join(found).assign(plain=rows[column] == value)
+    return rows[["model", "tokens", "seconds"]].join(found).assign(plain=plain)
+
+
+def _causes(row) -> tuple:
+    arch = KNOWN[row.model]
+    if row.what == "encode":
+        costs = encoder_pass(arch, row.tokens, FUSED if row.how == "fused" else UNFUSED)
+        return OPERATORS[row.how] * arch.n_layers, costs["total"].bytes, matmul_flops(costs)
+    if row.what == "heads":
+        arch = arch.replace(n_kv_heads=row.n)
+    flops = matmul_flops(decoder_step(arch, row.tokens, FUSED, row.batch))
+    moved = step_bytes(arch, row.tokens, compulsory_bytes(arch), row.batch)
+    return OPERATORS["fused"] * arch.n_layers, moved, flops
 
 
 def shares(work: pd.DataFrame) -> pd.DataFrame:
