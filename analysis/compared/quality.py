@@ -16,7 +16,6 @@ from analysis.published.claims import NO_LOSS
 from analysis.published.tables import load_table
 
 MODEL = "byte-decoder"
-TYPES = ["float32", "autocast", "float8"]  # of the products of a training
 NAMES = {  # how of a remedy -> its family, and what n is
     "none": ("float32", ""),
     "bfloat16": ("bfloat16, activations too", ""),
@@ -95,10 +94,8 @@ def steps(run: Run) -> pd.DataFrame:
 
 
 def losses(data: Path | None = None) -> pd.DataFrame:
-    """The loss of the first steps: way (a data type), seed, step, bits_per_byte."""
-    rows = load_table("byte_losses", data).rename(columns={"dtype": "way"})
-    return rows.sort_values("way", key=lambda way: way.map(TYPES.index), kind="stable",
-                            ignore_index=True)  # fmt: skip
+    """The loss of the first steps: way (a data type of products), seed, step, bits_per_byte."""
+    return load_table("byte_losses", data).rename(columns={"dtype": "way"})
 
 
 @claim("training_below_half_precision")
