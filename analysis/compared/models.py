@@ -1,4 +1,4 @@
-"""Open models of data/models/ as architectures, and what generating with them asks of memory."""
+"""What generating with the open models of data/models/ asks of memory."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from analysis.compared.claims import claim
 from analysis.compared.growth import facts, trend_points
 from analysis.compared.ridges import HALF, ridges
 from analysis.predicted.architectures import GPT2, Architecture
-from analysis.predicted.chips import architecture
+from analysis.predicted.chips import architecture, open_models
 from analysis.predicted.serving import batch_to_reach, memory_bytes, token_cost
 from analysis.published.tables import load_table
 
@@ -18,16 +18,9 @@ TOLERANCE = 0.02  # of the stated parameters; beyond it a row gives its reason
 DRAWN = ("GPT-2", "OPT-175B", "Llama 3.1 405B", "gpt-oss-120b", "Qwen3-235B-A22B", "DeepSeek-V3")
 
 
-def architectures(data: Path | None = None) -> dict[str, Architecture]:
-    """The open models whose shape gives their stated size, by name, in order of date."""
-    rows = load_table("architectures", data)
-    counted = rows[rows["difference"] == ""]
-    return {row.name: architecture(row._asdict()) for row in counted.itertuples()}
-
-
 def drawn() -> dict[str, Architecture]:
     """The models that the figures draw, by name."""
-    known = {GPT2.name: GPT2, **architectures()}
+    known = {**open_models(), GPT2.name: GPT2}
     return {name: known[name] for name in DRAWN}
 
 

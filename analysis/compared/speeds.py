@@ -14,12 +14,10 @@ import pandas as pd
 from scipy.stats import gmean, t
 
 from analysis.compared.claims import Interval, claim, interval
-from analysis.compared.models import architectures
 from analysis.compared.ratios import mean_ratio
 from analysis.errors import InputError
 from analysis.predicted.answer import FAST as STACKED
-from analysis.predicted.architectures import Architecture
-from analysis.predicted.chips import GIB
+from analysis.predicted.chips import GIB, open_models
 from analysis.predicted.operations import FUSED
 from analysis.predicted.roofline import compulsory_bytes
 from analysis.predicted.transformer import generation, matmul_flops
@@ -44,7 +42,7 @@ GROUPS = {  # maker and side of FAST
 
 def weight_bits(data: Path | None = None) -> dict[tuple[str, str], float]:
     """Bits a weight of each (model, format): as the format says, or as the size of its file."""
-    rows, known = load_table("speed_formats", data), architectures(data)
+    rows, known = load_table("speed_formats", data), open_models()
     whole = rows["model"].map({name: arch.n_parameters for name, arch in known.items()})
     bits = rows["bits"].where(rows["bits"] > 0, 8 * GIB * rows["file_gib"] / whole)
     return dict(zip(zip(rows["model"], rows["format"], strict=True), bits, strict=True))
@@ -59,7 +57,7 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
     Layers that are split over devices are read one device after another, but a prompt's pieces
     follow each other through them; tensors that are split are read by all devices at once.
     """
-    known, bits = architectures(data), weight_bits(data)
+    known, bits = open_models(), weight_bits(data)
     chips = load_table("accelerators", data)
     makers = chips.drop_duplicates("name").set_index("name")["vendor"]
     chips = chips.pivot_table(index="name", columns="quantity", values="value")
@@ -206,7 +204,7 @@ def contexts(data: Path | None = None) -> pd.DataFrame:
     and flops (of attention, TFLOP/s). weights: the rate at which all is read at `SHORT`, GB/s.
     length: time for a cached token in the latter `HALF` over that in the first.
     """
-    known, off = architectures(data), spread(data)
+    known, off = open_models(), spread(data)
     rows = speeds(data).query("phase == 'generate' and program == 'llama.cpp'")
     side = np.where(rows["bandwidth"] < FAST, BELOW, "above")
     rows = rows.assign(seconds=1 / rows["tokens_per_s"], memory=side)

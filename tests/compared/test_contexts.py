@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import t
 
 from analysis.compared import speeds
-from analysis.compared.models import architectures
+from analysis.predicted.chips import model_named
 
 CACHED = {"Llama 3 8B": 131072, "Llama 3 70B": 327680}  # bytes a token: 2 x layers x 8 x 128 x 2
 
@@ -92,7 +92,7 @@ def test_a_machine_whose_heads_of_queries_read_for_themselves_is_told(machine):
 
 def test_cached_bytes_are_those_of_the_architectures():
     for name, expected in CACHED.items():
-        assert 2 * architectures()[name].cached(1) == expected
+        assert 2 * model_named(name).cached(1) == expected
 
 
 def test_what_the_chapter_says_of_the_reference_devices():

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.compared import models
+from analysis.predicted.chips import model_named, open_models
 from analysis.published.tables import DATA, load_table
 
 CHIP, CONTEXT = models.accelerator("B200 (HGX/DGX)"), 4096
@@ -25,7 +26,7 @@ def test_shapes_give_the_stated_parameters_or_say_why_not(served):
 
 def test_a_row_that_is_off_is_not_counted(served):
     off = served[served["difference"] != ""]
-    assert len(off) and not set(off["model"]) & set(models.architectures())
+    assert len(off) and not set(off["model"]) & set(open_models())
     assert off[["flops", "bytes", "batch", "chips"]].isna().all(axis=None)
 
 
@@ -39,7 +40,7 @@ def test_a_row_that_is_off_is_not_counted(served):
     ],
 )  # fmt: skip
 def test_active_parameters_are_those_stated(name, active):
-    arch = models.architectures()[name]
+    arch = model_named(name)
     least = arch.n_active_parameters - arch.vocab_size * arch.d_model
     assert 0.98 * least <= active <= 1.02 * arch.n_active_parameters
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from analysis.compared import speeds
-from analysis.compared.models import architectures
 from analysis.predicted.answer import Setting, bounds, phase
-from analysis.predicted.chips import chip_named
+from analysis.predicted.chips import chip_named, model_named, open_models
 from analysis.predicted.needs import needs_of, prompt, step
 from analysis.published.tables import load_table
 
@@ -36,7 +35,7 @@ def test_the_table_that_predict_reads_has_the_shares_of_the_speeds(alone):
 
 
 def test_no_published_speed_beats_what_predict_calls_the_least_time(alone):
-    known = {name: needs_of(arch) for name, arch in architectures().items()}
+    known = {name: needs_of(arch) for name, arch in open_models().items()}
     for row in alone.itertuples():
         chip, needs = chip_named(row.device), known[row.model]
         asked = Setting(row.tokens, row.tokens, weights=row.bits)
@@ -60,7 +59,7 @@ def test_four_fifths_of_devices_lie_in_the_range_of_the_others(alone):
 
 
 def test_a_range_is_that_of_like_memory(alone):
-    needs = needs_of(architectures()["Llama 3 8B"])
+    needs = needs_of(model_named("Llama 3 8B"))
     asked, table = Setting(512, 512), reached(alone).set_index(["phase", "memory"])
     for name, side in (("RTX 4090", speeds.BELOW), ("A100 PCIe 80GB", "above")):
         found = phase(needs, chip_named(name), asked, "step")
