@@ -17,14 +17,13 @@ from analysis.compared.claims import Interval, claim, interval
 from analysis.compared.ratios import mean_ratio
 from analysis.errors import InputError
 from analysis.predicted.answer import FAST as STACKED
-from analysis.predicted.chips import GIB, open_models
+from analysis.predicted.chips import GIB, known_chips, open_models
 from analysis.predicted.operations import FUSED
 from analysis.predicted.roofline import compulsory_bytes
 from analysis.predicted.transformer import generation, matmul_flops
 from analysis.published.tables import load_table
 
 CAUSES = ("bandwidth", "peak")
-PEAKS = ("peak_16bit_dense", "peak_16bit_sums_dense")  # both programs may sum in 16 bits
 CACHE_BYTES = 2  # of a cached number, which both programs keep in 16 bits
 FAST = STACKED / 1e9  # GB/s
 BELOW = f"below {FAST / 1000:g} TB/s"
@@ -58,18 +57,16 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
     follow each other through them; tensors that are split are read by all devices at once.
     """
     known, bits = open_models(), weight_bits(data)
-    chips = load_table("accelerators", data)
-    makers = chips.drop_duplicates("name").set_index("name")["vendor"]
-    chips = chips.pivot_table(index="name", columns="quantity", values="value")
-    limits = chips.assign(peak=chips[list(PEAKS)].max(axis="columns") / 1e3)
-    limits = dict(zip(chips.index, limits[["memory_bandwidth", "peak"]].to_numpy(), strict=True))
+    chips = {chip.name: chip for chip in known_chips()}
+    makers = load_table("accelerators", data).drop_duplicates("name").set_index("name")["vendor"]
     rows, found = load_table("speeds", data), []
     for line, row in enumerate(rows.itertuples(), 2):
-        asked = ("device", row.device, limits), ("format", (row.model, row.format), bits)
+        asked = ("device", row.device, chips), ("format", (row.model, row.format), bits)
         for column, value, there in asked:
             if value not in there:
                 raise InputError(f"published/speeds.csv, line {line}, column {column}: no {value}")
-        (bandwidth, peak), arch = limits[row.device], known[row.model]
+        chip, arch = chips[row.device], known[row.model]
+        bandwidth, peak = chip.bandwidth, chip.peak(16)  # both programs may sum in 16 bits
         turns = row.split == "layers" and row.phase == "generate"
         at_once = 1 if turns else row.devices
         prompt, stored = row.phase == "prompt", bits[row.model, row.format]
@@ -79,9 +76,9 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
             moved /= row.tokens
         else:
             moved += CACHE_BYTES * arch.cached((row.tokens - 1) / 2)  # in the mean of all
-        flops = _flops(arch, row.tokens)
-        memory, compute = at_once * bandwidth * 1e9 / moved, at_once * peak * 1e12 / flops
-        found.append((stored, moved, flops, bandwidth, peak, memory, compute))
+        flops = matmul_flops(generation(arch, row.tokens, FUSED)) / row.tokens
+        memory, compute = at_once * bandwidth / moved, at_once * peak / flops
+        found.append((stored, moved, flops, bandwidth / 1e9, peak / 1e12, memory, compute))
     columns = ["bits", "bytes", "flops", "bandwidth", "peak", "memory", "compute"]
     rows = rows.join(pd.DataFrame(found, columns=columns))
     limits = rows[["memory", "compute"]]
