@@ -35,8 +35,8 @@ def formats(run: Run) -> pd.DataFrame:
     """What weights in each format gain: a row for each context and format.
 
     Columns besides those of `Run.rows`: format (its name), bytes (of a step: weights and cache),
-    gain (over float32) with its ends, predicted (gain, by the bytes), products (seconds of the
-    projections alone) and products_share (of the read ceiling between the steps), attention
+    gain (over float32) with its ends, predicted (gain, by the bytes), share (of the read ceiling
+    between the steps), products (seconds of the projections alone) and products_share, attention
     (seconds of it alone); and weight_bytes as stored, error (of the logits).
     """
     rows = run.rows("weights", model="gpt2")
@@ -53,7 +53,8 @@ def formats(run: Run) -> pd.DataFrame:
     taken = rows["how"].map(products)
     return rows.assign(
         format=rows["how"].map(NAMES), bytes=moved, predicted=whole / moved,
-        products=taken, products_share=rows["weight_bytes"] / taken / rate,
+        share=moved / rows["seconds"] / rate, products=taken,
+        products_share=rows["weight_bytes"] / taken / rate,
         attention=rows["tokens"].map(attention),
     )  # fmt: skip
 

@@ -97,6 +97,7 @@ def test_formats_count_scales_and_the_cache(run):
     assert rows.loc["int8", "bytes"] == weights + 2 * rows_of_a_scale + cache
     assert rows.loc["int8", "predicted"] == rows.loc["float32", "bytes"] / rows.loc["int8", "bytes"]
     # The read between the steps has 1e8 bytes in 0.01 s, on the same machine.
+    assert rows.loc["float32", "share"] == pytest.approx((4 * weights + cache) / 0.06 / 1e10)
     assert rows.loc["int8", "products_share"] == pytest.approx(1e8 / 0.015 / 1e10)
 
 
