@@ -29,15 +29,20 @@ def judged(reference):
 
 
 @pytest.fixture(scope="module")
-def with_here(reference, runs):
-    there = next(run for run in runs.values() if run != reference)
-    return verdicts({"reference": reference, "here": there})
+def with_here():
+    with judged_once(*shown.runs().values()):
+        return verdicts(shown.runs())
 
 
 def table(page: str) -> pd.DataFrame:
     """The table of a page, as its cell makes it of the runs that are shown."""
     with judged_once(*shown.runs().values()):
         return next(each for _, each in outputs(BOOK / f"{page}.md") if hasattr(each, "frame"))
+
+
+@pytest.fixture(scope="module")
+def every_claim() -> pd.DataFrame:
+    return table("verdicts").frame
 
 
 def test_every_claim_has_a_verdict_and_says_where_it_is_printed_and_computed(judged):
@@ -47,18 +52,18 @@ def test_every_claim_has_a_verdict_and_says_where_it_is_printed_and_computed(jud
     assert judged[where].notna().all(axis=None) and (judged[where] != "").all(axis=None)
 
 
-def test_the_table_has_a_row_a_claim_with_its_links(judged):
-    frame = table("verdicts").frame
-    for row, claim in zip(frame.to_dict("records"), load_claims().values(), strict=True):
+def test_the_table_has_a_row_a_claim_with_its_links(judged, every_claim):
+    claims = load_claims().values()
+    for row, claim in zip(every_claim.to_dict("records"), claims, strict=True):
         assert row["Claim"] == claim.statement and row["Paper"]
         assert row["Paper"].endswith(f"](<{claim.source}>)")
         assert row["Where"].startswith(f"{{numref}}`{claim.label}`") and row["Reference or data"]
         assert row["Verdict"] == BADGES[judged.set_index("id").loc[claim.id, "verdict"]]
 
 
-def test_here_stands_beside_what_it_can_judge(with_here):
-    frame = table("verdicts").frame
-    assert list(frame["No."]) == [f"[{n}]{{#claim-{n}}}" for n in range(1, len(load_claims()) + 1)]
+def test_here_stands_beside_what_it_can_judge(with_here, every_claim):
+    frame, numbers = every_claim, range(1, len(load_claims()) + 1)
+    assert list(frame["No."]) == [f"[{n}]{{#claim-{n}}}" for n in numbers]
     here = with_here[with_here["run"] == "here"].set_index("number")["verdict"]
     for number_, row in enumerate(frame.to_dict("records"), 1):
         assert row["Verdict here"] == (BADGES[here[number_]] if number_ in here else "")
