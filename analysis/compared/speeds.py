@@ -17,6 +17,7 @@ from analysis.compared.claims import Interval, claim, interval
 from analysis.compared.ratios import mean_ratio
 from analysis.errors import InputError
 from analysis.predicted.answer import FAST as STACKED
+from analysis.predicted.architectures import Architecture
 from analysis.predicted.chips import GIB, known_chips, open_models
 from analysis.predicted.operations import FUSED
 from analysis.predicted.roofline import compulsory_bytes
@@ -76,7 +77,7 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
             moved /= row.tokens
         else:
             moved += CACHE_BYTES * arch.cached((row.tokens - 1) / 2)  # in the mean of all
-        flops = matmul_flops(generation(arch, row.tokens, FUSED)) / row.tokens
+        flops = _flops(arch, row.tokens)
         memory, compute = at_once * bandwidth / moved, at_once * peak / flops
         found.append((stored, moved, flops, bandwidth / 1e9, peak / 1e12, memory, compute))
     columns = ["bits", "bytes", "flops", "bandwidth", "peak", "memory", "compute"]

@@ -35,9 +35,10 @@ def lines(
 ):
     """Draw `y` against `x`, a line for each value of `by`, a panel for each value of `panels`.
 
-    ylabel: one text, or one for each panel. predicted: a column of `rows`. band: whether intervals
-    are bands, not bars. level: a line across, at which both sides of a ratio are equal. log: the
-    axes that are logarithmic. What is printed are the rows of the run "paper".
+    ylabel: one text, of panels that share their scale, or one for each panel. predicted: a column
+    of `rows`. band: whether intervals are bands, not bars. level: a line across, at which both
+    sides of a ratio are equal. log: the axes that are logarithmic. What is printed are the rows of
+    the run "paper".
     """
     parts = list(rows.groupby(panels, sort=False)) if panels else [("", rows)]
     known, runs = style.looks(rows[by]), set(rows.get("run", ()))
@@ -51,7 +52,9 @@ def lines(
     foretold = {"ls": ":", "lw": 1.4} if dotted else {"ls": "none", "marker": "_", "ms": 16}
     if runs:  # dashes are the paper's
         known = {which: look._replace(dash="-") for which, look in known.items()}
-    figure, grid = style.axes(height, len(parts), 1 if len(parts) % 2 else 2, sharex=True)
+    alike = ylabel != "" and isinstance(ylabel, str)  # panels of one quantity have one scale
+    columns = 1 if len(parts) % 2 else 2
+    figure, grid = style.axes(height, len(parts), columns, sharex=True, sharey=alike)
     for ax, (panel, part) in zip(grid, parts, strict=True):
         if level is not None:
             ax.axhline(level, color="black", lw=0.8)
@@ -66,9 +69,10 @@ def lines(
         ax.set_ylabel(ylabel[panel] if isinstance(ylabel, dict) else ylabel)
         if panels and not isinstance(ylabel, dict):
             ax.set_title(panel, loc="left")
-        printed = part[part["run"] == "paper"]
+    ticks = rows[rows["run"] == "paper"] if "paper" in runs else rows
+    for ax in grid:  # once all is drawn
         for axis in log:
-            style.scale(ax, axis, (part if printed.empty else printed)[x] if axis == "x" else ())
+            style.scale(ax, axis, ticks[x] if axis == "x" else ())
         if "y" not in log:
             low, high = ax.get_ylim()
             ax.set_ylim(low if low > high / 3 else min(0, low))
