@@ -4,16 +4,12 @@ A claim sets one model over the other. Timed minutes apart their ratio would hol
 timed repetition by repetition, all see the same machine. Attention is fused, the batch is one.
 """
 
-from functools import partial
-
-import torch
-
 from analysis.measured.networks import Decoder, Encoder
 from analysis.measured.timing import Budget, Key, Task
 from analysis.measured.works import DRAWN, Works, in_turn
 from analysis.predicted.architectures import BERT_BASE, GPT2
 from analysis.predicted.operations import FUSED
-from analysis.predicted.transformer import decoder_step, encoder_pass
+from analysis.predicted.transformer import pass_or_step
 
 # Lengths of passes, and contexts of steps that a generation as long is integrated from.
 TURNS = {
@@ -27,26 +23,20 @@ def pair_task(turn: str, passes: tuple[int, ...], contexts: tuple[int, ...], *ho
     """One turn: a pass over each of `passes` tokens, and a step at each of `contexts`; `how` are
     device, budget and threads."""
     longest = max(contexts)
-    encoded = {Key("pair", "bert-base", n, how=turn): n for n in passes}
-    decoded = {Key("pair", "gpt2", n, how=turn): n for n in contexts}
-    costs = {key: encoder_pass(BERT_BASE, n, FUSED)["total"] for key, n in encoded.items()}
-    costs |= {key: decoder_step(GPT2, n, FUSED)["total"] for key, n in decoded.items()}
+    points = {Key("pair", "bert-base", n, how=turn): BERT_BASE for n in passes}
+    points |= {Key("pair", "gpt2", n, how=turn): GPT2 for n in contexts}
 
     def prepare(works: Works) -> None:
         encoder = Encoder(BERT_BASE, max_length=longest, device=works.device)
         decoder = Decoder(GPT2, max_length=longest, device=works.device)
-        for key, n in encoded.items():
-            tokens = torch.randint(BERT_BASE.vocab_size, (1, n), device=works.device)
-            works.add(key, partial(encoder, tokens), costs[key], warm=1, eager=True)
-        for key in decoded:
-            works.step(key, decoder, GPT2, cost=costs[key])
+        for key, arch in points.items():
+            works.model(key, encoder if arch is BERT_BASE else decoder, arch)
 
+    costs = [pass_or_step(arch, key.tokens, FUSED)["total"] for key, arch in points.items()]
     numbers = 2 * BERT_BASE.n_parameters + GPT2.n_parameters + GPT2.cached(longest)
     numbers += max(passes) * (8 * BERT_BASE.d_model + 2 * BERT_BASE.d_ff)
-    each = list(costs.values())
-    return in_turn(
-        next(iter(encoded)), prepare, each, 4 * numbers, *how, before=DRAWN * numbers, share=1
-    )
+    before = DRAWN * numbers
+    return in_turn(next(iter(points)), prepare, costs, 4 * numbers, *how, before=before, share=1)
 
 
 def pair_tasks(device: str, budget: Budget, threads: int) -> list[Task]:

@@ -29,7 +29,7 @@ from analysis.measured.timing import Budget, Clock, Key, Task
 from analysis.measured.works import DRAWN, Works, in_turn
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.operations import UNFUSED, Cost
-from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass
+from analysis.predicted.transformer import CLASSES, pass_or_step
 
 PROJECTION, MATMUL = (Linear, "__call__"), (torch, "matmul")
 
@@ -72,7 +72,7 @@ def rest_task(model: str, arch: Architecture, tokens: int, device, budget: Budge
     "other", in a step with "act_to_act"."""
     steps = arch.kind == "decoder"
     rows = 1 if steps else tokens
-    costs = (decoder_step if steps else encoder_pass)(arch, tokens, UNFUSED)
+    costs = pass_or_step(arch, tokens, UNFUSED)
     total = costs["other"] + costs["act_to_act"] if steps else costs["other"]
     key = Key("other", model, tokens)
 

@@ -24,7 +24,7 @@ from analysis.measured.works import DRAWN, READ_BYTES, Works, advance, capture, 
 from analysis.predicted.architectures import ARCHITECTURES
 from analysis.predicted.generation import integrate_generation
 from analysis.predicted.operations import CONVENTIONS, Cost
-from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, generation
+from analysis.predicted.transformer import CLASSES, generation, pass_or_step
 
 SHORT, LONG = (128, 256, 512), (1024, 2048, 4096)
 SHORT_STEPS, LONG_STEPS = (1, 64, *SHORT), (1024, 2048, 3072, 4096)  # stand for all others
@@ -77,13 +77,12 @@ class Point:
         self.network = partial(store, key.model, key.how, key.dtype)
         self.arch, self.element = ARCHITECTURES[key.model], getattr(torch, key.dtype).itemsize
         self.steps = self.arch.kind == "decoder"
-        self.count = decoder_step if self.steps else encoder_pass
 
     def named(self, what: str, how: str = "") -> Key:
         """The key of a point beside this one."""
         return replace(self.key, what=what, how=how or self.key.how)
 
-    def counts(self, count: Callable) -> dict[str, Cost]:
+    def counts(self, count: Callable = pass_or_step) -> dict[str, Cost]:
         convention = CONVENTIONS[self.key.how].with_bytes(self.element)
         return count(self.arch, self.key.tokens, convention)
 
@@ -97,14 +96,6 @@ class Point:
         numbers += row if self.steps else row * self.key.tokens
         return numbers * self.element + READ_BYTES * self.steps
 
-    def work(self) -> Callable[[], object]:
-        """One pass, or one step: a call without arguments, on random tokens."""
-        network, length = self.network(), 1 if self.steps else self.key.tokens
-        tokens = torch.randint(self.arch.vocab_size, (1, length), device=self.device)
-        if self.steps:
-            return partial(advance, network, tokens, self.key.tokens)
-        return partial(network, tokens)
-
     def details(self) -> dict[str, str | int]:
         """Weights that no cache holds are read from memory by each pass."""
         weights = self.arch.n_parameters * self.element
@@ -114,15 +105,16 @@ class Point:
     def task(self, budget: Budget, threads: int) -> Task:
         """The pass or the step itself, and beside it what is timed in the same repetitions: the
         operator classes where attention is unfused, the read ceiling where there are steps."""
-        counts = self.counts(self.count)
+        counts = self.counts()
         total = counts["total"]
         broken_down = self.key.model in BROKEN_DOWN and self.key.how == "unfused"
 
         def prepare(works: Works) -> None:
-            work, eager = self.work(), broken_down or not self.steps
-            works.add(self.key, work, total, warm=1 + self.steps, eager=eager, **self.details())
+            network, said = self.network(), self.details()
+            eager = broken_down or not self.steps
+            work = works.model(self.key, network, self.arch, total, eager=eager, **said)
             if not self.steps:
-                works.about[self.key][1]["library"] = self.network().libraries()
+                works.about[self.key][1]["library"] = network.libraries()
             if broken_down:
                 about = {
                     self.named("breakdown", name): (counts[name], self.details())

@@ -38,7 +38,7 @@ from analysis.measured.timing import Key
 from analysis.measured.works import Works
 from analysis.predicted.architectures import BERT_BASE, GPT2
 from analysis.predicted.operations import FUSED, Cost
-from analysis.predicted.transformer import decoder_step, encoder_pass
+from analysis.predicted.transformer import encoder_pass
 
 BERT, GPT = "bert-base", "gpt2"
 SQUARES = (2048, 1024)  # of the product that shows a rung's peak, and the brief one
@@ -198,16 +198,14 @@ def prepare(works: Works, rung: Rung, brief: bool) -> None:
         encoder = kept(networks.Encoder(BERT_BASE, device=device), max(PASSES))
         decoder = kept(networks.Decoder(GPT2, max_length=max(STEPS), device=device), 1)
     for key in named["pass"]:
-        tokens = torch.randint(BERT_BASE.vocab_size, (1, key.tokens), device=device)
-        cost = encoder_pass(BERT_BASE, key.tokens, FUSED)["total"]
-        works.add(key, partial(encoder, tokens), cost, warm=1, eager=True, **details)
+        works.model(key, encoder, BERT_BASE, **details)
         if device == "cpu" and key.tokens == PASSES[0]:
+            tokens = torch.randint(BERT_BASE.vocab_size, (1, key.tokens))
             other = encoder_pass(BERT_BASE, key.tokens, FUSED)["other"]
             rest = without_products(partial(encoder, tokens))
             works.add(*named["rest"], rest, other, eager=True, **details)
     for key in named["step"]:
-        total = decoder_step(GPT2, key.tokens, FUSED)["total"]
-        works.step(key, decoder, GPT2, total, calls=CALLS, **details)
+        works.model(key, decoder, GPT2, calls=CALLS, **details)
 
 
 def visited(rung: Rung, device: str, threads: int, brief: bool, pipe: Connection) -> None:

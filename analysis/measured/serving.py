@@ -117,7 +117,7 @@ def add_step(works: Works, key: Key, arch: Architecture, whole: Decoder) -> None
     network.layer_caches = network.cache.unbind(0)
     held = {"cache_bytes": network.cache.nbytes} if key.what == "heads" else {}
     calls = WARM_CALLS if key.how == "warm" else 1
-    works.step(key, network, arch, calls=calls, parameters=arch.n_parameters, **held)
+    works.model(key, network, arch, calls=calls, parameters=arch.n_parameters, **held)
 
 
 def weights_task(device: str, budget: Budget, threads: int) -> Task:
@@ -143,7 +143,7 @@ def weights_task(device: str, budget: Budget, threads: int) -> Task:
             size = sum(each.nbytes for each in network.linears())
             said = {"weight_bytes": size, "error": off}
             for key in keys[name]:
-                works.step(key, network, GPT2, parameters=GPT2.n_parameters, **said)
+                works.model(key, network, GPT2, parameters=GPT2.n_parameters, **said)
             products, cost = Key("products", "gpt2", how=name), Cost(2 * GPT2.n_parameters, size)
             works.add(products, partial(multiply_all, network), cost, **said)
         for context in contexts:
@@ -188,12 +188,12 @@ def zeros_task(device: str, budget: Budget, threads: int) -> Task:
         whole = Decoder(GPT2, max_length=ZEROS_CONTEXT, device=device)
         said = {"parameters": GPT2.n_parameters, "weight_bytes": 4 * weights}
         for share in ZEROS:
-            works.step(key("zeros", share), with_zeros(whole, share / 100), GPT2, **said)
+            works.model(key("zeros", share), with_zeros(whole, share / 100), GPT2, **said)
         for share in SPARSE:
             network = with_zeros(whole, share / 100, Sparse)
             size = sum(x.nbytes for x in network.linears() if isinstance(x, Sparse))
             cost = Cost(dense.flops, dense.bytes - 4 * weights + size)
-            works.step(key("csr", share), network, GPT2, cost, weight_bytes=size)
+            works.model(key("csr", share), network, GPT2, cost, weight_bytes=size)
         works.read(Key("read", how=f"prune {ZEROS_CONTEXT} zeros"))
 
     held = [4 * weights] * len(ZEROS) + [sparse_bytes(GPT2, share / 100) for share in SPARSE]

@@ -7,7 +7,7 @@ from itertools import cycle
 
 import torch
 
-from analysis.measured.networks import Decoder
+from analysis.measured.networks import Decoder, Network
 from analysis.measured.timing import (
     Budget,
     Clock,
@@ -20,7 +20,7 @@ from analysis.measured.timing import (
 )
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.operations import FUSED, Cost
-from analysis.predicted.transformer import decoder_step
+from analysis.predicted.transformer import pass_or_step
 
 # FLOP/s (of a CPU: per thread) and bytes/s to plan with, until a run has a pace of its own.
 GUESS = {"cpu": (4e10, 1.5e10), "mps": (1e12, 1e11), "cuda": (1e13, 1e12)}
@@ -58,13 +58,20 @@ class Works:
         self.about |= about
         self.timed.append(times)
 
-    def step(
-        self, key: Key, network: Decoder, arch: Architecture, cost: Cost | None = None, **options
-    ) -> None:
-        """A decoder step at the key's batch and context, with the greedy choice of its tokens."""
-        tokens = torch.randint(len(network.words), (key.batch, 1), device=self.device)
-        cost = cost or decoder_step(arch, key.tokens, FUSED, key.batch)["total"]
-        self.add(key, partial(advance, network, tokens, key.tokens), cost, **options)
+    def model(
+        self, key: Key, network: Network, arch: Architecture, cost: Cost | None = None, **options
+    ) -> Callable[[], object]:
+        """An encoder pass over the key's batch and tokens, or a decoder step at that context with
+        the greedy choice of its tokens; on random ones. Returns what is called."""
+        passes = arch.kind == "encoder"
+        shape = key.batch, key.tokens if passes else 1
+        tokens = torch.randint(arch.vocab_size, shape, device=self.device)
+        work = partial(advance, network, tokens, key.tokens)
+        if passes:
+            work, options = partial(network, tokens), {"warm": 1, "eager": True} | options
+        cost = cost or pass_or_step(arch, key.tokens, FUSED, key.batch)["total"]
+        self.add(key, work, cost, **options)
+        return work
 
     def read(self, key: Key) -> None:
         """The read ceiling between the others: a sum, as in `analysis.measured.ceilings`."""

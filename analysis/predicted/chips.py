@@ -86,23 +86,18 @@ def model_named(name: str) -> Architecture:
     return known[nearest(name, known, "model")]
 
 
-SAME = ("n_layers", "d_model", "n_heads", "n_kv_heads", "head_dim", "d_ff", "gated_ffn",
-        "activation", "norm", "positions", "n_positions", "vocab_size", "tied_embeddings",
-        "qkv_bias", "out_bias", "ffn_bias", "qk_norm")  # fmt: skip
-
-
 def architecture(row: Mapping) -> Architecture:
     """The Architecture of a row of architectures.csv."""
-    found = {name: row[name] for name in SAME}
+    found = {each.name: row[each.name] for each in fields(Architecture) if each.name in row}
+    rotary_dim = found.pop("rotary_dim")  # of latent attention
     if row["latent_rank"]:
-        query_rank = row["query_rank"] or None
-        found["latent"] = Latent(row["latent_rank"], query_rank, row["rotary_dim"])
+        found["latent"] = Latent(row["latent_rank"], row["query_rank"] or None, rotary_dim)
     if row["n_experts"]:
         names = ("n_experts", "active_experts", "expert_d_ff", "shared_experts", "dense_layers")
         found["experts"] = Experts(*(row[name] for name in names))
     if row["window_layers"]:
         found["window"] = Window(row["window_tokens"], row["window_layers"])
-    return Architecture(row["name"], "decoder", lm_head=True, **found)
+    return Architecture(kind="decoder", lm_head=True, **found)
 
 
 def _typed(row: Mapping[str, str]) -> dict:

@@ -19,7 +19,7 @@ import numpy as np
 from analysis.errors import InputError
 from analysis.predicted.architectures import Architecture
 from analysis.predicted.operations import FUSED, Convention, Cost, Count
-from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, matmul_flops
+from analysis.predicted.transformer import CLASSES, matmul_flops, pass_or_step
 
 Interval = tuple[float, float]
 
@@ -105,7 +105,7 @@ def pieces(arch: Architecture, length: int, convention: Convention) -> list[Piec
     """
     dtype = {4: "float32", 2: "bfloat16"}[convention.weight_bytes]
     step = arch.kind == "decoder"
-    costs = (decoder_step if step else encoder_pass)(arch, length, convention)
+    costs = pass_or_step(arch, length, convention)
     rest = costs["other"].bytes
     rows, d, n, heads = 1 if step else length, arch.d_model, arch.n_layers, arch.n_heads
 
@@ -145,6 +145,6 @@ def intensity_ends(arch: Architecture, tokens: int) -> tuple[float, float]:
     of a step in the middle of a generation of `tokens`.
     """
     context = (tokens + 1) // 2 if arch.kind == "decoder" else 0
-    counted = decoder_step(arch, context, FUSED) if context else encoder_pass(arch, tokens, FUSED)
+    counted = pass_or_step(arch, context or tokens, FUSED)
     least = counted["total"].intensity
     return least, max(matmul_flops(counted) / compulsory_bytes(arch, context), least)

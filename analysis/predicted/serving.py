@@ -4,6 +4,7 @@ Work that is spread over several accelerators is taken to be spread evenly, and 
 nothing: an accelerator's ridge point then is that of all together.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
 from analysis.errors import InputError
@@ -48,15 +49,8 @@ def batch_to_reach(arch: Architecture, ridge: float, context: int, convention: C
 def greatest(holds: Callable[[int], bool]) -> int | None:
     """The greatest whole number for which `holds`, which holds up to some number and not beyond;
     0 if for none, None if up to `MOST`."""
-    low, high = 0, 1
-    while holds(high):
-        low, high = high, 2 * high
-        if high > MOST:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
+    found = bisect_left(range(1, MOST + 1), True, key=lambda number: not holds(number))
+    return None if found == MOST else found
 
 
 def memory_bytes(arch: Architecture, context: int, convention: Convention, batch: int = 1) -> float:

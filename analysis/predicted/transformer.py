@@ -42,6 +42,12 @@ def decoder_step(arch: Architecture, context, convention: Convention, batch=1) -
     return _steps(arch, 1, lambda most: at_most(context, most) * 2, convention, batch)
 
 
+def pass_or_step(arch: Architecture, tokens, convention: Convention, batch=1) -> dict[str, Cost]:
+    """What a model does at once: an encoder's pass, or a decoder's step at that context."""
+    count = encoder_pass if arch.kind == "encoder" else decoder_step
+    return count(arch, tokens, convention, batch)
+
+
 def generation(arch: Architecture, length, convention: Convention, batch=1) -> dict[str, Cost]:
     """`length` tokens from nothing, one step each: the sum of the steps at contexts 1 to `length`.
 

@@ -72,7 +72,7 @@ def test_a_step_costs_what_is_predicted_and_chooses_the_next_token(works):
     small = {"n_layers": 1, "d_model": 16, "n_heads": 2, "d_ff": 32, "vocab_size": 50}
     arch = GPT2.replace(n_positions=8, **small)
     decoder, key = Decoder(arch, batch=3), Key("batch", "gpt2", 5, batch=3)
-    works.step(key, decoder, arch)
+    works.model(key, decoder, arch)
     cost, details = works.about[key]
     assert cost == decoder_step(arch, 5, FUSED, 3)["total"] and details == {}
     token = torch.tensor([[1], [2], [3]])
