@@ -77,14 +77,12 @@ def _next(decoder: Decoder, tokens: list[int], context: int) -> list[int]:
 def agreement(decoder: Decoder, draft: Decoder, windows: Tensor) -> np.ndarray:
     """The share of places in `windows`, (modules, windows, bytes), at which both would choose the
     same byte: (modules,)."""
-    shares = []
-    for module in windows:
-        same = [
-            torch.eq(*(each.prefill(window[None, :-1]).argmax(-1) for each in (decoder, draft)))
-            for window in module
-        ]
-        shares.append(torch.stack(same).double().mean().item())
-    return np.array(shares)
+
+    def chosen(network: Decoder) -> Tensor:
+        each = [network.prefill(window[None, :-1]).argmax(-1) for window in windows.flatten(0, 1)]
+        return torch.stack(each).view(len(windows), -1)
+
+    return (chosen(decoder) == chosen(draft)).cpu().double().mean(1).numpy()
 
 
 def byte_task(device: str, budget: Budget, threads: int) -> Task:

@@ -6,6 +6,7 @@ section 3) and GPT-2 (Radford et al. 2019, table 2), completed with the publishe
 read by `analysis.predicted.configs`.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
@@ -13,7 +14,6 @@ from analysis.errors import InputError
 from analysis.predicted.variants import Experts, Latent, Window, at_most, check_sizes
 
 NORM_WEIGHTS = {"layernorm": 2, "layernorm_unbiased": 1, "layernorm_bare": 0, "rmsnorm": 1}
-MOST = 10**9  # of any number in a setting; beyond it floats overflow, and long before it sense
 CHOICES = {
     "kind": ("encoder", "decoder"),
     "activation": ("gelu", "gelu_tanh", "silu", "relu"),
@@ -194,7 +194,7 @@ class Architecture:
 
 
 def override(architecture: Architecture, settings: Iterable[str]) -> Architecture:
-    """`architecture` with settings in text, such as ["n_heads=4", "gated_ffn=true"].
+    """`architecture` with settings in text, values as in JSON: ["n_heads=4", "gated_ffn=true"].
 
     Raises InputError for an unknown field (the message lists them) or a value of another type.
     """
@@ -207,23 +207,11 @@ def override(architecture: Architecture, settings: Iterable[str]) -> Architectur
             raise InputError(f"{setting!r} is not a setting; write FIELD=VALUE, as n_heads=4")
         if name not in types:
             raise InputError(f"no field {name!r} in an architecture; fields: {', '.join(types)}")
-        changes[name] = text if types[name] is str else _typed(name, text, types[name])
+        try:
+            changes[name] = text if types[name] is str else json.loads(text.lower())
+        except (ValueError, RecursionError):
+            changes[name] = text  # which no field but a name may be
     return architecture.replace(**changes)
-
-
-def _typed(name: str, text: str, kind: type) -> bool | int | float:
-    words = {"true": True, "false": False}
-    try:
-        if kind is bool:
-            return words[text.lower()]
-        number = float(text) if kind is float else int(text)
-        if abs(number) <= MOST:
-            return number
-    except (ValueError, KeyError):
-        pass
-    wanted = {bool: "true and false are allowed", float: f"a number is needed, at most {MOST}"}
-    wanted = wanted.get(kind, f"an integer is needed, at most {MOST}")
-    raise InputError(f"{name}={text[:60]}: {wanted}")
 
 
 def _bert(name: str, n_layers: int, d_model: int, n_heads: int) -> Architecture:

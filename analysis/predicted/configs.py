@@ -15,7 +15,7 @@ from pathlib import Path
 from analysis import files
 from analysis.errors import InputError
 from analysis.predicted.architectures import CHOICES, Architecture
-from analysis.predicted.variants import Experts, Latent, Window
+from analysis.predicted.variants import MOST, Experts, Latent, Window
 from analysis.published.plain import DATA
 from analysis.text import printable
 
@@ -54,7 +54,7 @@ class _Fields(dict):
         value = self.get(name)
         if value is None:
             raise InputError(f"config field {name} is missing, and the counts need it")
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 10**12:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST:
             raise InputError(
                 f"config field {name} is {_shown(value)}; it must be an integer >= {least}"
             )

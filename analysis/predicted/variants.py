@@ -4,6 +4,8 @@ from dataclasses import dataclass, fields
 
 from analysis.errors import InputError
 
+MOST = 10**12  # of any size; beyond it floats overflow, and long before it sense
+
 
 def at_most(counts, most: int | None):
     """The lesser of each count and `most`, if any; Python's own integers stay exact."""
@@ -13,17 +15,17 @@ def at_most(counts, most: int | None):
 
 
 def check_sizes(part) -> None:
-    """Refuse a part whose sizes are no integers of at least 1, or 0 where that is the default, or
-    whose flags are no flags: an InputError with the field."""
+    """Refuse a part whose sizes are no integers from 1, or from 0 where that is the default, to
+    `MOST`, or whose flags are no flags: an InputError with the field."""
     parts = "" if hasattr(part, "kind") else f"{type(part).__name__.lower()}."
     for field in fields(part):
         value, least = getattr(part, field.name), 0 if field.default == 0 else 1
-        name, flag = f"{parts}{field.name} is {value!r}", isinstance(value, bool)
+        name, flag = f"{parts}{field.name} is {value!r:.60}", isinstance(value, bool)
         if field.type is bool and not flag:
             raise InputError(f"{name}; allowed: true, false")
         if field.type is int or (field.type == int | None and value is not None):
-            if not isinstance(value, int) or flag or value < least:
-                raise InputError(f"{name}; it must be an integer >= {least}")
+            if not isinstance(value, int) or flag or not least <= value <= MOST:
+                raise InputError(f"{name}; it must be an integer >= {least}, at most {MOST}")
 
 
 class _Sizes:

@@ -111,11 +111,11 @@ def test_override_keeps_what_followed_from_the_changed_field():
         ("n_kv_heads=5", "n_kv_heads=5 does not divide n_heads=12"),
         ("n_layers=0", "n_layers is 0"),
         ("d_ff=-4", "d_ff is -4"),
-        ("d_ff=many", "an integer is needed"),
+        ("d_ff=many", "must be an integer >= 1"),
         ("d_ff", "FIELD=VALUE"),
         ("heads=4", "fields: name, kind, n_layers"),
         ("kind=both", "allowed: encoder, decoder"),
-        ("pooler=1", "true and false"),
+        ("pooler=1", "allowed: true, false"),
         ("norm_eps=2", "from 0 to 1"),
     ],
 )
