@@ -1,6 +1,7 @@
 """The command line: `python -m analysis --help`. Each command calls what the chapters call."""
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -190,12 +191,20 @@ def in_one_line(point) -> str:
     help="Where messages are; auto is a GPU for each process if there are enough.",
 )
 def links(processes: int, out: Path | None, budget: str, timeout: float, device: str) -> None:
-    """Measure the links between processes, models split over them, and training state divided."""
+    """Measure the links between processes, models split over them, and training state divided.
+
+    Started by torchrun it is one of the processes, which may be on several machines.
+    """
     from analysis.measured.launch import launch
-    from analysis.measured.links import BETWEEN, own_file
+    from analysis.measured.links import BETWEEN, measure_links, own_file
     from analysis.measured.run import load_run
 
-    out = out or own_file(budget, processes, device)
+    out = out or own_file(budget, int(os.environ.get("LOCAL_WORLD_SIZE", processes)), device)
+    if "RANK" in os.environ:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which ends it also while it waits
+        if code := told(lambda: measure_links(out, timeout, device, budget)):
+            os._exit(code)  # a process group that lost a member may hang when it is taken down
+        return
     launch(processes, out, timeout, device=device, budget=budget)
     for point in load_run(out).points:
         if point.what in BETWEEN:

@@ -15,7 +15,7 @@ from analysis.errors import InputError
 from analysis.files import locked
 
 POLL = 0.1  # seconds
-PROGRAM = (sys.executable, "-m", "analysis.measured.links")
+PROGRAM = (sys.executable, "-m", "analysis", "links")
 
 
 def launch(

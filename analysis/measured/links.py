@@ -1,6 +1,6 @@
 """The links between processes, and models split over them; one program on one machine or many:
 
-    torchrun --standalone --nproc-per-node 2 -m analysis.measured.links --out FILE
+    torchrun --standalone --nproc-per-node 2 -m analysis links --out FILE
 
 `links.sbatch` is how several machines start it. Points, all of them in one run, which the first
 process saves after each: "link", sums over all processes and half of round trips between the first
@@ -17,7 +17,6 @@ without `is_host=1` on the machine of the port torch waits for whatever answers 
 """
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -25,7 +24,6 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-import click
 import torch
 import torch.distributed as dist
 
@@ -35,13 +33,11 @@ from analysis.measured import machine, parallel, sharded
 from analysis.measured.allowed import may_use
 from analysis.measured.messages import all_reduce, send_recv, state, times_of
 from analysis.measured.run import LOCAL, Run, load_run, local_path, save_run
-from analysis.measured.timing import BUDGETS, METHOD_VERSION, Budget, Clock, Key, Measurement
+from analysis.measured.timing import METHOD_VERSION, Budget, Clock, Key, Measurement, budget_named
 from analysis.predicted.architectures import ARCHITECTURES
-from analysis.terminal import told
 
 SIZES = tuple(2**power for power in range(3, 27, 2)) + (2**26,)  # bytes, 8 B to 64 MiB
 BRIEF_SIZES = (8, 2**15, 2**21, 2**26)
-DEVICES = ("auto", "cpu", "cuda")
 VISITS = 2  # of each message, the second after all others
 BETWEEN = ("link", "tensor", "shard")  # what is between processes
 LINK = Key("link")  # all of it
@@ -128,18 +124,13 @@ def open_run(out: Path, device: torch.device) -> Run:
     return run
 
 
-def measure_links(out: Path, timeout: float, asked: str, budget: Budget) -> None:
+def measure_links(out: Path, timeout: float, asked: str, budget: str) -> None:
     """Measure everything that is between processes, on the device that is `asked` for; the first
     of them saves it in `out` point by point or, where it replaces such points, once all is there.
 
     Raises InputError, in one line, where processes are missing, lost or hang, or where this is
     not one of several."""
-    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
-        raise InputError(
-            "this is one of several processes: start them with make measure-links, or with "
-            "torchrun --standalone --nproc-per-node 2 -m analysis.measured.links --out FILE"
-        )
-    if int(os.environ["WORLD_SIZE"]) < 2:
+    if int(os.environ.get("WORLD_SIZE", 1)) < 2:
         raise InputError("one process has no link: start two or more")
     here = int(os.environ.setdefault("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
     torch.set_num_threads(max(1, may_use().cores // here))
@@ -154,7 +145,7 @@ def measure_links(out: Path, timeout: float, asked: str, budget: Budget) -> None
         alone = first and dist.is_torchelastic_launched()  # else the launcher has the file
         with locked(out) if alone else nullcontext():
             run = open_run(out, device) if first else None
-            measure_into(run, out, points(device, budget), start)
+            measure_into(run, out, points(device, budget_named(budget)), start)
         dist.destroy_process_group()
     except InputError:
         raise
@@ -189,20 +180,3 @@ def measure_into(
     if replaces:
         keep(out)
     save_run(run, out)
-
-
-@click.command()
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE")
-@click.option("--timeout", type=click.FloatRange(1, 3600), default=60, show_default=True)
-@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
-@click.option("--budget", type=click.Choice(list(BUDGETS)), default="full", show_default=True)
-def main(out: Path, timeout: float, device: str, budget: str) -> None:
-    """One of the processes that measure the links between them."""
-    if code := told(lambda: measure_links(out, timeout, device, BUDGETS[budget])):
-        # Not sys.exit: a process group that lost a member may hang when it is taken down.
-        sys.stderr.flush()
-        os._exit(code)
-
-
-if __name__ == "__main__":
-    main(prog_name="python -m analysis.measured.links")

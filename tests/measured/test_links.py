@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from analysis.__main__ import main
 from analysis.errors import InputError
 from analysis.measured import links
 from analysis.measured.launch import launch
 from analysis.measured.run import load_run, save_run
-from analysis.measured.timing import BUDGETS, Key, Measurement, Sample
+from analysis.measured.timing import Key, Measurement, Sample
 
 PROGRAM = Path(__file__).with_name("tiny_links.py")
 MESSAGES = [Key("link", how=how, n=n) for how in ("all_reduce", "send_recv") for n in (8, 4096)]
@@ -134,7 +135,7 @@ def alone(monkeypatch, one_thread):
             monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
         with pytest.raises(InputError) as caught:
-            links.measure_links(out, 2, "cpu", BUDGETS["smoke"])
+            links.measure_links(out, 2, "cpu", "smoke")
         os.environ.pop("LOCAL_WORLD_SIZE", None)
         assert "\n" not in str(caught.value) and not out.exists()
         return str(caught.value)
@@ -146,7 +147,7 @@ def test_a_wrong_number_of_processes_is_one_line(tmp_path, alone):
     out = tmp_path / "run.json"
     assert "between processes" in alone(out, WORLD_SIZE="3", MASTER_PORT=free_port())
     assert "one process has no link" in alone(out, WORLD_SIZE="1")
-    assert "torchrun --standalone" in alone(out, RANK="", WORLD_SIZE="")
+    assert "one process has no link" in alone(out, WORLD_SIZE="")
 
 
 def test_a_port_in_use_is_one_line(tmp_path, alone):
@@ -158,12 +159,14 @@ def test_a_port_in_use_is_one_line(tmp_path, alone):
 
 
 def test_a_process_says_one_line_and_ends_with_2(tmp_path, monkeypatch, capsys, one_thread):
-    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
     monkeypatch.setattr(os, "_exit", sys.exit)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own stay
     with pytest.raises(SystemExit) as ended:
-        links.main(["--out", str(tmp_path / "run.json")])
+        main(["links", "--out", str(tmp_path / "run.json")])
     said = capsys.readouterr().err.splitlines()
-    assert ended.value.code == 2 and len(said) == 1 and said[0].startswith("error: this is one of")
+    assert ended.value.code == 2 and said == ["error: one process has no link: start two or more"]
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

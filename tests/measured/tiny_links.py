@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from analysis.__main__ import main
 from analysis.measured import links, messages, parallel, sharded
 from analysis.measured.allowed import Allowed
 from analysis.predicted.architectures import BERT_BASE, GPT2
@@ -71,4 +72,4 @@ links.ARCHITECTURES = {"bert-base": BERT_BASE.replace(**TINY), "gpt2": GPT2.repl
 links.SPLIT = (("bert-base", 8), ("gpt2", 8))
 after_all_reduce.__name__ = "send_recv"
 links.split, links.send_recv, sharded.stages = compared_split, after_all_reduce, kept_stages
-links.main()
+sys.exit(main(["links", *sys.argv[1:]]))
