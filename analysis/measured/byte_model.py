@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from analysis import files
 from analysis.errors import InputError
 from analysis.measured.networks import Decoder, tensors
 from analysis.measured.pruned import Sparse, smaller, with_zeros
@@ -36,7 +37,7 @@ from analysis.measured.run import ROOT
 from analysis.measured.schema import SCORES
 from analysis.measured.timing import Budget, Key, Task, bootstrap
 from analysis.measured.works import Works, guess, in_turn
-from analysis.predicted.architectures import BYTE_DECODER, BYTE_DRAFT, Architecture
+from analysis.predicted.architectures import BYTE_DECODER, BYTE_DRAFT
 from analysis.predicted.operations import Cost
 from analysis.predicted.pruning import pruned
 
@@ -72,11 +73,7 @@ def load(name: str = "byte-decoder", batch: int = 1, folder: Path = MODELS, **op
 
     Raises InputError, in one line, for a checkpoint that is missing, cut or of another shape.
     """
-    return restore(folder / f"{name}.safetensors", (TRAINED | TUNED)[name], batch, **options)
-
-
-def restore(path: Path, arch: Architecture, batch: int = 1, **options) -> Decoder:
-    """As `load`, of any file and architecture."""
+    path, arch = folder / f"{name}.safetensors", (TRAINED | TUNED)[name]
     network = Decoder(arch, batch=batch, **options)
     _, stored = read(path)
     wanted = tensors(network)
@@ -92,14 +89,11 @@ def restore(path: Path, arch: Architecture, batch: int = 1, **options) -> Decode
 
 def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """What a checkpoint says of itself, and its tensors."""
+    files.read(path, MOST_BYTES)  # or says why it cannot be read
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path}: a checkpoint of more than {MOST_BYTES} bytes")
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("about", "{}"))
             return about, {key: file.get_tensor(key) for key in file.keys()}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (SafetensorError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a whole checkpoint: {error}") from None
 
@@ -123,20 +117,13 @@ def score(network: Decoder, windows: Tensor | None = None) -> np.ndarray:
     return torch.cat(bits).view(windows.shape[:2]).mean(1, dtype=torch.float64).cpu().numpy()
 
 
-def source(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-
-
 @cache
 def held_out(library: Path = LIBRARY) -> Tensor:
     """Windows of the held-out modules, evenly spaced: (modules, `WINDOWS`, `WINDOW` + 1) int64. The
     first number of a window is only given, the others are predicted."""
     modules = []
     for name in HELD_OUT:
-        text = bytes([START]) + source(path := library / f"{name}.py")
+        text = bytes([START]) + files.read(path := library / f"{name}.py", MOST_BYTES)
         if (room := len(text) - WINDOW - 1) < 0:
             raise InputError(f"{path}: shorter than a window of {WINDOW} bytes")
         starts = [room * i // (WINDOWS - 1) for i in range(WINDOWS)]

@@ -33,6 +33,7 @@ from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 from tqdm import tqdm
 
+from analysis import files
 from analysis.errors import InputError
 from analysis.measured import byte_model
 from analysis.measured.byte_model import TRAINED, TUNED, load, tensors
@@ -75,7 +76,9 @@ def training_text(library: Path = byte_model.LIBRARY) -> Text:
         if not LEFT_OUT & set(path.relative_to(library).parts)
         and path not in {library / f"{name}.py" for name in byte_model.HELD_OUT}
     )
-    text = bytes([byte_model.START]).join(byte_model.source(path) for _, path in paths)
+    text = bytes([byte_model.START]).join(
+        files.read(path, byte_model.MOST_BYTES) for _, path in paths
+    )
     if len(text) <= byte_model.WINDOW:
         raise InputError(f"{library}: Python's library has no sources there to train on")
     numbers = torch.frombuffer(bytearray(text), dtype=torch.uint8)

@@ -15,7 +15,6 @@ from analysis.measured.byte_model import (
     held_out,
     load,
     read,
-    restore,
     score,
     with_interval,
 )
@@ -41,7 +40,9 @@ def test_without_sources_it_is_said(tmp_path):
 
 
 @pytest.fixture
-def checkpoint(tmp_path, save):
+def checkpoint(tmp_path, save, monkeypatch):
+    for name in ("tiny", "half"):
+        monkeypatch.setitem(byte_model.TRAINED, name, TINY)
     network = Decoder(TINY)
     path = tmp_path / "tiny.safetensors"
     save(network, path, {"python": "3.0"})
@@ -54,7 +55,7 @@ def test_a_checkpoint_holds_every_parameter_once(checkpoint):
     assert about == {"python": "3.0"}
     assert sum(each.numel() for each in stored.values()) == TINY.n_parameters
     tokens = torch.randint(256, (1, 8))
-    ours = restore(path, TINY, seed=9)
+    ours = load("tiny", folder=path.parent, seed=9)
     network.cache = network.cache[:, :, :1]
     network.layer_caches = network.cache.unbind(0)
     assert torch.equal(ours.prefill(tokens), network.prefill(tokens))
@@ -62,8 +63,8 @@ def test_a_checkpoint_holds_every_parameter_once(checkpoint):
 
 def test_a_checkpoint_in_16_bits_is_read_too(checkpoint, tmp_path, save):
     network, _ = checkpoint
-    save(network, path := tmp_path / "half.safetensors", {}, torch.float16)
-    ours = restore(path, TINY).words
+    save(network, tmp_path / "half.safetensors", {}, torch.float16)
+    ours = load("half", folder=tmp_path).words
     assert ours.dtype == torch.float32 and torch.allclose(ours, network.words, atol=1e-3)
 
 
@@ -105,14 +106,14 @@ def _large(path, save):
         (_deeper, "not a checkpoint of the byte decoder: layers.2"),
         (_integers, "is not .* of finite floats"),
         (_not_numbers, "words, .* is not .* of finite floats"),
-        (_large, "more than 10000000 bytes"),
+        (_large, "at most 10000000 bytes"),
     ],
 )
 def test_a_bad_checkpoint_is_one_line(checkpoint, spoil, said, save):
     path = checkpoint[1]
     spoil(path, save)
     with pytest.raises(InputError, match=said) as caught:
-        restore(path, TINY)
+        load("tiny", folder=path.parent)
     assert "\n" not in str(caught.value) and path.name in str(caught.value)
 
 
