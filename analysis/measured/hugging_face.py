@@ -111,11 +111,6 @@ def build(config: Mapping, task: str | None = None) -> Built:
     return Built(name, "decoder" if decoder else "encoder", model)
 
 
-def n_parameters(model: nn.Module) -> int:
-    """Parameters, those that are shared once."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def _likeness(layer: nn.Module) -> str:
     """The same text for layers that differ in their weights and place alone."""
     plain = bool | int | float | str | None

@@ -7,9 +7,9 @@ from functools import partial
 import torch
 import torch.distributed as dist
 
-from analysis.measured.timing import Clock, Measurement, Sample
+from analysis.measured.timing import MOST, Clock, Measurement, Sample
 
-SECONDS, LEAST, MOST = 0.4, 5, 70  # of a point's visit; repetitions
+SECONDS, LEAST = 0.4, 5  # of a point's visit; repetitions
 MOST_CALLS, CALL_BYTES = 10, 2**24  # of a repetition
 
 

@@ -18,13 +18,13 @@ def generation(machine: Machine) -> str:
     return next(iter(_rows(machine)["name"]), "")
 
 
-def peak_flops(machine: Machine, dtype: str = "float32") -> float | None:
-    """FLOP/s that the processor could do at most with the threads that were used, by those of its
-    instructions that do the most in a cycle; None where it, its clock or what it does in that data
-    type is not known, and on an accelerator."""
+def peak_flops(machine: Machine) -> float | None:
+    """FLOP/s in float32 that the processor could do at most with the threads that were used, by
+    those of its instructions that do the most in a cycle; None where it or its clock is not known,
+    and on an accelerator."""
     rows = _rows(machine)
     cycle = rows[rows["instructions"].isin(machine.fast_paths)]["flops_per_cycle"]
-    if machine.device != "cpu" or dtype != "float32" or cycle.empty or machine.clock_hz is None:
+    if machine.device != "cpu" or cycle.empty or machine.clock_hz is None:
         return None
     cores = min(n for n in (machine.threads, machine.usable_cores, machine.quota) if n)
     return float(cycle.max() * cores * machine.clock_hz)

@@ -4,9 +4,7 @@ machine.
 
 Weights are random, float32 unless they say otherwise, attention is fused, and every step ends with
 the greedy choice of its token, but for checks of drafts, which are steps over `n` tokens of one
-sequence and choose as many. Beside steps by the format of their weights ("weights") is what they
-are made of: "products", the projections alone, one after another, and "attention" alone. Steps with
-`n` per cent zeros are of dense matrices ("zeros") and of compressed sparse rows ("csr").
+sequence and choose as many.
 """
 
 from copy import copy
@@ -177,7 +175,7 @@ def attend_all(network: Decoder, context: int) -> None:
 
 
 def zeros_task(device: str, budget: Budget, threads: int) -> Task:
-    """Steps with zeros, dense and sparse."""
+    """Steps with zeros, in dense matrices and in compressed sparse rows ("csr")."""
     weights, _ = layer_weights(GPT2)
     dense = decoder_step(GPT2, ZEROS_CONTEXT, FUSED)["total"]
 

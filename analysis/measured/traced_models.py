@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from analysis.errors import InputError
-from analysis.measured.hugging_face import Built, build, n_parameters, one_line
+from analysis.measured.hugging_face import Built, build, one_line
 from analysis.measured.networks import memory
 from analysis.measured.traced import TracedCounts, traced
 from analysis.predicted.counted import counts_json
@@ -71,7 +71,7 @@ def traced_json(config: Mapping, task, phase, length: int, batch: int) -> dict:
     state, windows = cached(built, cache, batch)
     kept = state + sum(windows.values()) if built.kind == "decoder" else None
     return counts_json(
-        built.name, "traced", phase, length, batch, found.classes, n_parameters(built.model),
+        built.name, "traced", phase, length, batch, found.classes, built.model.num_parameters(),
         active, kept,
     )  # fmt: skip
 
@@ -92,7 +92,7 @@ def traced_needs(config: Mapping, task: str | None = None) -> Needs:
     (experts, chosen, expert_weights), fixed, active = _parameters(built, seen[0]["last"])
     settings = built.model.config
     return Needs(
-        built.name, built.kind, "tracing", n_parameters(built.model), active, fixed,
+        built.name, built.kind, "tracing", built.model.num_parameters(), active, fixed,
         expert_weights, experts, chosen, step_flops, passes[1], passes[0], False, groups,
         settings.num_hidden_layers, settings.hidden_size, state,
     )  # fmt: skip
@@ -180,6 +180,6 @@ def _parameters(built: Built, visited: TracedCounts) -> tuple[tuple[int, int, in
     routed = sum(tensors[m].numel() * times.get(m, 1) for m in chosen_from)
     tables = visited.looked_up - visited.multiplied - picked.keys()
     tables = sum(t.numel() for m, t in tensors.items() if m in tables)
-    total, chosen = n_parameters(built.model), picked.get(first, 0)
+    total, chosen = built.model.num_parameters(), picked.get(first, 0)
     spared = routed * (n - chosen) // n if n else 0
     return (n, chosen, routed), total - tables - routed, total - spared

@@ -102,10 +102,6 @@ def test_what_is_not_known_has_no_peak(changes):
     assert peak_flops(ZEN3.model_copy(update=changes)) is None
 
 
-def test_other_data_types_have_no_peak():
-    assert peak_flops(ZEN3, "bfloat16") is None
-
-
 def test_ranges_of_models_do_not_overlap():
     rows = load_table("processors")
     for _, same in rows.groupby(["vendor", "family", "instructions"]):

@@ -14,7 +14,7 @@ from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_fl
 
 pytest.importorskip("transformers", reason="builds what is traced: pip install .[models]")
 
-from analysis.measured.hugging_face import build, n_parameters  # noqa: E402
+from analysis.measured.hugging_face import build  # noqa: E402
 from analysis.measured.traced_models import counts, traced_json, traced_needs  # noqa: E402
 
 FOLDER = Path(__file__).parents[1] / "predicted"
@@ -94,7 +94,7 @@ OTHERS = {
 def test_others_are_counted_at_any_size_as_at_that_size(kind):
     config = {"model_type": kind, **OTHERS[kind]}
     needs, built = traced_needs(config), build(config)
-    assert needs.parameters == n_parameters(built.model)
+    assert needs.parameters == built.model.num_parameters()
     if built.kind == "decoder":
         exact = matmul_flops(counts(built, "step", 777, 3)[0].classes)
         assert step(needs, 777, 3).flops == exact

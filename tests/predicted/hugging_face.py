@@ -20,10 +20,10 @@ def counted(config: dict) -> dict[str, int]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from analysis.measured.hugging_face import build, n_parameters
+    from analysis.measured.hugging_face import build
 
     built = build(config)
-    found = {"parameters": n_parameters(built.model)}
+    found = {"parameters": built.model.num_parameters()}
     with torch.no_grad():
         with FlopCounterMode(display=False) as counter:
             built.encode(PROMPT if built.kind == "decoder" else ENCODED, BATCH)
