@@ -2,7 +2,6 @@
 
 import math
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -29,8 +28,8 @@ def launch(
 ) -> None:
     """Run `program` in that many processes until all have ended.
 
-    The first that fails ends the others, and so do `most` seconds; InputError says in one line
-    which and why."""
+    The first that fails ends the others, and so do `most` seconds and whatever ends this one;
+    InputError says in one line which and why."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -39,9 +38,6 @@ def launch(
     command = [*program, "--out", str(out), "--timeout", str(timeout)]
     command += ["--device", device, "--budget", budget]
     with locked(out), ExitStack() as stack:
-        # Whoever ends this one by a signal ends them all.
-        before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-        stack.callback(signal.signal, signal.SIGTERM, before)
         said, ranks = [], []
         for rank in map(str, range(processes)):
             environment = {**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank}

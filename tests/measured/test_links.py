@@ -172,7 +172,9 @@ def test_a_process_says_one_line_and_ends_with_2(tmp_path, monkeypatch, capsys, 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_processes_end_with_their_launcher(sent, tmp_path):
     # A job in the background of a script ignores the interrupt, and its children inherit that.
+    # A termination is an exit, as on the command line.
     script = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);" \
+             "signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number));" \
              "from analysis.measured.launch import launch; from pathlib import Path;" \
              "launch(2, Path(sys.argv[1]), 60, tuple(sys.argv[2:]))"  # fmt: skip
     process = subprocess.Popen(
