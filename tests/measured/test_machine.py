@@ -64,21 +64,16 @@ def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.ones(2**25)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-faults(), faults()
-again = faults()
+again = min(faults() for _ in range(6))
 machine.free_memory_bytes("cpu")
 print(again, faults())
 """
-    # Pages, of whatever size, that are fetched anew. A block that lies at the end of the heap by
-    # luck may be given back, so one of three processes has to show it.
-    command, tried = [sys.executable, "-c", program], []
-    for _ in range(3):
-        said = subprocess.run(command, capture_output=True, text=True).stdout
-        again, trimmed = map(int, said.split())
-        if again < trimmed / 2:
-            return
-        tried.append((again, trimmed))
-    pytest.fail(f"pages fetched anew, and once more after a trim: {tried}")
+    # Pages, of whatever size, that are fetched anew, at the best of six: a block that lies at the
+    # end of the heap by luck may be given back.
+    command = [sys.executable, "-c", program]
+    said = subprocess.run(command, capture_output=True, text=True).stdout
+    again, trimmed = map(int, said.split())
+    assert again < trimmed / 2
 
 
 def test_caches_count_once_for_each_that_is_shared(tmp_path, monkeypatch):
