@@ -40,9 +40,14 @@ GROUPS = {  # maker and side of FAST
 }
 
 
+def _models(data: Path | None) -> dict[str, Architecture]:
+    load_table("architectures", data)  # tells a fault, which `open_models` does not look for
+    return open_models(data)
+
+
 def weight_bits(data: Path | None = None) -> dict[tuple[str, str], float]:
     """Bits a weight of each (model, format): as the format says, or as the size of its file."""
-    rows, known = load_table("speed_formats", data), open_models()
+    rows, known = load_table("speed_formats", data), _models(data)
     whole = rows["model"].map({name: arch.n_parameters for name, arch in known.items()})
     bits = rows["bits"].where(rows["bits"] > 0, 8 * GIB * rows["file_gib"] / whole)
     return dict(zip(zip(rows["model"], rows["format"], strict=True), bits, strict=True))
@@ -57,9 +62,9 @@ def speeds(data: Path | None = None) -> pd.DataFrame:
     Layers that are split over devices are read one device after another, but a prompt's pieces
     follow each other through them; tensors that are split are read by all devices at once.
     """
-    known, bits = open_models(), weight_bits(data)
-    chips = {chip.name: chip for chip in known_chips()}
+    known, bits = _models(data), weight_bits(data)
     makers = load_table("accelerators", data).drop_duplicates("name").set_index("name")["vendor"]
+    chips = {chip.name: chip for chip in known_chips(data)}
     rows, found = load_table("speeds", data), []
     for line, row in enumerate(rows.itertuples(), 2):
         asked = ("device", row.device, chips), ("format", (row.model, row.format), bits)
@@ -202,7 +207,7 @@ def contexts(data: Path | None = None) -> pd.DataFrame:
     and flops (of attention, TFLOP/s). weights: the rate at which all is read at `SHORT`, GB/s.
     length: time for a cached token in the latter `HALF` over that in the first.
     """
-    known, off = open_models(), spread(data)
+    known, off = _models(data), spread(data)
     rows = speeds(data).query("phase == 'generate' and program == 'llama.cpp'")
     side = np.where(rows["bandwidth"] < FAST, BELOW, "above")
     rows = rows.assign(seconds=1 / rows["tokens_per_s"], memory=side)

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from analysis.errors import InputError
 from analysis.predicted.architectures import ARCHITECTURES, Architecture
@@ -43,9 +44,9 @@ class Chip:
         return max(able)
 
 
-def chip_named(name: str) -> Chip:
+def chip_named(name: str, data: Path | None = None) -> Chip:
     """The chip of a name, whose facts may be announced; unknown: an InputError with the nearest."""
-    table = rows("hardware/accelerators.csv")
+    table = rows("hardware/accelerators.csv", data)
     name = nearest(name, dict.fromkeys(row["name"] for row in table), "chip")
     facts = {row["quantity"]: float(row["value"]) for row in table if row["name"] == name}
     peaks: dict[int, float] = {}
@@ -60,20 +61,20 @@ def chip_named(name: str) -> Chip:
     )
 
 
-def known_chips() -> list[Chip]:
-    """The chips of data/hardware/accelerators.csv whose bandwidth and peak are known."""
+def known_chips(data: Path | None = None) -> list[Chip]:
+    """The chips of hardware/accelerators.csv whose bandwidth and peak are known."""
     found = []
-    for name in dict.fromkeys(row["name"] for row in rows("hardware/accelerators.csv")):
+    for name in dict.fromkeys(row["name"] for row in rows("hardware/accelerators.csv", data)):
         try:
-            found.append(chip_named(name))
+            found.append(chip_named(name, data))
         except InputError:
             continue
     return found
 
 
-def open_models() -> dict[str, Architecture]:
-    """The models of data/models/architectures.csv whose shape gives their size, and the paper's."""
-    table = rows("models/architectures.csv")
+def open_models(data: Path | None = None) -> dict[str, Architecture]:
+    """The models of models/architectures.csv whose shape gives their size, and the paper's."""
+    table = rows("models/architectures.csv", data)
     found = {row["name"]: architecture(_typed(row)) for row in table if not row["difference"]}
     return ARCHITECTURES | found
 

@@ -9,7 +9,7 @@ DATA = Path(__file__).resolve().parents[2] / "data"
 
 
 @cache
-def rows(path: str) -> list[dict[str, str]]:
-    """The rows of a CSV file of the project's data/, each a dict of text."""
-    with open(DATA / path, encoding="utf-8", newline="") as file:
+def rows(path: str, data: Path | None = None) -> list[dict[str, str]]:
+    """The rows of a CSV file of `data`, the project's own by default, each a dict of text."""
+    with open((data or DATA) / path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

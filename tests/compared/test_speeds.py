@@ -66,6 +66,21 @@ def test_a_bound_by_hand(rows):
     assert prompt["bound"] == pytest.approx(142e12 / prompt["flops"])
 
 
+def test_chips_and_models_are_those_of_the_data_that_are_asked_for(rows, copy):
+    """A bandwidth of ten times, and half the layers."""
+    for path, old, new in (
+        ("hardware/accelerators.csv", ",936.2,", ",9362,"),
+        ("models/architectures.csv", "Llama 3 8B,2024-04-18,32,", "Llama 3 8B,2024-04-18,16,"),
+    ):
+        text = (copy / path).read_text("utf-8")
+        assert old in text
+        (copy / path).write_text(text.replace(old, new), "utf-8")
+    theirs = (rows["device"] == "RTX 3090") & (rows["model"] == "Llama 3 8B")
+    before, after = (some[theirs] for some in (rows, speeds.speeds(copy)))
+    assert np.allclose(after["bandwidth"], 10 * before["bandwidth"])
+    assert (after["flops"] < 0.7 * before["flops"]).all()
+
+
 def test_layers_take_turns_and_tensors_are_read_at_once(rows):
     named = rows.set_index(["device", "devices", "model", "format", "phase", "tokens"])["memory"]
     one, two, four = (named["RTX 3090", n, "Llama 3 8B", "F16", "generate", 512] for n in (1, 2, 4))
