@@ -41,11 +41,18 @@ def usual() -> bool:
 
 
 def reference() -> Run:
-    """The archived run that is the reference; InputError for a name of none."""
+    """The archived run that is the reference; InputError for a name of none, and for one without
+    a kind of point that the chapters speak of."""
     name = os.environ.get("REFERENCE") or REFERENCE
     if name not in archived():
         raise InputError(f"REFERENCE {name}: not archived; there are {', '.join(archived())}")
-    return load_run(find_run(name))
+    run = load_run(find_run(name))
+    whole = run if usual() else load_run(find_run(REFERENCE))
+    lacks = {point.what for point in whole.points} - {point.what for point in run.points}
+    if lacks:
+        kinds = ", ".join(sorted(lacks))
+        raise InputError(f"REFERENCE {name}: has no {kinds}; show it as here, with RUN={name}")
+    return run
 
 
 def _here(name: str) -> Run | None:
