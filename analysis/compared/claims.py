@@ -9,14 +9,13 @@ it raises Missing, or returns None, where these say too little.
 import math
 import pkgutil
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
 
 from analysis.compared.page import Table, between, number
-from analysis.compared.shown import all_archived, described
 from analysis.errors import InputError
 from analysis.measured.run import Missing, Run
 from analysis.published.claims import Claim, load_claims
@@ -92,14 +91,12 @@ def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = 
 
     Returns a frame, a row a claim and run, in the order of claims.csv: number, id, statement,
     claim (in a few words), kind, rule, printed, published (the same as a number), accepted_low,
-    accepted_high, unit, basis, run, stand_in, ours, low, high, verdict, and of claims.csv
-    printed_in, source, status, note, page, label and figure. Claims that rest on data have one row,
-    whose run is "data". Where the run "reference" lacks the points, another archived one stands in
-    for it, and stand_in is its machine.
+    accepted_high, unit, basis, run, ours, low, high, verdict, and of claims.csv printed_in, source,
+    status, note, page, label and figure. Claims that rest on data have one row, whose run is "data".
     """
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):  # each may compute some
         import_module(f"analysis.compared.{module.name}")
-    rows, archive = [], cache(all_archived)
+    rows = []
     for n, each in enumerate(load_claims(data).values(), 1):
         if page not in (None, each.page):
             continue
@@ -108,13 +105,9 @@ def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = 
         about |= {"published": each.value, "unit": each.unit, "basis": each.basis}
         about |= dict(zip(("accepted_low", "accepted_high"), each.acceptance, strict=True))
         for run, source in ({"data": data} if each.basis == "data" else runs).items():
-            value, other = ours(each, source), ""
-            if run == "reference" and value is None:  # the first archived run that has the points
-                others = ((ours(each, one), described(one)) for one in archive()[0].values())
-                value, other = next((one for one in others if one[0] is not None), (None, ""))
-            found = zip(("ours", "low", "high"), ends(value), strict=True)
-            row = {"run": run, "stand_in": other, **dict(found), "verdict": judge(each, value)}
-            rows.append(about | row)
+            value = ours(each, source)
+            found = dict(zip(("ours", "low", "high"), ends(value), strict=True))
+            rows.append({**about, "run": run, **found, "verdict": judge(each, value)})
     more = ["printed_in", "source", "status", "note", "page", "label", "figure"]
     return pd.DataFrame(rows).join(load_table("claims", data).set_index("id")[more], on="id")
 
@@ -128,8 +121,7 @@ def verdict_table(judged: pd.DataFrame, name: str, caption: str) -> Table:
     rows = []
     for row in judged[judged["run"] != "here"].itertuples():
         shown = {"Claim": row.statement, "Paper": printed(row), "Accepted": accepted(row)}
-        other = f", on {row.stand_in}" if row.stand_in else ""
-        shown |= {"Ours": with_interval(row) + other, "Verdict": BADGES[row.verdict]}
+        shown |= {"Ours": with_interval(row), "Verdict": BADGES[row.verdict]}
         if here:
             there = here.get(row.id)
             shown["Here"] = with_interval(there) if there else ""

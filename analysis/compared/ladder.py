@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.compared.claims import Interval, claim
-from analysis.compared.shown import all_archived
 from analysis.measured.run import Missing, Run, ratio
 from analysis.measured.timing import Sample
 from analysis.predicted.architectures import ARCHITECTURES
@@ -17,15 +16,6 @@ from analysis.predicted.roofline import compulsory_bytes
 from analysis.predicted.serving import step_bytes
 
 ENCODER, DECODER, TOKENS, CONTEXT = "bert-base", "gpt2", 128, 64  # the mean context of as many
-
-
-def runs_with_rungs(runs: dict[str, Run]) -> dict[str, Run]:
-    """`runs`; where the reference has no rungs, the first archived run that has them stands in."""
-    known = (runs["reference"], *all_archived()[0].values())
-    there = [run for run in known if any(point.what == "rung" for point in run.points)]
-    if not there:
-        raise Missing("no archived run has rungs")
-    return runs | {"reference": there[0]}
 
 
 def rungs(run: Run) -> pd.DataFrame:

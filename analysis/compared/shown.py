@@ -15,7 +15,7 @@ from analysis.measured.peaks import generation
 from analysis.measured.run import LOCAL, Missing, Run, archived, find_run, load_run
 from analysis.measured.timing import COMPARED
 
-REFERENCE = "amd-epyc-2-cores"
+REFERENCE = "amd-epyc-zen-4-2-cores"
 
 
 @cache

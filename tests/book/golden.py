@@ -14,9 +14,9 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = Path(__file__).with_name("golden.json")
-REFERENCE = "amd-epyc-2-cores"
+REFERENCE = "amd-epyc-zen-4-2-cores"
 # Names of what is no other run's.
-OWN = {"", "paper", "data", "reference", "this run", REFERENCE, "AMD EPYC, 2 cores"}
+OWN = {"", "paper", "data", "reference", "this run", REFERENCE, "AMD EPYC (Zen 4), 2 cores"}
 DIGITS = 8
 
 

@@ -130,7 +130,7 @@ def test_all_figures_tables_and_data_are_listed(html, articles):
 # Names that only the code knows, and numbers as only computers print them.
 INTERNAL = re.compile(
     r"\b(?:bandwidth|matmul|linear|encode|step|train|messages|links)/[\w/]+|yes, highest"
-    r"|\b(?:amd-epyc|intel-xeon)-2-cores\b(?!\.json)|\b\d+/\d+ times"
+    r"|\b(?:amd-epyc|intel-xeon)(?:-zen-\d)?-2-cores\b(?!\.json)|\b\d+/\d+ times"
     r"|\{(?:glue|doc|term|numref|bdg-\w+)(?::\w+)?\}`"
 )
 E_NOTATION = re.compile(r"(?<![\w.])\d+(?:\.\d+)?[eE][+-]?\d+(?![\w}])")

@@ -152,7 +152,7 @@ def test_every_file_of_the_archive_is_a_finished_run_of_a_plain_name():
         assert load_run(path).finished, path.name
 
 
-EMPTY = ("unit", "note", "stand_in", "figure")  # where there is nothing to say
+EMPTY = ("unit", "note", "figure")  # where there is nothing to say
 
 
 def test_the_file_of_verdicts_reads_back(with_here, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from analysis.compared import shown
 from analysis.errors import InputError
+from analysis.measured import run as archive
 from analysis.measured.run import ARCHIVE, Missing, save_run
 from analysis.measured.timing import Sample
 
@@ -38,11 +39,25 @@ def test_without_any_run_here_there_is_the_reference_alone(asked):
     assert list(asked(RUN="none")[0]) == ["reference"]
 
 
-def test_another_run_takes_the_place_of_here_or_of_the_reference(asked):
+def test_another_run_takes_the_place_of_here(asked):
     runs, fault = asked(RUN=OTHER)
     assert list(runs) == ["reference", "here"] and fault == ""
     assert runs["here"].machine.cpu.startswith("Intel")
-    assert asked(RUN="none", REFERENCE=OTHER)[0]["reference"] == runs["here"]
+
+
+def test_another_archived_run_takes_the_place_of_the_reference(
+    asked, reference, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(archive, "ARCHIVE", tmp_path)
+    other = reference.model_copy(update={"budget": "another"})
+    for name, run in {shown.REFERENCE: reference, "other": other}.items():
+        save_run(run, tmp_path / f"{name}.json")
+    assert asked(RUN="none", REFERENCE="other")[0]["reference"].budget == "another"
+
+
+def test_an_archived_run_that_lacks_what_pages_speak_of_is_no_reference(asked):
+    with pytest.raises(InputError, match=f"has no pair, rest, rung; show .* RUN={OTHER}"):
+        asked(RUN="none", REFERENCE=OTHER)
 
 
 def test_the_reference_is_not_shown_twice(asked):
@@ -66,7 +81,7 @@ def test_a_reference_that_is_not_archived_is_one_line(asked):
     [
         (lambda text: text[: len(text) // 2], "not a run of this report"),
         (lambda text: text.replace('"schema_version": 3', '"schema_version": 2'), "schema version"),
-        (lambda text: text.replace('"method_version": "3"', '"method_version": "2"'), "method 2"),
+        (lambda text: text.replace('"method_version": "4"', '"method_version": "2"'), "method 2"),
         (lambda text: text.replace('"what": "launch"', '"what": "lunch"'), "lunch"),
         (lambda text: json.dumps({"some": "file"}), "not a run of this report"),
     ],

@@ -27,7 +27,7 @@ def checked(monkeypatch):
 
 
 def test_good_words_are_taken(checked):
-    checked("book", BUDGET="quick", RUN="intel-xeon-2-cores", REFERENCE="amd-epyc-2-cores")
+    checked("book", BUDGET="quick", RUN="intel-xeon-2-cores", REFERENCE="amd-epyc-zen-4-2-cores")
     checked("chapter", NAME="01_scaling_disparity")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
