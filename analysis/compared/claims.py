@@ -91,8 +91,9 @@ def verdicts(runs: dict[str, Run], data: Path | None = None, page: str | None = 
 
     Returns a frame, a row a claim and run, in the order of claims.csv: number, id, statement,
     claim (in a few words), kind, rule, printed, published (the same as a number), accepted_low,
-    accepted_high, unit, basis, run, ours, low, high, verdict, and of claims.csv printed_in, source,
-    status, note, page, label and figure. Claims that rest on data have one row, whose run is "data".
+    accepted_high, unit, basis, run, ours, low, high, verdict, and of claims.csv printed_in,
+    source, status, note, page, label and figure. Claims that rest on data have one row, whose run
+    is "data".
     """
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):  # each may compute some
         import_module(f"analysis.compared.{module.name}")

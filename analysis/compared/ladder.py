@@ -54,20 +54,24 @@ def climbed(run: Run) -> pd.DataFrame:
     return rows.assign(name=names).sort_values(["model", "tokens", "peak"], ignore_index=True)
 
 
-def by_round(run: Run, model: str, tokens: int) -> pd.DataFrame:
-    """Seconds of that pass or step, a row a round of visits, a column a rung in order of peaks."""
-    rows = run.rows("rung", model=model, tokens=tokens).set_index("how")["sample"]
+def by_round(run: Run, model: str = "", tokens: int = 0) -> pd.DataFrame:
+    """Seconds of that pass or step, or of the product that shows the peak, a row a round of visits,
+    a column a rung in order of peaks."""
+    rows = run.rows("rung", model=model, tokens=tokens)
+    rows = rows[(rows["model"] != "") | (rows["n"] > 0)].set_index("how")["sample"]
     times = {rung: rows[rung].times for rung in rungs(run)["rung"] if rung in rows}
     if len(times) < 2 or len(set(map(len, times.values()))) > 1:
         raise Missing("the run has fewer than two rungs that were visited as often")
     return pd.DataFrame(times)
 
 
-def _slope(run: Run, values: pd.DataFrame, column: str = "peak") -> Interval:
-    """The elasticity of `values`, as `by_round` has them, on a column of `rungs`: the median over
-    the rounds, with its 95 % interval."""
-    known = rungs(run).set_index("rung")[column]
-    found = np.polyfit(np.log(known[values.columns]), np.log(values).T, 1)[0]
+def _slope(run: Run, speeds: pd.DataFrame) -> Interval:
+    """The elasticity of `speeds`, as `by_round` has times, on the peak of each rung in the same
+    round, and so on the ridge point, as the memory is the same: the median over the rounds, with
+    its 95 % interval."""
+    peaks = 1 / by_round(run)[speeds.columns]
+    rounds = zip(np.log(peaks.to_numpy()), np.log(speeds.to_numpy()), strict=True)
+    found = [np.polyfit(*each, 1)[0] for each in rounds]
     sizes = run.rows("rung")["sample"].iloc[0].sizes  # of visits; all rungs were visited alike
     sample = Sample(tuple(np.exp(found)), sizes)  # which holds positive numbers
     return tuple(float(np.log(each)) for each in (sample.median, *sample.interval))
@@ -119,4 +123,4 @@ def following(run: Run) -> Interval:
     """The elasticity of the time of a step of GPT-2 over that of a pass of BERT-Base, on the ridge
     point."""
     each = by_round(run, DECODER, CONTEXT) / by_round(run, ENCODER, TOKENS)
-    return _slope(run, each, "ridge")
+    return _slope(run, each)

@@ -4,43 +4,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from analysis.measured.libraries import PLAIN, fastest
+from analysis.measured.libraries import PLAIN, by_slices, fastest, sliced
 
 MKL = torch.backends.mkl.is_available()
-SLICES = 64  # of a weight, at most: as many as threads that share the memory's bandwidth
-FEW = 8  # rows, at most, that go through slices
 
 
 class Linear:
     """(rows, n_in) -> (rows, n_out): x W^T + b, `weight` (n_out, n_in), `bias` (n_out,) or None.
 
-    On a CPU with MKL a single row in float32, or a few, go through slices of the weight's rows, as
-    one batched product of matrices and columns: a product with one row would run on one thread, at
-    a third of the read bandwidth. A column is the view of a row; MKL is slow with any other. More
+    On a CPU with MKL a single row in float32 goes through slices of the weight's rows, as one
+    batched product of matrices and columns: a product with one row would run on one thread, at a
+    third of the read bandwidth. A column is the view of a row; MKL is slow with any other. More
     rows go through the fastest library that torch has for them (`analysis.measured.libraries`).
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, operator_class: str):
         self.weight, self.bias, self.operator_class = weight, bias, operator_class
         self.nbytes = weight.nbytes  # of the weight as it is stored, scales included
-        self.slices = self.biases = None
+        self.slices = None
         self.packed = {}  # by library: the version of the weight that was packed, and the result
         if weight.device.type == "cpu" and weight.dtype == torch.float32 and MKL:
-            n = max(n for n in range(1, SLICES + 1) if len(weight) % n == 0)
-            self.slices = weight.unflatten(0, (n, -1))
-            self.biases = None if bias is None else bias.view(n, -1, 1)
+            self.slices = sliced(weight)
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.slices is None or len(x) > FEW:
+        if self.slices is None or len(x) > 1:
             return self.many(x)
-        if len(x) > 1:
-            return self.few(x)
         n, _, width = self.slices.shape
-        return self._sliced(x.as_strided((n, width, 1), (0, 1, width))).view(1, -1)
+        column = x.as_strided((n, width, 1), (0, 1, width))
+        return by_slices(column, self.slices, self.bias).view(1, -1)
 
     def many(self, x: Tensor) -> Tensor:
         """By the fastest library; with gradients by the one that torch knows them of."""
-        if torch.is_grad_enabled() or x.device.type != "cpu" or len(x) <= FEW:
+        if torch.is_grad_enabled() or x.device.type != "cpu" or len(x) == 1:
             return F.linear(x, self.weight, self.bias)
         weight, (n_out, n_in) = self.weight, self.weight.shape
         library = fastest(len(x), n_in, n_out, weight.dtype, weight.device.type)
@@ -53,20 +48,8 @@ class Linear:
 
     @property
     def library(self) -> str:
-        """The library of what was multiplied so far, by more than a few rows."""
+        """The library of what was multiplied so far, by more than one row."""
         return ", ".join(self.packed) or PLAIN.name
-
-    def few(self, x: Tensor) -> Tensor:
-        """The same for a few rows; not with gradients, which the slices know nothing of."""
-        if torch.is_grad_enabled():
-            return F.linear(x, self.weight, self.bias)
-        columns = x.contiguous().t().expand(len(self.slices), -1, -1)
-        return self._sliced(columns).flatten(0, 1).t().contiguous()
-
-    def _sliced(self, columns: Tensor) -> Tensor:
-        if self.biases is None:
-            return torch.bmm(self.slices, columns)
-        return torch.baddbmm(self.biases, self.slices, columns)
 
     def split(self, parts: int) -> list["Linear"]:
         """Equal parts of the outputs, sharing memory with the whole."""

@@ -157,7 +157,7 @@ class Network:
         return inside + [each for each in vars(self).values() if isinstance(each, Linear)]
 
     def libraries(self) -> str:
-        """Those that its projections went through so far, of more than a few rows."""
+        """Those that its projections went through so far, of more than one row."""
         names = {name for linear in self.linears() for name in linear.packed}
         return ", ".join(sorted(names)) or PLAIN.name
 

@@ -30,7 +30,9 @@ def pair_task(turn: str, passes: tuple[int, ...], contexts: tuple[int, ...], *ho
         encoder = Encoder(BERT_BASE, max_length=longest, device=works.device)
         decoder = Decoder(GPT2, max_length=longest, device=works.device)
         for key, arch in points.items():
-            works.model(key, encoder if arch is BERT_BASE else decoder, arch)
+            work = works.model(key, encoder if arch is BERT_BASE else decoder, arch)
+        # Not timed: in a generation a step follows a step, not seconds of passes.
+        works.timed.insert(len(passes), lambda: work() or ())
 
     costs = [pass_or_step(arch, key.tokens, FUSED)["total"] for key, arch in points.items()]
     numbers = 2 * BERT_BASE.n_parameters + GPT2.n_parameters + GPT2.cached(longest)

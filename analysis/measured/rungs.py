@@ -191,8 +191,11 @@ def prepare(works: Works, rung: Rung, brief: bool) -> None:
     )
     expected = x[:4].double() @ weight.double().t()
     error = (product()[:4].double() - expected).norm() / expected.norm()
-    if not error < (1e-5 if rung.precision == "highest" else 1e-2):
+    rounds, exact = rung.precision != "highest", error < 1e-5
+    if not (exact or rounds and error < 1e-2):
         raise RuntimeError("wrong result")
+    if rounds and exact:
+        raise RuntimeError("no such products of float32 here: they are not rounded to fewer bits")
     works.read(*named["read"])
     with mock.patch.object(networks.Weights, "normal", tiled):
         encoder = kept(networks.Encoder(BERT_BASE, device=device), max(PASSES))

@@ -23,14 +23,15 @@ def nothing_known_yet():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("with_bias", [True, False])
-def test_every_library_computes_the_same(dtype, with_bias):
-    x, weight, bias = (torch.randn(n, dtype=dtype) for n in ((16, 64), (48, 64), (48,)))
+@pytest.mark.parametrize("rows", [2, 8, 16])
+def test_every_library_computes_the_same(dtype, with_bias, rows):
+    x, weight, bias = (torch.randn(n, dtype=dtype) for n in ((rows, 64), (48, 64), (48,)))
     bias = bias if with_bias else None
     expected = F.linear(x.double(), weight.double(), bias.double() if with_bias else None)
     there = by_library(x, weight)  # without those that have no kernel for this processor
     assert PLAIN.name in there
     for library in (each for each in for_weight(weight) if each.name in there):
-        found = library.product(x, library.pack(weight, 16), weight, bias)
+        found = library.product(x, library.pack(weight, rows), weight, bias)
         scale = 1e-5 if dtype == torch.float32 else 0.1
         torch.testing.assert_close(found.double(), expected, atol=scale, rtol=scale)
 
@@ -38,6 +39,13 @@ def test_every_library_computes_the_same(dtype, with_bias):
 def test_int8_and_the_meta_device_have_the_plain_product_alone():
     assert for_weight(torch.ones(2, 2, dtype=torch.int8)) == [PLAIN]
     assert for_weight(torch.ones(2, 2, device="meta")) == [PLAIN]
+
+
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="torch has no MKL here")
+def test_slices_are_for_few_rows():
+    weight = torch.ones(48, 64)
+    there = {n: "MKL by slices" in by_library(torch.ones(n, 64), weight) for n in (2, 8, 9)}
+    assert there == {2: True, 8: True, 9: False}
 
 
 def planted(seconds: dict[str, float]):

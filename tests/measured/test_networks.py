@@ -190,10 +190,9 @@ def test_a_step_reads_the_filled_part_of_the_cache_only():
     assert torch.equal(ours.step(tokens(arch, 1, 1), 5), before)
 
 
-@pytest.mark.parametrize("batch", [1, 2, 8, 9])
-def test_rows_give_the_same_whether_or_not_the_weights_are_sliced(batch):
-    arch = GPT2.replace(**SMALL)
-    sliced, plain = (Decoder(arch, max_length=8, batch=batch) for _ in range(2))
+def test_a_row_gives_the_same_whether_or_not_the_weights_are_sliced():
+    arch, batch = GPT2.replace(**SMALL), 1
+    sliced, plain = (Decoder(arch, max_length=8) for _ in range(2))
     for linear in plain.linears():
         linear.slices = None
     assert torch.equal(sliced.cache, plain.cache)

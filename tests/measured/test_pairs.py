@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.compared import latency, shown
-from analysis.measured import pairs
+from analysis.measured import pairs, works
 from analysis.measured.run import Run
 from analysis.measured.timing import BUDGETS, Key, Measurement, Sample
 from analysis.predicted.architectures import BERT_BASE, GPT2
@@ -72,6 +72,15 @@ def test_a_turn_is_measured_as_it_is_asked(run):
     assert set(zip(rows["model"], rows["tokens"], strict=True)) == {
         ("bert-base", 8), ("gpt2", 1), ("gpt2", 8)}  # fmt: skip
     assert (rows["flops"] > 0).all() and len({len(s.times) for s in rows["sample"]}) == 1
+
+
+def test_a_step_after_the_passes_is_not_timed(run, monkeypatch):
+    called = []
+    monkeypatch.setattr(works, "advance", lambda decoder, token, context: called.append(context))
+    task = pairs.pair_task("short", (8,), (1, 8), "cpu", BUDGETS["smoke"], 1)
+    run.add(task.key, task.run(1e-6))
+    rounds = len(run.rows("pair")["sample"].iloc[0].times)
+    assert called == [1, 1, 8, 8] + [8, 1, 8] * rounds
 
 
 def test_the_figure_says_of_a_pair_what_the_claim_does(run):
