@@ -12,21 +12,22 @@ from analysis.compared.claims import Interval, claim
 from analysis.measured.run import Missing, Run, ratio
 from analysis.measured.timing import Sample
 from analysis.predicted.architectures import ARCHITECTURES
+from analysis.predicted.operations import FUSED
 from analysis.predicted.roofline import compulsory_bytes
 from analysis.predicted.serving import step_bytes
+from analysis.predicted.transformer import pass_or_step
 
 ENCODER, DECODER, TOKENS, CONTEXT = "bert-base", "gpt2", 128, 64  # the mean context of as many
 
 
 def rungs(run: Run) -> pd.DataFrame:
-    """The rungs by their peak. Columns: rung, year, precision, peak (FLOP/s, the best product),
-    read (bytes/s, the best sum), bandwidth (the best of all rungs: they share the memory) and
-    ridge (FLOP/byte)."""
+    """The rungs by their peak. Columns: rung, year, peak (FLOP/s, the best product), read (bytes/s,
+    the best sum), bandwidth (the best of all rungs: they share the memory), ridge (FLOP/byte)."""
     rows = run.rows("rung", model="")
     rows["best"] = [each.best for each in rows["sample"]]
     peaks, sums = (rows[rows["n"] > 0] if peak else rows[rows["n"] == 0] for peak in (True, False))
-    found = peaks[["how", "year", "precision"]].rename(columns={"how": "rung"})
-    found["peak"] = peaks["flops"] / peaks["best"]
+    found = peaks.reindex(columns=["how", "year"]).rename(columns={"how": "rung"})
+    found["peak"] = 2.0 * peaks["n"] ** 3 / peaks["best"]
     found["read"] = found["rung"].map((sums["bytes"] / sums["best"]).set_axis(sums["how"]))
     if len(found) < 2:
         raise Missing("the run has fewer than two rungs")
@@ -39,16 +40,18 @@ def climbed(run: Run) -> pd.DataFrame:
     the ends of its interval, predicted (ms: FLOPs over the peak or bytes over the bandwidth, which
     is more), flops and of_peak, the share of the peak that it computes at."""
     rows = run.rows("rung")
-    rows = rows[rows["model"] != ""].drop(columns=["precision", "year"], errors="ignore")
+    rows = rows[rows["model"] != ""].drop(columns="year", errors="ignore")
     rows = rows.rename(columns={"how": "rung"}).merge(rungs(run), on="rung")
     for name, column in {"value": "seconds", "value_low": "low", "value_high": "high"}.items():
         rows[name] = 1e3 * rows[column]
-    moved, names = [], []  # of a step weights and cache, of a pass its weights
+    flops, moved, names = [], [], []  # bytes: of a step weights and cache, of a pass its weights
     for row in rows.itertuples():
         arch, step = ARCHITECTURES[row.model], ARCHITECTURES[row.model].kind == "decoder"
         weights = compulsory_bytes(arch)
+        flops.append(pass_or_step(arch, row.tokens, FUSED)["total"].flops)
         moved.append(step_bytes(arch, row.tokens, weights, 1) if step else weights)
         names.append(f"{arch.name}, {'a step at ' if step else ''}{row.tokens} tokens")
+    rows["flops"] = flops
     bound = np.maximum(rows["flops"] / rows["peak"], np.array(moved) / rows["bandwidth"])
     rows["predicted"], rows["of_peak"] = 1e3 * bound, rows["flops"] / rows["seconds"] / rows["peak"]
     return rows.assign(name=names).sort_values(["model", "tokens", "peak"], ignore_index=True)

@@ -122,7 +122,7 @@ def test_all_figures_tables_and_data_are_listed(html, articles):
         packed = {name: archive.read(name) for name in archive.namelist()}
     assert packed == {
         f"data/{file.relative_to(DATA).as_posix()}": file.read_bytes()
-        for file in DATA.rglob("*")
+        for file in DATA.rglob("[!.]*")
         if file.is_file() and file.suffix != ".pyc"
     }
 
