@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from analysis.errors import InputError
 from analysis.measured import ladder, networks, rungs
 from analysis.measured.rungs import RUNGS, Rung, by_heads, check_limit, limited, tiled
+from analysis.measured.works import Works
 from analysis.predicted.architectures import BERT_BASE, GPT2
 from tests.measured import tiny_rungs
 
@@ -63,6 +64,12 @@ def test_rungs_rise():
 def test_a_limit_that_is_ignored_is_seen():
     with pytest.raises(RuntimeError, match="the limit is ignored: oneDNN uses "):
         check_limit(Rung("older", 1999, "cpu", "", isa="Intel MMX"))
+
+
+@ONEDNN
+def test_products_that_are_not_rounded_are_no_rung_of_shorter_numbers():
+    with pytest.raises(RuntimeError, match="not rounded to fewer bits"):
+        rungs.prepare(Works("cpu"), Rung("16 bits", 2020, "cpu", "", precision="medium"), True)
 
 
 @ONEDNN
