@@ -256,7 +256,7 @@ BUDGETS = {
                remedy_seconds=74, ladder_seconds=35, link_seconds=20),
         Budget("quick", 360, 8 * 10**9, 0.4, 0.1, 2, 2,
                remedy_seconds=360, ladder_seconds=180, link_seconds=140),
-        Budget("full", 2700, None, 1.0, 0.3, 3, 2,
+        Budget("full", 2850, None, 1.0, 0.3, 3, 2,
                remedy_seconds=2700, ladder_seconds=420, link_seconds=600),
     )
 }
