@@ -73,6 +73,8 @@ def _slope(run: Run, speeds: pd.DataFrame) -> Interval:
     round, and so on the ridge point, as the memory is the same: the median over the rounds, with
     its 95 % interval."""
     peaks = 1 / by_round(run)[speeds.columns]
+    if len(peaks) != len(speeds) or speeds.isna().any(axis=None):
+        raise Missing("the run has rungs whose works were not visited as often")
     rounds = zip(np.log(peaks.to_numpy()), np.log(speeds.to_numpy()), strict=True)
     found = [np.polyfit(*each, 1)[0] for each in rounds]
     sizes = run.rows("rung")["sample"].iloc[0].sizes  # of visits; all rungs were visited alike

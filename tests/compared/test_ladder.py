@@ -95,6 +95,26 @@ def test_visits_that_differ_widen_the_interval(reference):
     assert least < 1 and most > 1.2
 
 
+def test_a_rung_that_a_neighbour_slows_for_a_while_is_slow_at_its_peak_too(reference):
+    """Its best round alone would not be what its passes were timed beside."""
+    run = climbed(reference, by_peak, by_bandwidth)
+    for point in run.points:
+        if point.how == "AVX2" and point.model != "gpt2":
+            (times,) = point.seconds
+            point.seconds = [times[:1] + [2 * each for each in times[1:]]]
+    assert ladder.encoding(run) == pytest.approx((1, 1, 1))
+
+
+@pytest.mark.parametrize("model", ["", "bert-base", "gpt2"])
+def test_works_that_were_not_visited_as_often_give_no_slope(reference, model):
+    run = climbed(reference, by_peak, by_bandwidth)
+    for point in run.points:
+        if point.model == model:
+            point.seconds = [point.seconds[0][:3]]
+    with pytest.raises(Missing):
+        ladder.following(run)
+
+
 def test_rungs_share_their_memory(reference):
     rows = ladder.rungs(climbed(reference, by_peak, by_bandwidth))
     assert list(rows["rung"]) == list(PEAKS) and set(rows["bandwidth"]) == {BANDWIDTH}

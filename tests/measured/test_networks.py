@@ -191,12 +191,12 @@ def test_a_step_reads_the_filled_part_of_the_cache_only():
 
 
 def test_a_row_gives_the_same_whether_or_not_the_weights_are_sliced():
-    arch, batch = GPT2.replace(**SMALL), 1
+    arch = GPT2.replace(**SMALL)
     sliced, plain = (Decoder(arch, max_length=8) for _ in range(2))
     for linear in plain.linears():
         linear.slices = None
     assert torch.equal(sliced.cache, plain.cache)
-    close(sliced.step(tokens(arch, batch, 1), 8), plain.step(tokens(arch, batch, 1), 8))
+    close(sliced.step(tokens(arch, 1, 1), 8), plain.step(tokens(arch, 1, 1), 8))
 
 
 def test_a_seed_fixes_the_weights_and_none_is_zero():
