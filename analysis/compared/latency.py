@@ -118,14 +118,14 @@ def in_order(run: Run) -> Interval | float:
 
 def together(points: pd.DataFrame) -> pd.DataFrame:
     """Points of each turn as one, a row a turn, named as its first: sample, their times added
-    repetition by repetition, seconds (its median) and bytes (of all). Missing where the visits of
-    a turn differ: a run may come from elsewhere."""
+    repetition by repetition, each times its `weight` where there is one, seconds (its median) and
+    bytes (of all). Missing where the visits of a turn differ: a run may come from elsewhere."""
     rows = []
     for _, each in points.groupby("turn", sort=False):
         samples = list(each["sample"])
         if len({sample.sizes for sample in samples}) > 1:
             raise Missing("the run has parts that were not timed in turn")
-        times = np.sum([sample.times for sample in samples], axis=0)
+        times = each.get("weight", np.ones(len(each))) @ np.array([s.times for s in samples])
         sample = Sample(tuple(times), samples[0].sizes)
         row = each.iloc[0].to_dict() | {"sample": sample, "seconds": sample.median}
         rows.append(row | {"bytes": each["bytes"].sum()})

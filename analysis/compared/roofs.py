@@ -6,23 +6,16 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.compared.counts import PAPER_MODELS
-from analysis.compared.latency import NAMES, latencies
-from analysis.compared.ratios import over_time
+from analysis.compared.counts import LENGTHS, PAPER_MODELS
+from analysis.compared.latency import NAMES, latencies, together
+from analysis.compared.ratios import matched, over_time, ratios
 from analysis.compared.ridges import shipped_machines
 from analysis.compared.shown import both, gathered
-from analysis.errors import InputError
 from analysis.measured.peaks import peak_flops
 from analysis.measured.run import Missing, Run
 from analysis.predicted.generation import integrate_generation
 from analysis.predicted.operations import FUSED, UNFUSED, Cost, Count
-from analysis.predicted.roofline import (
-    Ceilings,
-    calibrated_time,
-    compulsory_bytes,
-    pieces,
-    ridge_interval,
-)
+from analysis.predicted.roofline import Ceilings, compulsory_bytes, pieces, ridge_interval
 from analysis.predicted.transformer import decoder_step, encoder_pass, matmul_flops
 
 READS = ("sum", "streams", "product")  # the bandwidth kernels that write nothing
@@ -54,8 +47,9 @@ def read_ceiling(run: Run) -> pd.Series:
 
 
 def matmul_peak(run: Run) -> pd.Series:
-    """The fastest product of float32 matrices of a run, of whatever shape."""
-    return _fastest(run.rows("matmul", dtype="float32"))
+    """The fastest product of float32 matrices of a run, square or a part of a model."""
+    kinds = (partial(run.rows, what, dtype="float32") for what in ("matmul", "alone"))
+    return _fastest(gathered("products of matrices", *kinds))
 
 
 def peak_share(run: Run) -> tuple[float, float] | None:
@@ -145,9 +139,9 @@ def points(run: Run) -> pd.DataFrame:
 
 
 def predictions(run: Run) -> pd.DataFrame:
-    """Measured over predicted time: prediction, the columns of `latencies`, predicted (seconds),
-    ratio, ratio_low, ratio_high. Predictions: "lower bound" and "roofline", of fused attention, and
-    "calibrated", of unfused attention at the rates that the models' own shapes reach."""
+    """Measured over predicted time: prediction, model, tokens, ratio, ratio_low, ratio_high.
+    Predictions: "lower bound" and "roofline", of fused attention, which say what is predicted
+    (seconds), and `calibrated`."""
     found, cached = ceilings(run), max(run.machine.caches.values(), default=0)
 
     def lower_bound(model: str, tokens: int) -> float:
@@ -158,43 +152,51 @@ def predictions(run: Run) -> pd.DataFrame:
     def roofline(model: str, tokens: int) -> float:
         return float(np.sum(found.time(_counted(model, tokens)[0])))
 
-    def of(prediction: str, how: str, predict: Callable[[str, int], float]) -> pd.DataFrame:
-        rows = latencies(run, how)
+    def of(prediction: str, predict: Callable[[str, int], float]) -> pd.DataFrame:
+        rows = latencies(run)
         rows["predicted"] = [predict(row.model, row.tokens) for row in rows.itertuples()]
-        rows = rows.dropna(subset="predicted").assign(prediction=prediction)
         ends = {"ratio": "seconds", "ratio_low": "low", "ratio_high": "high"}
-        return rows.assign(**{k: rows[v] / rows["predicted"] for k, v in ends.items()})
+        ends = {k: rows[v] / rows["predicted"] for k, v in ends.items()}
+        return rows[["model", "tokens", "predicted"]].assign(prediction=prediction, **ends)
 
     return gathered(
         "predictions",
-        partial(of, "lower bound", "fused", lower_bound),
-        partial(of, "roofline", "fused", roofline),
-        lambda: of("calibrated", "unfused", _calibrated(run)),
+        partial(of, "lower bound", lower_bound),
+        partial(of, "roofline", roofline),
+        lambda: calibrated(run).assign(prediction="calibrated"),
     )
 
 
-def _calibrated(run: Run) -> Callable[[str, int], float]:
-    """What predicts seconds of a model and length by the rates of its own shapes; NaN where the
-    run lacks a rate. A generation is predicted as it is measured, by its timed steps."""
-    known = {
-        ("matmul", row.how, row.dtype): row.flops / row.seconds
-        for row in run.rows("matmul").itertuples()
-    } | {
-        ("other", (NAMES.get(row.model), row.tokens), row.dtype): row.bytes / row.seconds
-        for row in run.rows("other").itertuples()
-    }
-
-    def seconds(model: str, tokens: int) -> float:
-        def one(at: int) -> float:
-            return calibrated_time(pieces(PAPER_MODELS[model], at, UNFUSED), known)
-
-        try:
-            if PAPER_MODELS[model].kind == "encoder":
-                return one(tokens)
-            contexts = run.rows("step", model="gpt2", how="unfused")["tokens"]
-            times = [one(int(context)) for context in contexts]
-            return integrate_generation(contexts, times, [(t, t) for t in times], tokens)[0]
-        except InputError:  # a rate that this run did not measure: no prediction
-            return np.nan
-
-    return seconds
+def calibrated(run: Run) -> pd.DataFrame:
+    """Passes and generations with unfused attention over the sum of their parts, at the rates that
+    these reached alone: model, tokens, ratio and its ends, in pairs, as all are timed in turn. Of a
+    generation it is the mean over its steps, each weighed by its time."""
+    kinds = (partial(run.rows, what, how="unfused", batch=1) for what in ("encode", "step"))
+    wholes = gathered("passes", *kinds).replace({"model": NAMES})
+    known = wholes["model"].isin(PAPER_MODELS) & (wholes["tokens"] > 0) & (wholes["turn"] != "")
+    wholes = wholes[known]
+    parts = gathered("parts", *(partial(run.rows, what) for what in ("alone", "other")))
+    alone = parts["what"] == "alone"
+    work = parts["flops"].where(alone, parts["bytes"]).replace(0, np.nan)
+    parts = parts.assign(how=parts["how"].where(alone, "other"), work=work)
+    needed = [
+        (whole.turn, how, amount)
+        for whole in wholes.itertuples()
+        for how, amount in pieces(PAPER_MODELS[whole.model], whole.tokens, UNFUSED).items()
+    ]
+    parts = pd.DataFrame(needed, columns=["turn", "how", "needed"]).merge(parts, "left")
+    whole = parts["work"].notna().groupby(parts["turn"]).transform("all")
+    predicted = together(parts[whole].assign(weight=lambda part: part["needed"] / part["work"]))
+    wholes, predicted = matched(wholes, predicted, ["turn"])
+    rows = wholes.assign(predicted=predicted["seconds"], **ratios(wholes, predicted, "ratio"))
+    ends = ["ratio", "ratio_low", "ratio_high"]
+    passes, steps = (rows[rows["what"] == what] for what in ("encode", "step"))
+    contexts, times = steps["tokens"], steps["predicted"].to_numpy()[:, None]
+    measured, generations = steps[ends].to_numpy() * times, []
+    for tokens in (n for n in LENGTHS if contexts.min() == 1 and contexts.max() >= n):
+        found = integrate_generation(contexts, measured[:, 0], measured[:, 1:], tokens)
+        over, *_ = integrate_generation(contexts, times, np.repeat(times, 2, axis=1), tokens)
+        generations.append((NAMES["gpt2"], tokens, *np.divide(found, over)))
+    generations = pd.DataFrame(generations, columns=["model", "tokens", *ends])
+    passes = passes.loc[passes["tokens"].isin(LENGTHS), list(generations)]
+    return pd.concat([passes, generations], ignore_index=True)

@@ -99,10 +99,12 @@ def heads(run: Run) -> pd.DataFrame:
 
 
 def attention(run: Run) -> pd.DataFrame:
-    """What fusing attention gains in encoder passes, by model and tokens: gain with its ends, saved
-    (share of the bytes), predicted (gain, by the roofline)."""
-    fused, unfused = (run.rows("encode", how=how, dtype="float32") for how in ("fused", "unfused"))
-    rows, roof = faster(fused, unfused, ["model", "tokens"]), ceilings(run)
+    """What fusing attention gains in encoder passes, which were timed in turn with unfused ones, by
+    model and tokens: gain with its ends, saved (share of the bytes), predicted (gain, by the
+    roofline)."""
+    fused, unfused = (run.rows(what, how="unfused", batch=1) for what in ("pair", "encode"))
+    rows = faster(fused[fused["model"].isin(ARCHITECTURES)], unfused, ["turn"])
+    roof = ceilings(run)
     saved, predicted = [], []
     for row in rows.itertuples():
         costs = [encoder_pass(ARCHITECTURES[row.model], row.tokens, c) for c in (UNFUSED, FUSED)]

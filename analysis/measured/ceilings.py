@@ -17,9 +17,9 @@ from torch import Tensor
 
 from analysis.errors import InputError
 from analysis.measured.machine import free_memory_bytes, last_level_cache_bytes
-from analysis.measured.products import own_tasks, seconds_of, square_tasks
-from analysis.measured.timing import Budget, Key, Measurement, Task, measure
-from analysis.measured.works import measure_each
+from analysis.measured.products import seconds_of, square_tasks
+from analysis.measured.timing import Budget, Key, Measurement, Sample, Task, measure
+from analysis.measured.works import capture
 
 SCALAR = 3.0
 COLUMNS, SLICES = 8192, 16  # of the matrices that the product kernel reads
@@ -28,8 +28,7 @@ ARRAY_BYTES = {"cpu": 2**28, "mps": 2**28, "cuda": 2**30}  # at least; a GPU rea
 CHUNK = 2**22  # elements verified at once
 DTYPES = ("float32", "bfloat16", "float16", "int8")
 SQUARES = (512, 1024, 2048, 4096, 8192)  # larger ones only where there is time for them
-LENGTHS, SHORT = (1, 128, 256, 512, 1024, 2048, 4096), 512  # of the models' own shapes
-CACHE_SUMS = 32  # launched together where launches can be
+CACHE_SUMS = 32  # of a graph, so that launches do not hide them
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,11 @@ def cache_task(device: str, budget: Budget) -> Task:
         if not size:
             raise InputError("the size of the last-level cache is unknown")
         x = torch.rand(size // 4, device=device)
-        sample = measure_each([x.sum] * CACHE_SUMS, device, seconds, budget.warm_seconds)
+        work, n = x.sum, 1
+        if device == "cuda":
+            work, n = capture(lambda: [x.sum() for _ in range(CACHE_SUMS)]).replay, CACHE_SUMS
+        times = measure(work, device, seconds, budget.warm_seconds).times
+        sample = Sample(tuple(time / n for time in times))
         return Measurement(sample, None, x.nbytes, {"resides_in": "last-level cache"})
 
     return Task(Key("cache"), size, seconds_of(budget, 1, 0), run)
@@ -139,24 +142,14 @@ def launch_task(device: str, budget: Budget) -> Task:
     return Task(Key("launch"), 0, seconds_of(budget, 0.25, 0), run)
 
 
-def ceiling_tasks(
-    device: str, budget: Budget, threads: int
-) -> tuple[list[Task], list[Task], list[Task]]:
-    """Every ceiling, by value: (bandwidths and the peak of float32; the models' own shapes at
-    `SHORT` lengths, other data types; the longer shapes)."""
+def ceiling_tasks(device: str, budget: Budget, threads: int) -> tuple[list[Task], list[Task]]:
+    """Every ceiling: bandwidths and the peak of float32, and the peaks of other data types."""
     torch.set_num_threads(threads)
-    squares, lengths = budget.of(SQUARES, SQUARES[:3]), budget.of(LENGTHS, ())
+    squares = budget.of(SQUARES, SQUARES[:3])
     reached: dict[str, float] = {}
     size, large = array_bytes(device, max(kernel.arrays for kernel in KERNELS), budget)
     main = [bandwidth_task(kernel, device, budget, size, large) for kernel in KERNELS]
-    main += square_tasks("float32", squares, device, budget, reached)
+    main += square_tasks(DTYPES[0], squares, device, budget, reached)
     main += [cache_task(device, budget), launch_task(device, budget)]
-    short, long = [], []
-    for dtype in ("float32", "bfloat16", "float16")[: 3 if device == "cuda" else 1]:
-        short += own_tasks(dtype, [n for n in lengths if n <= SHORT], device, budget)
-        long += own_tasks(dtype, [n for n in lengths if n > SHORT], device, budget)
-    for dtype in budget.of(DTYPES[1:], ()):
-        short += square_tasks(dtype, squares, device, budget, reached)
-    # BERT-Large's d x d projections of 1024 tokens are a square that is there already.
-    there = {task.key for task in (*main, *short)}
-    return main, short, [task for task in long if task.key not in there]
+    others = [square_tasks(dtype, squares, device, budget, reached) for dtype in DTYPES[1:]]
+    return main, budget.of(sum(others, []), [])

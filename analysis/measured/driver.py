@@ -119,29 +119,29 @@ def all_tasks(
     device: str, budget: Budget, threads: int, fast_paths: Sequence[str]
 ) -> tuple[list[Task], ...]:
     """The machine and the models on it, the remedies, and the ladder. The peak ceilings come first,
-    as every other point is compared with them; the models at short lengths and then the shapes they
-    are made of; last what takes longest."""
+    as every other point is compared with them; the models at short lengths, then other data types;
+    last what takes longest."""
     from analysis.measured.byte_model import quality_tasks
-    from analysis.measured.ceilings import SHORT, ceiling_tasks
+    from analysis.measured.ceilings import ceiling_tasks
     from analysis.measured.ladder import ladder_tasks
     from analysis.measured.pairs import pair_tasks
-    from analysis.measured.profile import profile_tasks
+    from analysis.measured.profile import SHORT, profile_tasks
     from analysis.measured.serving import serving_tasks, weights_task, zeros_task
     from analysis.measured.speculative import byte_task
     from analysis.measured.training import LENGTHS, training_tasks
 
     how = device, budget, threads
-    main, short, long = ceiling_tasks(*how)
+    main, types = ceiling_tasks(*how)
     early, late = [], []
     pairs, *longer = pair_tasks(*how)
     for task in [pairs, *profile_tasks(*how), *longer]:
-        waits = task.key.tokens > SHORT or task.key.what == "generation"
+        waits = task.key.tokens > max(SHORT) or task.key.what == "generation"
         (late if waits else early).append(task)
     trained, lengthy = (training_tasks(*how, n) for n in LENGTHS)
     remedies = [*trained, weights_task(*how), *quality_tasks(*how), *serving_tasks(*how)]
     remedies += budget.of([byte_task(*how), zeros_task(*how), *lengthy], [])
     ladder = ladder_tasks(*how, fast_paths)
-    return main + early + short + late + long, remedies, ladder
+    return main + early + types + late, remedies, ladder
 
 
 class Pace:

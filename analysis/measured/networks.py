@@ -12,6 +12,7 @@ Activations are (batch * rows, width), a row being a token.
 """
 
 import math
+from copy import copy
 
 import torch
 import torch.nn.functional as F
@@ -242,6 +243,20 @@ class Decoder(Network):
         for layer, cache in zip(self.layers, self.layer_caches, strict=True):
             x = layer(x, batch, cache, context, mask)
         return self.head(self.norm(x)).view(batch, rows, -1)
+
+
+def changed(layer: Layer, **changes) -> Layer:
+    """A copy of a layer, over the same weights."""
+    layer = copy(layer)
+    vars(layer).update(changes)
+    return layer
+
+
+def fused(network: Network) -> Network:
+    """The network with fused attention, over the same weights."""
+    network = copy(network)
+    network.layers = [changed(layer, fused=True) for layer in network.layers]
+    return network
 
 
 def memory(tensor: Tensor) -> int:

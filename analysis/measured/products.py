@@ -1,39 +1,22 @@
-"""Matrix products: the peak of each data type, and what the models' own shapes reach.
+"""Products of square matrices: the peak of each data type.
 
 A square is multiplied by every library that torch has for it (`analysis.measured.libraries`), the
-plain product into memory that is there already, and the fastest counts. A model's own shape is
-multiplied as `analysis.measured.networks` does: a projection by its `Linear`, bias
-included, each time with another copy of the weights, so that it reads them from memory as a pass
-does; the heads' products of activations with no such care, as they were just computed. The output
-is new each time, as it is in the models.
+plain product into memory that is there already, and the fastest counts.
 """
 
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from itertools import product
-from math import ceil, prod
 
 import torch
 from torch import Tensor
 
 from analysis.errors import InputError
 from analysis.measured.libraries import PLAIN, by_library, trial
-from analysis.measured.linear import Linear
-from analysis.measured.machine import last_level_cache_bytes
-from analysis.measured.networks import Weights
 from analysis.measured.timing import Budget, Key, Measurement, Task, measure
-from analysis.measured.works import measure_each
-from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2, Architecture
 
-MODELS = (GPT2, BERT_BASE, BERT_LARGE)
 PROBE = 256  # size of the square that a data type is tried with
-OWN = 0.25  # of a point's seconds: the models' own shapes are many
 TRIED = 2048  # size of the largest square that every library multiplies; larger ones by the best
 SLOW = 8  # times a point's seconds: squares that take longer are left out
-# Copies of a weight take so many times the last-level cache, at most COPIES_MOST: a cache that does
-# not replace its oldest line first still serves a part of what is read in turn.
-COPIES = 16
-COPIES_MOST = 2**30
 
 
 def random(shape: Sequence[int], dtype: str, device: str) -> Tensor:
@@ -129,81 +112,3 @@ def seconds_of(budget: Budget, share: float, once: float) -> float:
     """Wall seconds of a point whose repetition takes `once`: warm-up, repetitions, preparation."""
     measured = max(share * budget.seconds_per_point, budget.least * once)
     return max(budget.warm_seconds, once) + measured + once + 0.05
-
-
-def own_tasks(dtype: str, lengths: Sequence[int], device: str, budget: Budget) -> list[Task]:
-    """Projections and, of more than one token, heads' products at `lengths`; a shape that models
-    share is there once."""
-    rate = probe(dtype, device) or 1e12
-    tasks = {}
-    for length, arch in product(lengths, MODELS):
-        d, f, heads, width = arch.d_model, arch.d_ff, arch.n_heads, arch.head_dim
-        shapes = [(length, d, d), (length, d, f), (length, f, d)]
-        if length == 1 and arch.lm_head:
-            shapes.append((1, d, arch.vocab_size))
-        if length > 1:
-            shapes += [(heads, length, width, length), (heads, length, length, width)]
-        for shape in shapes:
-            task = own_task(arch, shape, dtype, device, budget, 2 * prod(shape) / rate)
-            tasks.setdefault(task.key, task)
-    return list(tasks.values())
-
-
-def own_task(
-    arch: Architecture, shape: tuple[int, ...], dtype: str, device: str, budget: Budget, once: float
-) -> Task:
-    """`shape` is (M, K, N) of a projection or (H, M, K, N) of the heads' products."""
-    m, k, n = shape[-3:]
-    heads = shape[0] if len(shape) == 4 else 1
-    element = getattr(torch, dtype).itemsize
-    name = "x".join(map(str, shape))
-    moved = heads * (m * k + k * n + m * n) * element
-    copies = 1 if len(shape) == 4 else weight_copies(k * n * element, device)
-    memory = moved + 2 * copies * k * n * element
-    once = max(once, moved / 1e10)
-
-    @torch.inference_mode()
-    def run(seconds: float) -> Measurement:
-        spent = OWN * seconds, budget.warm_seconds
-        if len(shape) == 4:
-            a, b = activations(heads, m, k, n, dtype, device)
-            sample = measure(partial(torch.bmm, a, b), device, *spent, budget.least)
-            verify(a, b, torch.bmm(a, b))
-            details = {"state": "activations"}
-        else:
-            x = random((m, k), dtype, device)
-            linears = cold_linears(arch, k, n, dtype, device, copies)
-            for linear in linears:  # each packs its weight, where that is faster
-                linear(x)
-            calls = [partial(linear, x) for linear in linears]
-            sample = measure_each(calls, device, *spent, budget.least)
-            verify(x, linears[-1].weight.t(), linears[-1](x), linears[-1].bias)
-            state = f"weights cold, {copies} copies"
-            details = {"state": state, "library": linears[-1].library}
-        return Measurement(sample, 2 * prod(shape), moved, details | precision(dtype))
-
-    estimate = seconds_of(budget, OWN, once) + memory / 1e9
-    return Task(Key("matmul", how=name, dtype=dtype), memory, estimate, run)
-
-
-def cold_linears(arch, k, n, dtype, device, copies) -> list[Linear]:
-    """Copies of the projection from k to n, as the network of `arch` has it."""
-    random = Weights(getattr(torch, dtype), device, 0)
-    first = random.linear(k, n, "", bias=n != arch.vocab_size)
-    others = [Linear(first.weight.clone(), first.bias, "") for _ in range(copies - 1)]
-    return [first, *others]
-
-
-def weight_copies(size: int, device: str) -> int:
-    """Copies of a weight of `size` bytes that together exceed the last-level cache."""
-    wanted = min(COPIES * (last_level_cache_bytes(device) or COPIES_MOST // 4), COPIES_MOST)
-    return max(1, ceil(wanted / size)) if size < wanted else 1
-
-
-def activations(heads, m, k, n, dtype, device) -> tuple[Tensor, Tensor]:
-    """Operands laid out as in attention: of scores, a head's rows are slices of the tokens'."""
-    if n > k or m == k == n:  # queries by transposed keys
-        a, b = (random((rows, heads, k), dtype, device).transpose(0, 1) for rows in (m, n))
-        return a, b.transpose(1, 2)
-    values = random((k, heads, n), dtype, device).transpose(0, 1)
-    return random((heads, m, k), dtype, device), values

@@ -2,7 +2,8 @@
 
 Passes and steps ("encode", "step") at batch 1, the operator classes inside the unfused ones
 ("breakdown"), the read ceiling between steps ("read"), a whole generation against what steps in
-between make of it ("generation"), and what is no product of matrices ("other": `measured.parts`).
+between make of it ("generation"), and beside the unfused ones their parts alone ("alone", "other":
+`measured.parts`).
 
 FLOPs and bytes are those predicted for one repetition, under the convention that has the
 attention's name. On CUDA a decoder step is replayed from a graph, so that launches do not hide
@@ -18,7 +19,7 @@ import torch
 
 from analysis.measured import networks
 from analysis.measured.machine import last_level_cache_bytes
-from analysis.measured.parts import rest_task, split
+from analysis.measured.parts import add_alone, split
 from analysis.measured.timing import Budget, Clock, Key, Task
 from analysis.measured.works import DRAWN, READ_BYTES, Works, advance, capture, in_turn
 from analysis.predicted.architectures import ARCHITECTURES
@@ -88,11 +89,12 @@ class Point:
 
     def memory_bytes(self) -> int:
         """Weights, packed or looked up a second time, a decoder's KV cache and its causal mask; of
-        activations some ten of a token's width, and three copies of unfused scores."""
+        activations some ten of a token's width, and four copies of unfused scores."""
         arch, longest, scores = self.arch, self.longest, self.key.how == "unfused"
         numbers = 2 * arch.n_parameters + longest * arch.d_model + 2 * arch.vocab_size
         numbers += self.steps * (arch.cached(longest) + scores * longest**2)
-        row = 8 * arch.d_model + 2 * arch.d_ff + scores * 3 * arch.n_heads * self.key.tokens
+        numbers += scores * 3 * arch.n_layers * arch.d_model**2  # fused projections, packed
+        row = 8 * arch.d_model + 2 * arch.d_ff + scores * 4 * arch.n_heads * self.key.tokens
         numbers += row if self.steps else row * self.key.tokens
         return numbers * self.element + READ_BYTES * self.steps
 
@@ -104,10 +106,12 @@ class Point:
 
     def task(self, budget: Budget, threads: int) -> Task:
         """The pass or the step itself, and beside it what is timed in the same repetitions: the
-        operator classes where attention is unfused, the read ceiling where there are steps."""
+        operator classes where attention is unfused, the parts alone and the pass with fused
+        attention; the read ceiling where there are steps."""
         counts = self.counts()
         total = counts["total"]
-        broken_down = self.key.model in BROKEN_DOWN and self.key.how == "unfused"
+        unfused = self.key.how == "unfused"
+        broken_down = self.key.model in BROKEN_DOWN and unfused
 
         def prepare(works: Works) -> None:
             network, said = self.network(), self.details()
@@ -123,8 +127,13 @@ class Point:
                 works.together(about, lambda: list(split(work, works.clock).values()))
             if self.steps:
                 works.read(self.named("read"))
+            if unfused and not self.steps:
+                works.model(self.named("pair"), networks.fused(network), self.arch)
+            if unfused:
+                add_alone(works, network, self.key, self.arch)
 
         costs = [total] * (1 + broken_down) + [Cost(0, READ_BYTES)] * self.steps
+        costs += [total] * unfused  # its parts alone, or the fused pass and some of its parts
         least = max(budget.least, STEPS // budget.visits) if self.steps else budget.least
         return in_turn(self.key, prepare, costs, self.memory_bytes(), self.device, budget, threads,
                        before=DRAWN * (self.arch.n_parameters + self.steps * READ_BYTES // 8),
@@ -193,8 +202,6 @@ def profile_tasks(device: str, budget: Budget, threads: int) -> list[Task]:
             tasks += [point.task(budget, threads) for point in points]
             if attention == "unfused" or budget.brief:
                 continue
-            if dtype == "float32" and (what, device) != ("step", "cuda"):
-                tasks += [rest_task(model, arch, n, device, budget, threads) for n in lengths]
             if what == "step" and CHECKED in lengths:
                 tasks.append(points[lengths.index(CHECKED)].loop(budget, threads))
     return tasks

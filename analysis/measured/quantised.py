@@ -74,15 +74,17 @@ def quantise(weight: Tensor, bits: int, group: int | None = None) -> Quantised:
 
 
 class Packed(Linear):
-    """A projection through `multiply`, which takes rows of `dtype` and returns its own."""
+    """A projection through `multiply`, which takes rows of `dtype` and returns its own, with the
+    bias added if it `adds`."""
 
-    def __init__(self, multiply: Callable, dtype, nbytes: int, bias, operator_class: str):
+    def __init__(self, like: Linear, multiply: Callable, dtype, nbytes: int, adds: bool = False):
         self.multiply, self.dtype, self.nbytes = multiply, dtype, nbytes
-        self.bias, self.operator_class = bias, operator_class
+        self.bias, self.operator_class = like.bias, like.operator_class
+        self.adds = adds or like.bias is None
 
     def __call__(self, x: Tensor) -> Tensor:
         y = self.multiply(x.to(self.dtype))
-        return y.to(x.dtype) if self.bias is None else self.bias + y  # in the wider of both types
+        return y.to(x.dtype) if self.adds else self.bias + y  # in the wider of both types
 
 
 def _int8(weight: Quantised) -> tuple:
@@ -123,11 +125,11 @@ def _in_4_bits(codes: Tensor, scales: Tensor, zeros: Tensor) -> tuple:
     return multiply, torch.bfloat16, packed.nbytes + pairs.nbytes
 
 
-def _dynamic_int8(weight: Quantised) -> tuple:
+def _dynamic_int8(weight: Quantised, bias: Tensor | None) -> tuple:
     if saturates():
         raise InputError("8-bit activations overflow in the kernel for this processor")
     size = weight.codes.nbytes + 4 * len(weight.scales)
-    return _with_activations(weight), torch.float32, size
+    return _with_activations(weight, bias), torch.float32, size
 
 
 @cache
@@ -139,13 +141,13 @@ def saturates() -> bool:
     return not torch.allclose(multiply(ones), torch.tensor(64 * 127.0), rtol=0.01)
 
 
-def _with_activations(weight: Quantised) -> Callable[[Tensor], Tensor]:
+def _with_activations(weight: Quantised, bias: Tensor | None = None) -> Callable[[Tensor], Tensor]:
     scales = weight.scales[:, 0].double()
     zeros = torch.zeros(len(scales), dtype=torch.long)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that this way of packing will go
         whole = torch._make_per_channel_quantized_tensor(weight.codes, scales, zeros, 0)
-        packed = torch.ops.quantized.linear_prepack(whole, None)
+        packed = torch.ops.quantized.linear_prepack(whole, bias)
     return lambda x: torch.ops.quantized.linear_dynamic(x, packed)
 
 
@@ -163,7 +165,7 @@ def bfloat16(linear: Linear) -> Packed:
         finally:
             onednn.enabled = before
 
-    return Packed(multiply, torch.bfloat16, weight.nbytes, linear.bias, linear.operator_class)
+    return Packed(linear, multiply, torch.bfloat16, weight.nbytes)
 
 
 def with_projections(network: Network, change: Callable[[Linear], Linear]) -> Network:
@@ -191,14 +193,16 @@ def dequantised(linear: Linear, bits: int, group: int | None = None) -> Linear:
     return new
 
 
-def packed(build: Callable[[Quantised], tuple], bits: int, group: int | None = None) -> Callable:
-    """How to make a projection into one through a kernel for these bits."""
+def packed(
+    build: Callable[..., tuple], bits: int, group: int | None = None, adds: bool = False
+) -> Callable:
+    """How to make a projection into one through a kernel for these bits, which `adds` the bias."""
 
     def change(linear: Linear) -> Packed:
         if (device := linear.weight.device.type) != "cpu":
             raise InputError(f"no {bits}-bit kernel for {device} is used here")
-        found = build(quantise(linear.weight, bits, group))
-        return Packed(*found, linear.bias, linear.operator_class)
+        bias = [linear.bias] * adds
+        return Packed(linear, *build(quantise(linear.weight, bits, group), *bias), adds)
 
     return change
 
@@ -208,6 +212,6 @@ FORMATS: dict[str, Callable[[Linear], Linear]] = {
     "bfloat16": bfloat16,
     "int8": packed(_int8, 8),
     "int8-planes": packed(_planes, 8),
-    "int8-dynamic": packed(_dynamic_int8, 8),
+    "int8-dynamic": packed(_dynamic_int8, 8, adds=True),
     "int4": packed(_int4, 4, GROUP),
 }

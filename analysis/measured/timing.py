@@ -17,10 +17,11 @@ import numpy as np
 
 from analysis.errors import InputError
 
-METHOD_VERSION = "5"  # of the way of measuring; runs of another version are not reused
+METHOD_VERSION = "6"  # of the way of measuring; runs of another version are not reused
 # Whose runs are compared: method 3 timed the same, but multiplied by torch's plain product alone,
-# and knew neither rungs nor pairs; method 4 multiplied two to eight rows by slices alone.
-COMPARED = ("3", "4", METHOD_VERSION)
+# and knew neither rungs nor pairs; method 4 multiplied two to eight rows by slices alone; all
+# before 6 timed the parts of a pass minutes apart from it, and added biases to dynamic int8.
+COMPARED = ("3", "4", "5", METHOD_VERSION)
 
 MOST = 70  # repetitions kept of a visit
 SHORTEST = 1e-4  # seconds; shorter work is repeated within a repetition, as clocks tick at 1e-6

@@ -7,7 +7,6 @@ is what the forward pass leaves behind, and `again_bytes` what the backward pass
 once.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 
@@ -17,7 +16,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
-from analysis.measured.networks import Decoder, Encoder, memory, tensors
+from analysis.measured.networks import Decoder, Encoder, changed, memory, tensors
 from analysis.measured.products import probe
 from analysis.measured.timing import Budget, Clock, Key, Measurement, Sample, Task
 from analysis.measured.works import GUESS, Works, guess, in_turn
@@ -203,23 +202,16 @@ def _policy(how: str) -> str:
 def rematerialised(layers: list, how: str) -> list[Callable]:
     """What is called in place of `layers`: stretches, of which some are computed again."""
     if how in ("fused", SECOND):
-        how, layers = "none", [_with(x, fused=x.fused or how == "fused") for x in layers]
+        how, layers = "none", [changed(x, fused=x.fused or how == "fused") for x in layers]
     policy = policy_named(how)
     if policy.attention:
-        return [_with(x, attention=partial(recompute, x.attention)) for x in layers]
+        return [changed(x, attention=partial(recompute, x.attention)) for x in layers]
     return [
         partial(recompute, _through, layers[start:end])
         if again
         else partial(_through, layers[start:end])
         for start, end, again in policy.stretches(len(layers))
     ]
-
-
-def _with(layer, **changes):
-    """A copy of a layer, over the same weights."""
-    layer = copy.copy(layer)
-    vars(layer).update(changes)
-    return layer
 
 
 def _through(layers: list, x: Tensor, *others) -> Tensor:

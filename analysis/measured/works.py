@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import cycle
 
 import torch
 
@@ -15,7 +14,6 @@ from analysis.measured.timing import (
     Measurement,
     Sample,
     Task,
-    measure,
     measure_in_turn,
 )
 from analysis.predicted.architectures import Architecture
@@ -139,24 +137,6 @@ def guess(cost: Cost, device: str, threads: int) -> float:
 def advance(decoder: Decoder, token: torch.Tensor, context: int) -> None:
     """One step of greedy generation: `token`, (batch, 1), becomes the one that follows it."""
     token.copy_(decoder.step(token, context)[:, -1].argmax(-1, keepdim=True))
-
-
-def measure_each(
-    works: Sequence[Callable[[], object]],
-    device: str,
-    seconds: float,
-    warm_seconds: float,
-    least: int = 5,
-    clock: Clock | None = None,
-) -> Sample:
-    """Time equal `works` in turn: each on its own data, so that none finds it in a cache. On CUDA
-    one graph launches them all, so that launches do not hide the work; the times are of one."""
-    if device == "cuda":
-        replay = capture(lambda: [work() for work in works]).replay
-        sample = measure(replay, device, seconds, warm_seconds, least, clock=clock)
-        return Sample(tuple(time / len(works) for time in sample.times))
-    turn = cycle(works)
-    return measure(lambda: next(turn)(), device, seconds, warm_seconds, least, clock=clock)
 
 
 def capture(work: Callable[[], object], pool=None) -> "torch.cuda.CUDAGraph":

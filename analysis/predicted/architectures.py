@@ -135,6 +135,12 @@ class Architecture:
         """Parameters of one routed expert in each layer that has them."""
         return self._parameters(1) - self._parameters(0) if self.experts else 0
 
+    @property
+    def looked_up(self) -> int:
+        """Parameters of the tables of which a token reads a row; a tied LM head is read whole."""
+        rows = self.vocab_size * (not (self.lm_head and self.tied_embeddings)) + self.token_types
+        return self.d_model * (rows + self.n_positions * (self.positions == "learned"))
+
     def networks(self, experts: int) -> list[tuple[int, int]]:
         """The layers' feed-forward networks, (how many, inner width), with `experts` routed ones in
         each layer that has them."""

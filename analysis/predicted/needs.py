@@ -122,8 +122,6 @@ def needs_of(arch: Architecture) -> Needs:
         if n
     )
     moe = arch.experts
-    tables = arch.vocab_size * (not (arch.lm_head and arch.tied_embeddings)) + arch.token_types
-    tables += arch.n_positions * (arch.positions == "learned")
     experts = arch.expert_parameters * moe.n if moe else 0
     return Needs(
         arch.name,
@@ -131,7 +129,7 @@ def needs_of(arch: Architecture) -> Needs:
         "formulas",
         arch.n_parameters,
         arch.n_active_parameters,
-        arch.n_parameters - experts - tables * arch.d_model,
+        arch.n_parameters - experts - arch.looked_up,
         experts,
         moe.n if moe else 0,
         moe.active if moe else 0,

@@ -7,7 +7,7 @@ Three times of a pass or a step, from the loosest to the sharpest:
                    charged: each weight, key and value once. Activations may stay in caches.
 `Ceilings.time`    the roofline's prediction, each operator class moving all that a convention
                    counts. Not a bound: caches serve part of the bytes of a class.
-`calibrated_time`  the sum over operators at the rates that their own shapes reach in isolation.
+`pieces`           the sum over operators, each at the rate that its own shape reaches alone.
 """
 
 import math
@@ -70,9 +70,7 @@ def compulsory_bytes(arch: Architecture, context: Count = 0, element_bytes: floa
     """Bytes that a pass or a step must read from memory that keeps nothing between repetitions:
     every weight that a token needs once, and for a decoder step the cache of `context` tokens.
     Of the embedding tables only some rows are read, which are not charged; a tied LM head is."""
-    tables = arch.vocab_size * (not (arch.lm_head and arch.tied_embeddings)) + arch.token_types
-    tables += arch.n_positions * (arch.positions == "learned")
-    weights = arch.n_active_parameters - tables * arch.d_model
+    weights = arch.n_active_parameters - arch.looked_up
     return (weights + arch.cached(context)) * element_bytes
 
 
@@ -81,60 +79,27 @@ def ridge_interval(bandwidth: Interval, peak: Interval) -> Interval:
     return peak[0] / bandwidth[1], peak[1] / bandwidth[0]
 
 
-# What, of which shape, or model and length; data type.
-Rate = tuple[str, str | tuple[str, int], str]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """`times` equal operators of a pass, each of `amount` FLOPs or bytes, at a `rate` in FLOP/s or
-    bytes/s that is known by "matmul" and the shape of the product, "MxKxN", or "HxMxKxN" of H
-    heads; or by "other" and the architecture's name and the length or context."""
-
-    rate: Rate
-    times: int
-    amount: Count
-
-
-def pieces(arch: Architecture, length: int, convention: Convention) -> list[Piece]:
-    """An encoder pass over `length` tokens, or a decoder step at that context, in operators.
+def pieces(arch: Architecture, length: int, convention: Convention) -> dict[str, Count]:
+    """What an encoder pass over `length` tokens, or a decoder step at that context, is made of: the
+    FLOPs of its products of each shape, "MxKxN" or "HxMxKxN" of H heads, and the bytes of "other".
 
     M is `length` or 1 for projections, the four d x d ones of attention alike; heads' scores and
-    weighted values are products of their own; "other" has bytes, in a step also those of the
+    weighted values are products of their own; "other" has in a step also the bytes of the
     "act_to_act" that reads its cache row by row.
     """
-    dtype = {4: "float32", 2: "bfloat16"}[convention.weight_bytes]
     step = arch.kind == "decoder"
     costs = pass_or_step(arch, length, convention)
-    rest = costs["other"].bytes
     rows, d, n, heads = 1 if step else length, arch.d_model, arch.n_layers, arch.n_heads
-
-    def matmul(times: int, *shape: int) -> Piece:
-        rate = "matmul", "x".join(map(str, shape)), dtype
-        return Piece(rate, times, 2 * math.prod(shape))
-
-    found = [matmul(4 * n, rows, d, d)]
-    found += [matmul(n, rows, d, arch.d_ff), matmul(n, rows, arch.d_ff, d)]
-    if arch.lm_head:
-        found.append(matmul(1, rows, d, arch.vocab_size))
-    if arch.pooler:
-        found.append(matmul(1, 1, d, d))
-    if step:
-        rest += costs["act_to_act"].bytes
-    else:
-        found.append(matmul(n, heads, length, arch.head_dim, length))
-        found.append(matmul(n, heads, length, length, arch.head_dim))
-    return found + [Piece(("other", (arch.name, length), dtype), 1, rest)]
-
-
-def calibrated_time(pieces: list[Piece], rates: Mapping[Rate, float]) -> float:
-    """Seconds of a pass: its operators, one after another, at the rates of their own shapes.
-
-    Raises InputError, naming them, for rates that were not measured."""
-    if missing := {piece.rate for piece in pieces} - rates.keys():
-        named = sorted(" ".join(map(str, (what, of, dtype))) for what, of, dtype in missing)
-        raise InputError(f"no rate was measured for {', '.join(named)}")
-    return sum(piece.times * piece.amount / rates[piece.rate] for piece in pieces)
+    products = [(4 * n, rows, d, d), (n, rows, d, arch.d_ff), (n, rows, arch.d_ff, d)]
+    products += [(1, rows, d, arch.vocab_size)] * arch.lm_head + [(1, 1, d, d)] * arch.pooler
+    if not step:
+        products.append((n, heads, length, arch.head_dim, length))
+        products.append((n, heads, length, length, arch.head_dim))
+    found = {"other": costs["other"].bytes + step * costs["act_to_act"].bytes}
+    for product in products:
+        shape = "x".join(map(str, product[1:]))
+        found[shape] = found.get(shape, 0) + 2 * math.prod(product)
+    return found
 
 
 def intensity_ends(arch: Architecture, tokens: int) -> tuple[float, float]:

@@ -11,8 +11,9 @@ threads. What is not installed is not compared, and said in a line:
 
     pip install transformers openvino ctranslate2 llama-cpp-python gguf
 
-All of a table are timed in turn, so that they meet the same machine. A ratio is of times, ours over
-theirs: the median of those of neighbours, with its 95 % bootstrap interval.
+All of a table are timed in turn, so that they meet the same machine; models of others each in a
+process of its own, which is stopped meanwhile, as threads of some wait by spinning. A ratio is of
+times, ours over theirs: the median of those of neighbours, with its 95 % bootstrap interval.
 """
 
 import math
@@ -33,8 +34,9 @@ from analysis.measured.profile import call_all, generation_steps
 from analysis.measured.quantised import FORMATS, with_projections
 from analysis.measured.timing import BUDGETS, Clock, Sample, measure, measure_in_turn
 from analysis.predicted.architectures import BERT_BASE, GPT2, Architecture
+from tests.benchmarks.apart import Times, apart
 from tests.benchmarks.libraries import BUILDS, PRODUCTS, TRIADS, stream
-from tests.benchmarks.peers import DECODERS, ENCODERS
+from tests.benchmarks.peers import DECODERS, ENCODERS, Peer
 
 BUDGET = BUDGETS["quick"]
 SECONDS, LEAST = 60, 9  # of each table, and rounds
@@ -46,7 +48,6 @@ GENERATED = 64  # tokens
 OURS = {32: ("float32",), 8: ("int8", "int8-planes", "int8-dynamic"), 4: ("int4",)}
 ROW = "{:26}{:28}{:>14}{:>10}{:>8}   {}"
 
-Times = Callable[[], float]  # seconds of one unit of a work
 Samples = dict[str, Sample]
 
 
@@ -150,14 +151,26 @@ def compare_products(dtype: str, n: int, reached: dict[str, float]) -> None:
     table(f"Products of {n}, {dtype}", "GFLOP/s", *both, amount=2 * n**3)
 
 
+def beside(running: ExitStack, peers: Iterable[Peer], arch: Architecture, length: int) -> dict:
+    """Times of each peer's pass, or of a token that it generates, each in its own process."""
+    units = length if arch.kind == "decoder" else 1
+    start = partial(apart, running, torch.get_num_threads())
+    return made(
+        (peer.name, partial(start, partial(make_peer, peer.make, arch, length, units)), peer.needs)
+        for peer in peers
+    )
+
+
+def make_peer(make: Callable, arch: Architecture, length: int, units: int) -> Times:
+    return timed(make(arch, length), units)
+
+
 def compare_encoders(arch: Architecture, length: int) -> None:
     """A pass of ours beside those of others."""
     network, tokens = Encoder(arch), torch.randint(arch.vocab_size, (1, length))
-    theirs = made(
-        (peer.name, lambda peer=peer: timed(peer.make(arch, length)), peer.needs)
-        for peer in ENCODERS
-    )
-    samples = in_turn({"ours": timed(lambda: network(tokens))} | theirs)
+    with ExitStack() as running:
+        theirs = beside(running, ENCODERS, arch, length)
+        samples = in_turn({"ours": timed(lambda: network(tokens))} | theirs)
     both = pick(samples, ["ours"]), pick(samples, theirs)
     table(f"{arch.name}, {length} tokens", "ms", *both)
 
@@ -180,11 +193,9 @@ def compare_decoders(arch: Architecture, bits: int, length: int, size: int) -> N
         if kernel.expected is None
     }
     ours = made((name, partial(generates, name), "") for name in OURS[bits])
-    theirs = made(
-        (peer.name, lambda peer=peer: timed(peer.make(arch, length), length), peer.needs)
-        for peer in DECODERS[bits]
-    )
-    samples = in_turn(ours | theirs | reads)
+    with ExitStack() as running:
+        theirs = beside(running, DECODERS[bits], arch, length)
+        samples = in_turn(ours | theirs | reads)
     table(f"{arch.name}, a token, {bits} bits", "ms", pick(samples, ours), pick(samples, theirs))
     weights = sum(each.weight.numel() for each in whole.linears())
     moved |= {peer.name: peer.weight_bytes * weights for peer in DECODERS[bits]}

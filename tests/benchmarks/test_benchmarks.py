@@ -1,9 +1,15 @@
 """The script that compares us with others, on models that take no time."""
 
+import os
 import shutil
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
 from functools import partial
+from itertools import count
+from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +21,7 @@ from analysis.measured.timing import Clock, Sample
 from analysis.predicted.architectures import BERT_BASE, GPT2
 from tests.benchmarks import __main__ as benchmarks
 from tests.benchmarks import libraries, llama, peers
+from tests.benchmarks.apart import apart
 
 SIZES = {"n_layers": 2, "d_model": 64, "n_heads": 2, "d_ff": 128, "vocab_size": 96}
 SIZES |= {"n_positions": 8}
@@ -44,6 +51,37 @@ def test_enough_calls_are_timed_at_once_after_a_pause(monkeypatch):
     assert done == ["call"] * 2
     assert times() == 1 / 16
     assert done[2:] == [benchmarks.PAUSE] + ["call"] * 3  # 3 / 8 s are LONG at least
+
+
+def spinning(path: str):
+    """A work of another process, which counts in a file for as long as it runs."""
+    file = Path(path)
+    Thread(target=lambda: [file.write_text(str(n)) for n in count()], daemon=True).start()
+    return lambda: 0.5
+
+
+def test_what_runs_apart_is_stopped_while_others_are_timed(tmp_path):
+    file = tmp_path / "count"
+    with ExitStack() as running:
+        times = apart(running, 1, partial(spinning, str(file)))
+        assert times() == 0.5
+        time.sleep(0.2)
+        before = file.read_text()
+        time.sleep(0.3)
+        assert file.read_text() == before
+        assert times() == 0.5 and file.read_text() != before
+
+
+def refused():
+    raise ModuleNotFoundError("no module of that name")
+
+
+@pytest.mark.parametrize(("make", "error"), [
+    (refused, (ImportError, "no module")), (partial(os._exit, 3), (RuntimeError, "ended")),
+])  # fmt: skip
+def test_what_cannot_run_apart_says_why(make, error):
+    with ExitStack() as running, pytest.raises(error[0], match=error[1]):
+        apart(running, 1, make)
 
 
 def test_works_are_timed_in_turn(monkeypatch):

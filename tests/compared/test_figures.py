@@ -8,12 +8,12 @@ import matplotlib.dates
 import numpy as np
 import pandas as pd
 import pytest
+from marks import marks_of, within
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from analysis.compared.figures import labels
-from analysis.compared.figures.labels import _marks, _within
+from analysis.compared.figures.general import beside
 from analysis.compared.figures.style import scale
 from analysis.compared.page import Plot
 
@@ -90,9 +90,9 @@ def test_no_text_leaves_the_figure(drawn):
 def touched(figure):
     """Labels inside the axes that lie on a marker or a line, as (label, place in pixels)."""
     for ax in figure.axes:
-        marks = _marks(ax, figure.dpi / 72)
+        marks = marks_of(ax, figure.dpi / 72)
         for text in ax.texts:
-            if text.get_text() and len(under := marks[_within(text.get_window_extent(), marks)]):
+            if text.get_text() and len(under := marks[within(text.get_window_extent(), marks)]):
                 yield text.get_text(), under[0].round()
 
 
@@ -112,7 +112,7 @@ def test_a_name_without_a_free_place_is_left_to_the_hover():
     ax = figure.subplots()
     x, y = np.meshgrid(np.arange(30), np.arange(30))
     ax.scatter(x, y)
-    labels.beside(ax, [(15, 15, "a name that is too long", "#000000")])
+    beside(ax, [(15, 15, "a name that is too long", "#000000")])
     assert list(ax.texts) == []
 
 

@@ -81,7 +81,7 @@ def test_a_reference_that_is_not_archived_is_one_line(asked):
     [
         (lambda text: text[: len(text) // 2], "not a run of this report"),
         (lambda text: text.replace('"schema_version": 3', '"schema_version": 2'), "schema version"),
-        (lambda text: text.replace('"method_version": "5"', '"method_version": "2"'), "method 2"),
+        (lambda text: text.replace('"method_version": "6"', '"method_version": "2"'), "method 2"),
         (lambda text: text.replace('"what": "launch"', '"what": "lunch"'), "lunch"),
         (lambda text: json.dumps({"some": "file"}), "not a run of this report"),
     ],

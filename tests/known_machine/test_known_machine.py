@@ -226,8 +226,8 @@ FAULTS = {
         changed(Ceilings, "lower_bound", doubled), check_predictions, "lower bound, BERT-Base",
     ),
     "calibrated rates halved": (
-        changed(roofs, "calibrated_time", lambda true: lambda pieces, rates: true(
-            pieces, {rate: value / 2 for rate, value in rates.items()})),
+        changed(roofs, "together", lambda true: lambda parts: true(
+            parts.assign(weight=2 * parts["weight"]))),
         check_predictions, "calibrated, BERT-Base 128",
     ),
     "the predicted gain of fusing inverted": (

@@ -6,7 +6,6 @@ import torch
 from analysis.errors import InputError
 from analysis.measured import ceilings, products
 from analysis.measured.timing import BUDGETS, Budget, Key
-from analysis.predicted.architectures import BERT_BASE, GPT2
 
 TINY = Budget("tiny", 1, None, seconds_per_point=1e-3, warm_seconds=1e-3)
 SIZE = 8 * ceilings.GRAIN
@@ -104,37 +103,6 @@ def test_a_wrong_product_is_found(dtype):
         products.verify(a, b, c)
 
 
-def test_own_shapes_are_each_there_once():
-    tasks = products.own_tasks("float32", [1, 128], "cpu", TINY)
-    keys = [task.key for task in tasks]
-    assert len(set(keys)) == len(keys)
-    for shape in ("1x768x768", "1x768x50257", "128x768x3072", "128x4096x1024", "12x128x64x128"):
-        assert Key("matmul", how=shape) in keys
-    assert not any("x1x" in key.how for key in keys)
-
-
-@pytest.mark.parametrize("shape", [(1, 64, 128), (1, 128, 64), (4, 64, 64), (2, 8, 4, 8)])
-def test_own_shapes_are_measured(shape, monkeypatch):
-    monkeypatch.setattr(products, "last_level_cache_bytes", lambda device: 2**14)
-    arch = BERT_BASE.replace(d_model=64, d_ff=128, n_heads=2)
-    measured = products.own_task(arch, shape, "float32", "cpu", TINY, 0.0).run(1e-3)
-    assert measured.flops == 2 * torch.tensor(shape).prod()
-    assert measured.sample.n >= 3
-
-
-def test_a_weight_has_copies_beyond_the_cache(monkeypatch):
-    monkeypatch.setattr(products, "last_level_cache_bytes", lambda device: 2**20)
-    assert products.weight_copies(2**20, "cpu") == 16
-    assert products.weight_copies(2**30, "cpu") == 1
-    arch = GPT2.replace(d_model=64, d_ff=128, n_heads=2, vocab_size=100)
-    for k, n in ((64, 128), (64, 100)):
-        linears = products.cold_linears(arch, k, n, "float32", "cpu", 3)
-        x = torch.rand(1, k)
-        assert len({linear.weight.data_ptr() for linear in linears}) == 3
-        for linear in linears:
-            products.verify(x, linear.weight.t(), linear(x), linear.bias)
-
-
 @pytest.mark.parametrize("budget", BUDGETS.values(), ids=lambda budget: budget.name)
 def test_all_ceilings_have_keys_of_their_own(budget, monkeypatch):
     monkeypatch.setattr(products, "probe", lambda dtype, device: 1e9)
@@ -144,21 +112,15 @@ def test_all_ceilings_have_keys_of_their_own(budget, monkeypatch):
     kernels = {Key("bandwidth", how=each.name, dtype="float64") for each in ceilings.KERNELS}
     squares = {Key("matmul", how=f"{n}x{n}x{n}") for n in (512, 1024, 2048)}
     assert kernels | squares | {Key("launch"), Key("cache")} <= set(keys)
-    assert (Key("matmul", how="4096x768x768") in keys) == (not budget.brief)
+    assert (Key("matmul", how="512x512x512", dtype="int8") in keys) == (not budget.brief)
 
 
 def test_points_are_as_archived_ones(new_run, as_archived, monkeypatch):
-    monkeypatch.setattr(products, "last_level_cache_bytes", lambda device: 2**14)
     monkeypatch.setattr(ceilings, "last_level_cache_bytes", lambda device: 2**16)
-    arch = BERT_BASE.replace(d_model=64, d_ff=128, n_heads=2)
     tasks = [ceilings.bandwidth_task(each, "cpu", TINY, SIZE, True) for each in ceilings.KERNELS]
     tasks += [ceilings.cache_task("cpu", TINY), ceilings.launch_task("cpu", TINY)]
     for dtype in ("float32", "bfloat16"):
         tasks += products.square_tasks(dtype, [32], "cpu", TINY, {})
-    tasks += [
-        products.own_task(arch, shape, "float32", "cpu", TINY, 0.0)
-        for shape in ((1, 64, 128), (2, 8, 4, 8))
-    ]
     run = new_run()
     for task in tasks:
         run.add(task.key, task.run(1e-3))

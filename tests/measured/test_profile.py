@@ -1,14 +1,16 @@
 import json
 from functools import partial
+from math import prod
 
 import pytest
 import torch
 
 from analysis.measured import networks, parts, profile, works
-from analysis.measured.parts import MATMUL, PROJECTION, replayed, rest_task, split
+from analysis.measured.parts import MATMUL, PROJECTION, products_of, replayed, split
 from analysis.measured.timing import BUDGETS, Budget, Clock, Key
 from analysis.predicted.architectures import BERT_BASE, BERT_LARGE, GPT2
 from analysis.predicted.operations import FUSED, UNFUSED
+from analysis.predicted.roofline import pieces
 from analysis.predicted.transformer import CLASSES, decoder_step, encoder_pass, generation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -65,7 +67,6 @@ def test_the_points(tasks):
     assert place["encode bert-base 512 fused"] < place["encode bert-base 128 unfused"]
     assert place["encode bert-large 512 fused"] < place["encode bert-base 1024 fused"]
     assert Key("generation", "gpt2", 512, how="loop") in keys
-    assert {key.model for key in keys if key.what == "other"} == set(TINY)
 
 
 def test_a_brief_budget_has_what_the_first_numbers_are_made_of():
@@ -95,26 +96,27 @@ def test_every_point_carries_the_predicted_counts(tiny, tasks, new_run, as_archi
             networks, name, lambda arch, *a, cls=cls, **k: built.append(arch) or cls(arch, *a, **k)
         )
     count = {"encode": encoder_pass, "step": decoder_step, "generation": generation}
+    count["pair"] = encoder_pass
     classes = {"bert-base": encoder_pass, "gpt2": decoder_step}
     tasks = profile.profile_tasks("cpu", Budget("none", 1, None, 0, 0), 1)
     measured, run = {}, new_run()
     for task in tasks:
         point = task.run(0.0)
         run.add(task.key, point)
-        if task.key.what != "other":
-            assert {each.sample.n for each in point.beside.values()} <= {point.sample.n}
+        assert {each.sample.n for each in point.beside.values()} <= {point.sample.n}
         measured |= {task.key: point} | point.beside
     for key, point in measured.items():
-        if key.what in ("other", "read"):
-            assert point.bytes > 0
+        if key.what in ("alone", "other", "read"):
+            assert point.flops if key.what == "alone" else point.bytes > 0
             continue
-        name, fused = "total", key.how in ("fused", "loop", "sampled")
+        name, fused = "total", key.how in ("fused", "loop", "sampled") or key.what == "pair"
         if key.what == "breakdown":
             name = key.how
         counted = classes[key.model] if key.what == "breakdown" else count[key.what]
         cost = counted(TINY[key.model], key.tokens, FUSED if fused else UNFUSED)[name]
         assert (point.flops, point.bytes) == (cost.flops, cost.bytes), key
-        assert point.details["weights"] == "warm" and key.dtype == "float32"
+        assert key.what == "pair" or point.details["weights"] == "warm"
+        assert key.dtype == "float32"
         json.dumps(point.details)
     for how in ("fused", "unfused"):
         assert {Key("step", "gpt2", 8, how=how), Key("read", "gpt2", 8, how=how)} <= set(measured)
@@ -122,7 +124,7 @@ def test_every_point_carries_the_predicted_counts(tiny, tasks, new_run, as_archi
         assert {Key("breakdown", model, 8, how=name) for name in CLASSES} <= set(measured)
     loop, sampled = (measured[Key("generation", "gpt2", 8, how=h)] for h in ("loop", "sampled"))
     assert loop.sample.n == sampled.sample.n == 1
-    as_archived(run, "encode", "step", "read", "breakdown", "generation", "other")
+    as_archived(run, "encode", "step", "read", "breakdown", "generation", "alone", "other")
     whole = [arch for arch in built if arch.n_layers > 1]
     assert len(whole) <= len(profile.PLAN)  # not one a point
 
@@ -177,13 +179,42 @@ def test_a_layer_without_its_matmuls_gives_the_same_again(places):
     assert (networks.Linear.__call__, torch.matmul) == before
 
 
-@pytest.mark.parametrize(("model", "count"), [("bert-base", encoder_pass), ("gpt2", decoder_step)])
-def test_the_point_is_the_rest_of_a_whole_pass(model, count):
-    task = rest_task(model, TINY[model], 4, "cpu", BUDGETS["smoke"], 1)
-    point, cost = task.run(0.0), count(TINY[model], 4, UNFUSED)
-    cost = cost["other"] if model == "bert-base" else cost["other"] + cost["act_to_act"]
-    assert task.key == Key("other", model, 4) and task.memory_bytes > 0
-    assert (point.flops, point.bytes) == (cost.flops, cost.bytes) and point.sample.n >= 3
+@pytest.mark.parametrize("model", TINY)
+def test_the_parts_alone_are_all_of_an_unfused_whole(tiny, model):
+    """By the names and amounts of `pieces`: of a pass one product of each shape, of a step all, and
+    the bytes of the rest."""
+    arch, tokens = TINY[model], 4
+    what = "step" if model == "gpt2" else "encode"
+    point = profile.Point(
+        profile.networks_for(8, "cpu"), 8, Key(what, model, tokens, how="unfused"), "cpu"
+    )
+    found = point.task(BUDGETS["smoke"], 1).run(0.0).beside
+    needed = pieces(arch, tokens, UNFUSED)
+    alone = {key.how: each.flops for key, each in found.items() if key.what == "alone"}
+    assert found[Key("other", model, tokens)].bytes == needed.pop("other")
+    assert alone.keys() == needed.keys()
+    for shape, flops in alone.items():
+        assert flops == needed[shape] if what == "step" else 2 * prod(map(int, shape.split("x")))
+
+
+@pytest.mark.parametrize("model", TINY)
+def test_products_alone_read_the_weights_of_every_layer(model):
+    arch = TINY[model]
+    build = networks.Decoder if model == "gpt2" else networks.Encoder
+    calls = products_of(build(arch, "unfused"), arch, 4, "cpu")
+    rows, d = 1 if model == "gpt2" else 4, arch.d_model
+    assert len(calls[f"{rows}x{d}x{d}"]) == 4 * arch.n_layers
+    weights = {each.__wrapped__.func.weight.data_ptr() for each in calls[f"{rows}x{d}x{d}"]}
+    assert len(weights) == 4 * arch.n_layers
+
+
+def test_a_wrong_product_is_refused(monkeypatch):
+    network = networks.Encoder(TINY["bert-base"], "unfused")
+    monkeypatch.setattr(
+        networks.Linear, "__call__", lambda self, x: x.new_ones(len(x), len(self.weight))
+    )
+    with pytest.raises(RuntimeError, match="wrong result"):
+        products_of(network, TINY["bert-base"], 4, "cpu")
 
 
 def test_the_loop_is_the_steps_in_their_order():

@@ -5,7 +5,7 @@ import torch
 
 from analysis.measured.networks import Decoder
 from analysis.measured.timing import BUDGETS, Key, Measurement, Sample
-from analysis.measured.works import Works, advance, guess, in_turn, measure_each
+from analysis.measured.works import Works, advance, guess, in_turn
 from analysis.predicted.architectures import GPT2
 from analysis.predicted.operations import FUSED, Cost
 from analysis.predicted.transformer import decoder_step
@@ -79,10 +79,3 @@ def test_a_step_costs_what_is_predicted_and_chooses_the_next_token(works):
     expected = decoder.step(token, 5)[:, -1].argmax(-1)
     advance(decoder, token, 5)
     assert token.flatten().equal(expected)
-
-
-def test_equal_works_take_turns(clock):
-    order, tick = [], clock.work(1.0)
-    works = [lambda name=name: (order.append(name), tick()) for name in "abc"]
-    measure_each(works, "cpu", 4.0, 1.0, clock=clock)
-    assert "".join(order).startswith("abcabc")

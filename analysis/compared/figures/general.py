@@ -6,15 +6,20 @@ its interval beside it, as Y_low and Y_high.
 """
 
 import textwrap
+from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
+import textalloc
+from matplotlib.collections import LineCollection, PathCollection
 
 from analysis.compared.figures import style
-from analysis.compared.figures.labels import beside
 from analysis.compared.page import name
 
 STRONG = {"lw": 1.8, "ms": 5, "zorder": 3}
 THIN = {"lw": 1.0, "ms": 5, "mfc": "white", "zorder": 4}
+# Of a name from marks and lines, and from its point, as shares of the axes' width.
+MARGIN, NEAREST, FURTHEST = 0.01, 0.013, 0.06
 
 
 @style.drawn
@@ -199,3 +204,21 @@ def _points(ax, rows, x, y, by, known, shapes, marker, hollow, title, size) -> N
                           linewidths=0.8, zorder=4)  # fmt: skip
         said = some[title] if title else pd.Series("", some.index)
         name(dots, [f"{each}, {look.label}".removeprefix(", ") for each in said])
+
+
+def beside(ax, names: Iterable[tuple[float, float, str, str]], size: float = 9) -> None:
+    """Write names beside points, each x, y, name and colour, where they touch no mark, no line and
+    no other name, the first ones first; one without such a place shows on hover."""
+    x, y, texts, colours = map(list, zip(*names, strict=True))
+    dots = [each.get_offsets().data for each in ax.collections if isinstance(each, PathCollection)]
+    x_dots, y_dots = np.vstack(dots).T
+    lines = [np.column_stack([ax.convert_xunits(line.get_xdata()), line.get_ydata()])
+             for line in ax.lines]  # fmt: skip
+    for each in ax.collections:
+        lines += each.get_segments() if isinstance(each, LineCollection) else []
+    textalloc.allocate(
+        ax, ax.convert_xunits(x), y, texts, x_scatter=x_dots, y_scatter=y_dots,
+        x_lines=[line[:, 0] for line in lines], y_lines=[line[:, 1] for line in lines],
+        textsize=size, textcolor=colours, margin=MARGIN, min_distance=NEAREST,
+        max_distance=FURTHEST, draw_all=False, draw_lines=False, parse_math=False, in_layout=False,
+    )  # fmt: skip
