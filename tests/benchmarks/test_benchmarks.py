@@ -7,8 +7,6 @@ import sys
 import time
 from contextlib import ExitStack
 from functools import partial
-from itertools import count
-from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 
@@ -54,22 +52,27 @@ def test_enough_calls_are_timed_at_once_after_a_pause(monkeypatch):
 
 
 def spinning(path: str):
-    """A work of another process, which counts in a file for as long as it runs."""
-    file = Path(path)
-    Thread(target=lambda: [file.write_text(str(n)) for n in count()], daemon=True).start()
-    return lambda: 0.5
+    """A work of another process, of which a thread writes to a file for as long as it runs."""
+
+    def write() -> None:
+        with open(path, "ab", 0) as file:
+            while not time.sleep(1e-3):
+                file.write(b".")
+
+    Thread(target=write, daemon=True).start()
+    return lambda: time.sleep(0.1) or 0.5
 
 
 def test_what_runs_apart_is_stopped_while_others_are_timed(tmp_path):
-    file = tmp_path / "count"
+    file = tmp_path / "written"
     with ExitStack() as running:
         times = apart(running, 1, partial(spinning, str(file)))
         assert times() == 0.5
         time.sleep(0.2)
-        before = file.read_text()
+        before = file.stat().st_size
         time.sleep(0.3)
-        assert file.read_text() == before
-        assert times() == 0.5 and file.read_text() != before
+        assert file.stat().st_size == before
+        assert times() == 0.5 and file.stat().st_size > before
 
 
 def refused():
@@ -205,6 +208,7 @@ def test_weights_of_a_token_are_read_at_a_rate(monkeypatch, capsys):
 
     monkeypatch.setattr(benchmarks, "in_turn", known)
     monkeypatch.setattr(benchmarks, "timed", lambda work, units=1: work)
+    monkeypatch.setattr(benchmarks, "apart", lambda running, threads, make: make())
     other = peers.Peer("other", "", lambda arch, length: None, 2)
     monkeypatch.setitem(benchmarks.DECODERS, 32, (other,))
     benchmarks.compare_decoders(DECODER, 32, 4, size)

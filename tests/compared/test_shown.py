@@ -56,7 +56,7 @@ def test_another_archived_run_takes_the_place_of_the_reference(
 
 
 def test_an_archived_run_that_lacks_what_pages_speak_of_is_no_reference(asked):
-    with pytest.raises(InputError, match=f"has no pair, rest, rung; show .* RUN={OTHER}"):
+    with pytest.raises(InputError, match=f"has no alone, pair, rest, rung; show .* RUN={OTHER}"):
         asked(RUN="none", REFERENCE=OTHER)
 
 

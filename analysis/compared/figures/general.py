@@ -18,8 +18,8 @@ from analysis.compared.page import name
 
 STRONG = {"lw": 1.8, "ms": 5, "zorder": 3}
 THIN = {"lw": 1.0, "ms": 5, "mfc": "white", "zorder": 4}
-# Of a name from marks and lines, and from its point, as shares of the axes' width.
-MARGIN, NEAREST, FURTHEST = 0.01, 0.013, 0.06
+# Points between a name and marks or lines, and at least and at most between it and its own.
+MARGIN, NEAREST, FURTHEST = 5, 5, 26
 
 
 @style.drawn
@@ -212,6 +212,8 @@ def beside(ax, names: Iterable[tuple[float, float, str, str]], size: float = 9) 
     x, y, texts, colours = map(list, zip(*names, strict=True))
     dots = [each.get_offsets().data for each in ax.collections if isinstance(each, PathCollection)]
     x_dots, y_dots = np.vstack(dots).T
+    ax.figure.get_layout_engine().execute(ax.figure)  # only then is it known where things are
+    point = ax.figure.dpi / 72 / ax.get_window_extent().width
     lines = [np.column_stack([ax.convert_xunits(line.get_xdata()), line.get_ydata()])
              for line in ax.lines]  # fmt: skip
     for each in ax.collections:
@@ -219,6 +221,7 @@ def beside(ax, names: Iterable[tuple[float, float, str, str]], size: float = 9) 
     textalloc.allocate(
         ax, ax.convert_xunits(x), y, texts, x_scatter=x_dots, y_scatter=y_dots,
         x_lines=[line[:, 0] for line in lines], y_lines=[line[:, 1] for line in lines],
-        textsize=size, textcolor=colours, margin=MARGIN, min_distance=NEAREST,
-        max_distance=FURTHEST, draw_all=False, draw_lines=False, parse_math=False, in_layout=False,
+        textsize=size, textcolor=colours, margin=MARGIN * point, min_distance=NEAREST * point,
+        max_distance=FURTHEST * point, draw_all=False, draw_lines=False, va="bottom",
+        parse_math=False, in_layout=False,
     )  # fmt: skip
