@@ -19,7 +19,7 @@ from analysis.compared.page import name
 STRONG = {"lw": 1.8, "ms": 5, "zorder": 3}
 THIN = {"lw": 1.0, "ms": 5, "mfc": "white", "zorder": 4}
 # Points between a name and marks or lines, and at least and at most between it and its own.
-MARGIN, NEAREST, FURTHEST = 5, 5, 26
+MARGIN, NEAREST, FURTHEST = 3.5, 5, 26
 
 
 @style.drawn
@@ -210,18 +210,23 @@ def beside(ax, names: Iterable[tuple[float, float, str, str]], size: float = 9) 
     """Write names beside points, each x, y, name and colour, where they touch no mark, no line and
     no other name, the first ones first; one without such a place shows on hover."""
     x, y, texts, colours = map(list, zip(*names, strict=True))
-    dots = [each.get_offsets().data for each in ax.collections if isinstance(each, PathCollection)]
-    x_dots, y_dots = np.vstack(dots).T
-    ax.figure.get_layout_engine().execute(ax.figure)  # only then is it known where things are
-    point = ax.figure.dpi / 72 / ax.get_window_extent().width
+    dots = [each for each in ax.collections if isinstance(each, PathCollection)]
+    x_dots, y_dots = np.vstack([each.get_offsets().data for each in dots]).T
     lines = [np.column_stack([ax.convert_xunits(line.get_xdata()), line.get_ydata()])
              for line in ax.lines]  # fmt: skip
     for each in ax.collections:
         lines += each.get_segments() if isinstance(each, LineCollection) else []
+    ax.figure.get_layout_engine().execute(ax.figure)  # only then is it known where things are
+    pixels = ax.figure.dpi / 72  # of a point
+    radii = [np.full(len(each.get_offsets()), pixels * each.get_sizes()[0] ** 0.5 / 2)
+             for each in dots]  # fmt: skip
+    margin, least, most = (
+        each * pixels / ax.get_window_extent().width for each in (MARGIN, NEAREST, FURTHEST)
+    )
     textalloc.allocate(
         ax, ax.convert_xunits(x), y, texts, x_scatter=x_dots, y_scatter=y_dots,
-        x_lines=[line[:, 0] for line in lines], y_lines=[line[:, 1] for line in lines],
-        textsize=size, textcolor=colours, margin=MARGIN * point, min_distance=NEAREST * point,
-        max_distance=FURTHEST * point, draw_all=False, draw_lines=False, va="bottom",
+        scatter_sizes=np.concatenate(radii), x_lines=[line[:, 0] for line in lines],
+        y_lines=[line[:, 1] for line in lines], textsize=size, textcolor=colours, margin=margin,
+        min_distance=least, max_distance=most, draw_all=False, draw_lines=False, va="bottom",
         parse_math=False, in_layout=False,
     )  # fmt: skip

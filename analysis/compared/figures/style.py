@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from analysis.compared.page import SUPERSCRIPTS, Plot, styled
 
 WIDTHS = (7.2, 3.9)  # inches: the text column of a screen, and a phone
-NEAR = 0.08  # of a log axis: a number that is nearer to the one before it is not written
+NEAR = 0.1  # of a log axis: a number that is nearer to the one before it is not written
 PAPER, FAINT, GREY, BAND = "#8a8a8a", "#cfcfcf", "#5a5a5a", "#dddddd"
 
 
@@ -110,7 +110,10 @@ def scale(ax, which: str, values=()) -> None:
     some = sorted(set(values))
     if 0 < len(some) <= 8:
         apart = (some[-1] / some[0]) ** NEAR
-        kept = [b for a, b in zip([0, *some], some, strict=False) if b >= apart * a]
+        kept = some[:1]
+        for value in some[1:]:
+            if value >= apart * kept[-1]:
+                kept.append(value)
         along.set_major_locator(matplotlib.ticker.FixedLocator(kept))
         along.set_major_formatter(lambda value, _: f"{value:g}")
     else:
