@@ -47,9 +47,8 @@ def read_ceiling(run: Run) -> pd.Series:
 
 
 def matmul_peak(run: Run) -> pd.Series:
-    """The fastest product of float32 matrices of a run, square or a part of a model."""
-    kinds = (partial(run.rows, what, dtype="float32") for what in ("matmul", "alone"))
-    return _fastest(gathered("products of matrices", *kinds))
+    """The fastest product of float32 matrices of a run, with the library that made it."""
+    return _fastest(run.rows("matmul", dtype="float32"))
 
 
 def peak_share(run: Run) -> tuple[float, float] | None:
@@ -171,7 +170,8 @@ def calibrated(run: Run) -> pd.DataFrame:
     """Passes and generations with unfused attention over the sum of their parts, at the rates that
     these reached alone: model, tokens, ratio and its ends, in pairs, as all are timed in turn. Of a
     generation it is the mean over its steps, each weighed by its time."""
-    kinds = (partial(run.rows, what, how="unfused", batch=1) for what in ("encode", "step"))
+    kinds = (partial(run.rows, what, how="unfused", dtype="float32", batch=1)
+             for what in ("encode", "step"))  # fmt: skip
     wholes = gathered("passes", *kinds).replace({"model": NAMES})
     known = wholes["model"].isin(PAPER_MODELS) & (wholes["tokens"] > 0) & (wholes["turn"] != "")
     wholes = wholes[known]

@@ -253,6 +253,13 @@ MEASURED = ("05_this_machine", "06_profiling", "08_between_chips", "09_training"
             "10_fewer_bytes", "11_shared_bytes")  # fmt: skip
 
 
+def test_the_card_of_a_run_says_something_of_everything(html, pages):
+    """A number that is none is an empty cell."""
+    card = pages[html / "notebooks/05_this_machine.html"].select_one("#tab-card")
+    rows = [[cell.get_text(strip=True) for cell in row.select("td")] for row in card.select("tr")]
+    assert len(rows) > 10 and [row for row in rows[1:] if not all(row)] == []
+
+
 def test_here_is_visible_in_every_measured_chapter(html, chapters):
     """Where the book was built with a run of the reader's own."""
     runs = pd.read_csv(html / "_downloads" / "figures" / "fig-verdicts.csv")["run"]

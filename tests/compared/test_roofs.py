@@ -166,13 +166,20 @@ def test_without_a_part_there_is_no_calibrated_prediction(run, predicted):
 
 @pytest.mark.parametrize("odd", [
     {"how": "x"}, {"how": "9" * 20}, {"flops": 0}, {"turn": "GPT-2 1"}, {"turn": ""},
-    {"model": "bert-large", "tokens": 7}, {"batch": 3},
 ])  # fmt: skip
-def test_parts_that_are_odd_end_no_prediction(run, odd):
+def test_a_part_that_is_odd_is_no_part(run, odd):
     """A run may come from elsewhere."""
     like = next(p for p in run.points if p.what == "alone")
     points = [like.model_copy(update=odd), *(p for p in run.points if p is not like)]
-    roofs.predictions(run.model_copy(update={"points": points}))
+    found = roofs.calibrated(run.model_copy(update={"points": points}))
+    assert set(found["model"]) == {"GPT-2"}
+
+
+def test_steps_of_other_numbers_are_none_of_the_generation(run):
+    step = next(p for p in run.points if p.what == "step" and p.how == "unfused")
+    other = step.model_copy(update={"dtype": "bfloat16"})
+    found = run.model_copy(update={"points": [*run.points, other]})
+    assert roofs.calibrated(found).equals(roofs.calibrated(run))
 
 
 def test_points_lie_where_their_flops_and_times_say(run):
