@@ -252,10 +252,10 @@ def changed(layer: Layer, **changes) -> Layer:
     return layer
 
 
-def fused(network: Network) -> Network:
-    """The network with fused attention, over the same weights."""
+def copied(network: Network, **changes) -> Network:
+    """A copy of a network, its layers with `changes`, over the same weights."""
     network = copy(network)
-    network.layers = [changed(layer, fused=True) for layer in network.layers]
+    network.layers = [changed(layer, **changes) for layer in network.layers]
     return network
 
 

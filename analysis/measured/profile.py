@@ -128,7 +128,7 @@ class Point:
             if self.steps:
                 works.read(self.named("read"))
             if unfused and not self.steps:
-                works.model(self.named("pair"), networks.fused(network), self.arch)
+                works.model(self.named("pair"), networks.copied(network, fused=True), self.arch)
             if unfused:
                 add_alone(works, network, self.key, self.arch)
 

@@ -5,14 +5,13 @@ head by its values' norm times that of what it puts out, a neuron by its row's t
 Steps of such decoders are timed in `analysis.measured.serving`.
 """
 
-import copy
 import warnings
 
 import torch
 from torch import Tensor
 
 from analysis.measured.linear import Linear
-from analysis.measured.networks import Decoder
+from analysis.measured.networks import Decoder, copied
 from analysis.measured.quantised import with_projections
 from analysis.predicted.pruning import kept
 
@@ -39,8 +38,7 @@ def with_zeros(network: Decoder, share: float, build=Linear) -> Decoder:
 
 def smaller(network: Decoder, share: float) -> Decoder:
     """A copy without `share` of each layer's heads and neurons; its matrices are smaller."""
-    network = copy.copy(network)
-    network.layers = [copy.copy(layer) for layer in network.layers]
+    network = copied(network)
     for layer in network.layers:
         values = layer.qkv.weight.unflatten(0, (3, layer.heads, -1))[2]  # heads, width, inputs
         out = layer.out.weight.unflatten(1, (layer.heads, -1)).transpose(0, 1)

@@ -14,7 +14,6 @@ fastest. Kernels, by the name of the format:
 A format without a kernel on a device is refused in one line; other bits are dequantised.
 """
 
-import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from torch import Tensor
 
 from analysis.errors import InputError
 from analysis.measured.linear import Linear
-from analysis.measured.networks import PROJECTIONS, Network
+from analysis.measured.networks import PROJECTIONS, Network, copied
 
 GROUP, WIDEST = 64, 256  # inputs that share a scale, of int4 and at most in its kernel
 ROWS = 64  # the 4-bit kernel works on blocks of so many outputs
@@ -172,8 +171,7 @@ def with_projections(network: Network, change: Callable[[Linear], Linear]) -> Ne
     """A copy of `network` that shares all but its projections, which `change` makes.
 
     Raises InputError where attention is unfused: its parts are views of a whole weight."""
-    network = copy.copy(network)
-    network.layers = [copy.copy(layer) for layer in network.layers]
+    network = copied(network)
     for layer in network.layers:
         if not layer.fused:
             raise InputError("only networks with fused attention are quantised")
