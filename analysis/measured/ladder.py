@@ -92,11 +92,11 @@ def climb(climbed: list[Rung], seconds: float, least: int, *how) -> Measurement:
 
 def ladder_tasks(device: str, budget: Budget, threads: int, fast_paths: list[str]) -> list[Task]:
     """The one task of a ladder: all its rungs."""
-    brief = budget.brief
+    brief, least = budget.brief, budget.ladder_rounds
 
     def run(seconds: float) -> Measurement:
         climbed = rungs(device, fast_paths, brief)
-        return climb(climbed, seconds * len(climbed), max(3, budget.least), device, threads, brief)
+        return climb(climbed, seconds * len(climbed), least, device, threads, brief)
 
     try:
         n = len(rungs(device, fast_paths, brief))
@@ -105,5 +105,5 @@ def ladder_tasks(device: str, budget: Budget, threads: int, fast_paths: list[str
     lengths = budget.of(PASSES, PASSES[:1])
     costs = [encoder_pass(BERT_BASE, tokens, FUSED)["total"] for tokens in lengths]
     once = n * sum(guess(cost, device, threads) for cost in costs)
-    estimate = n * START_SECONDS + max(4 * once, n * budget.seconds_per_point)
+    estimate = n * START_SECONDS + max((least + 1) * once, n * budget.seconds_per_point)
     return [Task(READ, int(n * RUNG_BYTES), estimate, run)]

@@ -226,7 +226,7 @@ class Budget:
     """What measuring may cost. `memory_bytes` None: what is free. A point is visited up to `visits`
     times, for `seconds_per_point` and at least `least` repetitions each. What remedies cost and
     gain is measured afterwards, in up to `remedy_seconds`, then the ladder, in up to
-    `ladder_seconds`, and links last, in up to `link_seconds`.
+    `ladder_seconds`, by at least `ladder_rounds` a visit, and links last, in up to `link_seconds`.
     `brief`: of everything, the points that each chapter's first numbers are made of."""
 
     name: str
@@ -238,6 +238,7 @@ class Budget:
     least: int = 3
     remedy_seconds: float = 0
     ladder_seconds: float = 0
+    ladder_rounds: int = 3
     link_seconds: float = 0
     brief: bool = False
 
@@ -256,9 +257,9 @@ BUDGETS = {
         Budget("smoke", 53, 5 * 10**9, 0.2, 0.1, brief=True,
                remedy_seconds=74, ladder_seconds=35, link_seconds=20),
         Budget("quick", 360, 8 * 10**9, 0.4, 0.1, 2, 2,
-               remedy_seconds=360, ladder_seconds=180, link_seconds=140),
+               remedy_seconds=360, ladder_seconds=180, link_seconds=175),
         Budget("full", 2850, None, 1.0, 0.3, 3, 2,
-               remedy_seconds=2700, ladder_seconds=420, link_seconds=600),
+               remedy_seconds=2550, ladder_seconds=540, ladder_rounds=10, link_seconds=600),
     )
 }
 # fmt: on

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from analysis.errors import InputError
 from analysis.measured import ladder, networks, rungs
 from analysis.measured.rungs import RUNGS, Rung, by_heads, check_limit, limited, tiled
+from analysis.measured.timing import BUDGETS
 from analysis.measured.works import Works
 from analysis.predicted.architectures import BERT_BASE, GPT2
 from tests.measured import tiny_rungs
@@ -58,6 +59,16 @@ def test_rungs_rise():
     for device in ("cpu", "cuda"):
         years = [rung.year for rung in RUNGS if rung.device == device]
         assert years == sorted(years)
+
+
+@ONEDNN
+@pytest.mark.parametrize("name, times", [("smoke", 3), ("quick", 3), ("full", 10)])
+def test_rungs_take_turns_as_often_as_the_budget_says(monkeypatch, name, times):
+    asked = []
+    monkeypatch.setattr(ladder, "climb", lambda rungs, seconds, least, *how: asked.append(least))
+    (task,) = ladder.ladder_tasks("cpu", BUDGETS[name], 1, X86)
+    task.run(1.0)
+    assert asked == [times]
 
 
 @ONEDNN

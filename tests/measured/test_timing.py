@@ -118,11 +118,12 @@ def test_the_real_clock_moves():
     assert measure(lambda: sum(range(1000)), "cpu", 0.001, 0.001).n >= 5
 
 
-@pytest.mark.parametrize(("name", "most"), [("smoke", 150), ("quick", 720), ("full", 5400)])
+@pytest.mark.parametrize(("name", "most"), [("smoke", 150), ("quick", 900), ("full", 5400)])
 def test_budgets_end_in_time_with_their_links(name, most):
     """A budget aims at a share of its time; links are ended when theirs is over."""
     budget = budget_named(name)
-    assert AIM * (budget.wall_seconds + budget.remedy_seconds) + budget.link_seconds <= most
+    aimed = budget.wall_seconds + budget.remedy_seconds + budget.ladder_seconds
+    assert AIM * aimed + budget.link_seconds <= most
     assert budget.brief == (name == "smoke") and budget.of(1, 2) == 1 + budget.brief
 
 
@@ -137,9 +138,3 @@ def test_a_key_is_told_in_the_words_that_it_has():
     assert str(Key("launch")) == "launch"
     assert str(Key("heads", "gpt2", 4096, batch=4, n=12)) == "heads gpt2 4096 batch 4 12"
     assert str(Key("matmul", how="8x8x8", dtype="int8")) == "matmul 8x8x8 int8"
-
-
-def test_the_smallest_budget_ends_within_150_seconds():
-    smoke = BUDGETS["smoke"]
-    planned = AIM * (smoke.wall_seconds + smoke.remedy_seconds + smoke.ladder_seconds)
-    assert planned + smoke.link_seconds <= 150
