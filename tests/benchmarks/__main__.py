@@ -16,9 +16,7 @@ process of its own, which is stopped meanwhile, as threads of some wait by spinn
 times, ours over theirs: the median of those of neighbours, with its 95 % bootstrap interval.
 """
 
-import math
 import sys
-import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
@@ -34,14 +32,12 @@ from analysis.measured.profile import call_all, generation_steps
 from analysis.measured.quantised import FORMATS, with_projections
 from analysis.measured.timing import BUDGETS, Clock, Sample, measure, measure_in_turn
 from analysis.predicted.architectures import BERT_BASE, GPT2, Architecture
-from tests.benchmarks.apart import Times, apart
+from tests.benchmarks.apart import Times, apart, timed
 from tests.benchmarks.libraries import BUILDS, PRODUCTS, TRIADS, stream
 from tests.benchmarks.peers import DECODERS, ENCODERS, Peer
 
 BUDGET = BUDGETS["quick"]
 SECONDS, LEAST = 60, 9  # of each table, and rounds
-PAUSE = 0.25  # seconds before each work: threads of the one before may spin for as long
-LONG = 0.3  # seconds that are timed at once, at least
 SMALL, SQUARE = 256, 2048
 LENGTHS = (128, 512)
 GENERATED = 64  # tokens
@@ -49,19 +45,6 @@ OURS = {32: ("float32",), 8: ("int8", "int8-planes", "int8-dynamic"), 4: ("int4"
 ROW = "{:26}{:28}{:>14}{:>10}{:>8}   {}"
 
 Samples = dict[str, Sample]
-
-
-def timed(work: Callable[[], object], units: float = 1) -> Times:
-    """Times of `work`, which is so many units; calls it to warm up."""
-    clock = Clock()
-    work()
-    calls = math.ceil(LONG / clock.time(work))
-
-    def times() -> float:
-        time.sleep(PAUSE)
-        return clock.time(work, calls) / units
-
-    return times
 
 
 def made(makers: Iterable[tuple[str, Callable[[], Times], str]]) -> dict[str, Times]:
@@ -154,15 +137,8 @@ def compare_products(dtype: str, n: int, reached: dict[str, float]) -> None:
 def beside(running: ExitStack, peers: Iterable[Peer], arch: Architecture, length: int) -> dict:
     """Times of each peer's pass, or of a token that it generates, each in its own process."""
     units = length if arch.kind == "decoder" else 1
-    start = partial(apart, running, torch.get_num_threads())
-    return made(
-        (peer.name, partial(start, partial(make_peer, peer.make, arch, length, units)), peer.needs)
-        for peer in peers
-    )
-
-
-def make_peer(make: Callable, arch: Architecture, length: int, units: int) -> Times:
-    return timed(make(arch, length), units)
+    start = partial(apart, running, torch.get_num_threads(), units)
+    return made((peer.name, partial(start, peer.make, arch, length), peer.needs) for peer in peers)
 
 
 def compare_encoders(arch: Architecture, length: int) -> None:

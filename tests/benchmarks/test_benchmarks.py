@@ -1,6 +1,7 @@
 """The script that compares us with others, on models that take no time."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,7 @@ from analysis.measured.networks import Decoder
 from analysis.measured.timing import Clock, Sample
 from analysis.predicted.architectures import BERT_BASE, GPT2
 from tests.benchmarks import __main__ as benchmarks
-from tests.benchmarks import libraries, llama, peers
-from tests.benchmarks.apart import apart
+from tests.benchmarks import apart, libraries, llama, peers
 
 SIZES = {"n_layers": 2, "d_model": 64, "n_heads": 2, "d_ff": 128, "vocab_size": 96}
 SIZES |= {"n_positions": 8}
@@ -43,12 +43,12 @@ def test_enough_calls_are_timed_at_once_after_a_pause(monkeypatch):
             return done.count("call") / 8
 
     done = []
-    monkeypatch.setattr(benchmarks, "Clock", Ticks)
-    monkeypatch.setattr(benchmarks.time, "sleep", done.append)
-    times = benchmarks.timed(lambda: done.append("call"), units=2)
+    monkeypatch.setattr(apart, "Clock", Ticks)
+    monkeypatch.setattr(apart.time, "sleep", done.append)
+    times = apart.timed(lambda: done.append("call"), units=2)
     assert done == ["call"] * 2
     assert times() == 1 / 16
-    assert done[2:] == [benchmarks.PAUSE] + ["call"] * 3  # 3 / 8 s are LONG at least
+    assert done[2:] == [apart.PAUSE] + ["call"] * 3  # 3 / 8 s are LONG at least
 
 
 def spinning(path: str):
@@ -60,19 +60,19 @@ def spinning(path: str):
                 file.write(b".")
 
     Thread(target=write, daemon=True).start()
-    return lambda: time.sleep(0.1) or 0.5
+    return lambda: time.sleep(0.5)
 
 
 def test_what_runs_apart_is_stopped_while_others_are_timed(tmp_path):
     file = tmp_path / "written"
     with ExitStack() as running:
-        times = apart(running, 1, partial(spinning, str(file)))
-        assert times() == 0.5
+        times = apart.apart(running, 1, 5, spinning, str(file))
+        assert 0.1 <= times() < 0.5
         time.sleep(0.2)
         before = file.stat().st_size
         time.sleep(0.3)
         assert file.stat().st_size == before
-        assert times() == 0.5 and file.stat().st_size > before
+        assert times() and file.stat().st_size > before
 
 
 def refused():
@@ -84,7 +84,18 @@ def refused():
 ])  # fmt: skip
 def test_what_cannot_run_apart_says_why(make, error):
     with ExitStack() as running, pytest.raises(error[0], match=error[1]):
-        apart(running, 1, make)
+        apart.apart(running, 1, 1, make)
+
+
+@pytest.mark.parametrize(("these", "arch"), [
+    (peers.ENCODERS, ENCODER), *((these, DECODER) for these in peers.DECODERS.values()),
+])  # fmt: skip
+def test_a_peers_process_needs_nothing_of_the_script(these, arch, monkeypatch):
+    """Which `python -m` calls __main__, and processes do not find."""
+    sent = []
+    monkeypatch.setattr(benchmarks, "apart", lambda running, *all: sent.append(pickle.dumps(all)))
+    assert len(benchmarks.beside(ExitStack(), these, arch, 4)) == len(sent) == len(these)
+    assert not any(b"__main__" in each for each in sent)
 
 
 def test_works_are_timed_in_turn(monkeypatch):
@@ -208,7 +219,7 @@ def test_weights_of_a_token_are_read_at_a_rate(monkeypatch, capsys):
 
     monkeypatch.setattr(benchmarks, "in_turn", known)
     monkeypatch.setattr(benchmarks, "timed", lambda work, units=1: work)
-    monkeypatch.setattr(benchmarks, "apart", lambda running, threads, make: make())
+    monkeypatch.setattr(benchmarks, "apart", lambda running, threads, units, make, *how: make(*how))
     other = peers.Peer("other", "", lambda arch, length: None, 2)
     monkeypatch.setitem(benchmarks.DECODERS, 32, (other,))
     benchmarks.compare_decoders(DECODER, 32, 4, size)
