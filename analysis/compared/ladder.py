@@ -38,7 +38,8 @@ def rungs(run: Run) -> pd.DataFrame:
 def climbed(run: Run) -> pd.DataFrame:
     """Passes and steps on each rung. Columns: those of `rungs`, model, tokens, name, value (ms) and
     the ends of its interval, predicted (ms: FLOPs over the peak or bytes over the bandwidth, which
-    is more), flops and of_peak, the share of the peak that it computes at."""
+    is more), computing (ms: its FLOPs over the peak) and of_peak, the share of the peak that it
+    computes at."""
     rows = run.rows("rung")
     rows = rows[rows["model"] != ""].drop(columns="year", errors="ignore")
     rows = rows.rename(columns={"how": "rung"}).merge(rungs(run), on="rung")
@@ -51,17 +52,17 @@ def climbed(run: Run) -> pd.DataFrame:
         flops.append(pass_or_step(arch, row.tokens, FUSED)["total"].flops)
         moved.append(step_bytes(arch, row.tokens, weights, 1) if step else weights)
         names.append(f"{arch.name}, {'a step at ' if step else ''}{row.tokens} tokens")
-    rows["flops"] = flops
-    bound = np.maximum(rows["flops"] / rows["peak"], np.array(moved) / rows["bandwidth"])
-    rows["predicted"], rows["of_peak"] = 1e3 * bound, rows["flops"] / rows["seconds"] / rows["peak"]
+    rows["computing"] = 1e3 * np.array(flops) / rows["peak"]
+    rows["predicted"] = np.maximum(rows["computing"], 1e3 * np.array(moved) / rows["bandwidth"])
+    rows["of_peak"] = rows["computing"] / rows["value"]
     return rows.assign(name=names).sort_values(["model", "tokens", "peak"], ignore_index=True)
 
 
-def by_round(run: Run, model: str = "", tokens: int = 0) -> pd.DataFrame:
-    """Seconds of that pass or step, or of the product that shows the peak, a row a round of visits,
-    a column a rung in order of peaks."""
+def by_round(run: Run, model: str = "", tokens: int = 0, peak: bool = False) -> pd.DataFrame:
+    """Seconds of that pass or step, of the sum over memory, or of the product that shows the peak,
+    a row a round of visits, a column a rung in order of peaks."""
     rows = run.rows("rung", model=model, tokens=tokens)
-    rows = rows[(rows["model"] != "") | (rows["n"] > 0)].set_index("how")["sample"]
+    rows = rows[(rows["n"] > 0) == peak].set_index("how")["sample"]
     times = {rung: rows[rung].times for rung in rungs(run)["rung"] if rung in rows}
     if len(times) < 2 or len(set(map(len, times.values()))) > 1:
         raise Missing("the run has fewer than two rungs that were visited as often")
@@ -72,7 +73,7 @@ def _slope(run: Run, speeds: pd.DataFrame) -> Interval:
     """The elasticity of `speeds`, as `by_round` has times, on the peak of each rung in the same
     round, and so on the ridge point, as the memory is the same: the median over the rounds, with
     its 95 % interval."""
-    peaks = 1 / by_round(run)[speeds.columns]
+    peaks = 1 / by_round(run, peak=True)[speeds.columns]
     if len(peaks) != len(speeds) or speeds.isna().any(axis=None):
         raise Missing("the run has rungs whose works were not visited as often")
     rounds = zip(np.log(peaks.to_numpy()), np.log(speeds.to_numpy()), strict=True)
@@ -83,16 +84,19 @@ def _slope(run: Run, speeds: pd.DataFrame) -> Interval:
 
 
 def elasticities(run: Run) -> pd.DataFrame:
-    """The elasticity of each speed on the peak. Columns: name, value and the ends of its interval,
-    gain (how many times as fast the highest rung is), with its own, and peak_gain."""
+    """The elasticity of each speed on the peak, last that of reads, in which there is no model.
+    Columns: name, model, tokens, value and the ends of its interval, gain (how many times as fast
+    the highest rung is), with its own, and peak_gain."""
     found, peaks = [], rungs(run)["peak"]
-    for _, rows in climbed(run).groupby(["model", "tokens"]):
-        row = rows.iloc[0]
-        each = {"value": _slope(run, 1 / by_round(run, row["model"], row["tokens"]))}
-        each["gain"] = ratio(row, rows.iloc[-1])
+    works = climbed(run)[["name", "model", "tokens"]].drop_duplicates()
+    for name, model, tokens in [*works.itertuples(index=False), ("a sum over memory", "", 0)]:
+        times = by_round(run, model, tokens)
+        rows = run.rows("rung", model=model, tokens=tokens, n=0).set_index("how")
+        each = {"value": _slope(run, 1 / times)}
+        each["gain"] = ratio(rows.loc[times.columns[0]], rows.loc[times.columns[-1]])
         ends = {f"{name}{end}": number for name, numbers in each.items()
                 for end, number in zip(("", "_low", "_high"), numbers, strict=True)}  # fmt: skip
-        found.append({**row[["name", "model", "tokens"]], **ends,
+        found.append({"name": name, "model": model, "tokens": tokens, **ends,
                       "peak_gain": peaks.iloc[-1] / peaks.iloc[0]})  # fmt: skip
     return pd.DataFrame(found)
 
@@ -103,7 +107,7 @@ def shares(run: Run) -> pd.DataFrame:
     part, value."""
     passes = climbed(run).query("model == @ENCODER and tokens == @TOKENS").set_index("rung")
     rest = 1e3 * run.rows("rest", model=ENCODER, tokens=TOKENS).set_index("how")["seconds"]
-    ideal = 1e3 * passes["flops"] / passes["peak"]
+    ideal = passes["computing"]
     parts = {"products at the peak": ideal, "no products": rest.reindex(passes.index)}
     parts["products below the peak"] = passes["value"] - ideal - parts["no products"]
     found = pd.DataFrame({name: ms / passes["value"] for name, ms in parts.items()})

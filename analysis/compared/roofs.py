@@ -166,10 +166,10 @@ def predictions(run: Run) -> pd.DataFrame:
     )
 
 
-def calibrated(run: Run) -> pd.DataFrame:
-    """Passes and generations with unfused attention over the sum of their parts, at the rates that
-    these reached alone: model, tokens, ratio and its ends, in pairs, as all are timed in turn. Of a
-    generation it is the mean over its steps, each weighed by its time."""
+def _over_parts(run: Run) -> pd.DataFrame:
+    """Passes and steps with unfused attention over the sum of their parts, at the rates that these
+    reached alone: what, model, tokens, predicted (s), ratio and its ends, in pairs, as all are
+    timed in turn."""
     kinds = (partial(run.rows, what, how="unfused", dtype="float32", batch=1)
              for what in ("encode", "step"))  # fmt: skip
     wholes = gathered("passes", *kinds).replace({"model": NAMES})
@@ -188,8 +188,13 @@ def calibrated(run: Run) -> pd.DataFrame:
     whole = parts["work"].notna().groupby(parts["turn"]).transform("all")
     predicted = together(parts[whole].assign(weight=lambda part: part["needed"] / part["work"]))
     wholes, predicted = matched(wholes, predicted, ["turn"])
-    rows = wholes.assign(predicted=predicted["seconds"], **ratios(wholes, predicted, "ratio"))
-    ends = ["ratio", "ratio_low", "ratio_high"]
+    return wholes.assign(predicted=predicted["seconds"], **ratios(wholes, predicted, "ratio"))
+
+
+def calibrated(run: Run) -> pd.DataFrame:
+    """Passes and generations over the sum of their parts: model, tokens, ratio and its ends. Of a
+    generation it is the mean over its steps, each weighed by its time."""
+    rows, ends = _over_parts(run), ["ratio", "ratio_low", "ratio_high"]
     passes, steps = (rows[rows["what"] == what] for what in ("encode", "step"))
     contexts, times = steps["tokens"], steps["predicted"].to_numpy()[:, None]
     measured, generations = steps[ends].to_numpy() * times, []

@@ -29,8 +29,8 @@ def by_bandwidth(peak: float) -> float:
     return STEP.bytes / BANDWIDTH
 
 
-def climbed(reference, encode: Time, step: Time, noise: float = 0.0):
-    """The reference with rungs of `PEAKS`, on which passes and steps take so long."""
+def climbed(reference, encode: Time, step: Time, noise: float = 0.0, read: Time | None = None):
+    """The reference with rungs of `PEAKS`, on which passes, steps and reads take so long."""
     draw = np.random.default_rng(1)
 
     def point(rung: str, seconds: float, flops: int, moved: int, details=(), **named) -> Point:
@@ -43,7 +43,7 @@ def climbed(reference, encode: Time, step: Time, noise: float = 0.0):
         details = {"year": year, "precision": "highest"}
         points += [
             point(rung, 2 * 2048**3 / peak, 2 * 2048**3, 3 * 2048**2, details, n=2048),
-            point(rung, READ / BANDWIDTH, 0, READ),
+            point(rung, read(peak) if read else READ / BANDWIDTH, 0, READ),
             point(rung, encode(peak), ENCODED.flops, ENCODED.bytes, model="bert-base", tokens=128),
             point(rung, step(peak), STEP.flops, STEP.bytes, model="gpt2", tokens=64),
         ]
@@ -61,11 +61,19 @@ def words(run) -> list[str]:
 def test_the_thesis_gives_one_nothing_and_one(reference):
     run = climbed(reference, by_peak, by_bandwidth)
     rows = ladder.elasticities(run).set_index("model")
+    assert rows.loc["", ["value", "gain"]].tolist() == pytest.approx([0, 1])
     assert rows.loc["bert-base", "value"] == pytest.approx(1)
     assert rows.loc["gpt2", "value"] == pytest.approx(0, abs=1e-9)
     assert rows.loc["bert-base", "gain"] == pytest.approx(4) == rows["peak_gain"].iloc[0]
     assert ladder.following(run)[0] == pytest.approx(1)
     assert words(run) == ["reproduced"] * 3
+
+
+def test_reads_that_need_later_instructions_are_seen(reference):
+    run = climbed(reference, by_peak, by_bandwidth, read=lambda peak: peak**-0.25)
+    rows = ladder.elasticities(run).set_index("model")
+    assert rows.loc["", ["value", "gain"]].tolist() == pytest.approx([0.25, 4**0.25])
+    assert rows.loc["gpt2", "value"] == pytest.approx(0, abs=1e-9)
 
 
 def test_a_decoder_that_computes_is_seen(reference):
