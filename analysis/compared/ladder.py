@@ -20,12 +20,21 @@ from analysis.predicted.transformer import pass_or_step
 ENCODER, DECODER, TOKENS, CONTEXT = "bert-base", "gpt2", 128, 64  # the mean context of as many
 
 
+def _works(run: Run) -> pd.DataFrame:
+    """What each rung did, once each: passes and steps, and without a model a sum over memory and,
+    where n is above nought, the square product that shows the peak, of several the largest."""
+    rows = run.rows("rung", dtype="float32", batch=1)
+    rows = rows[np.where(rows["model"] == "", rows["tokens"], rows["n"]) == 0]
+    rows = rows.assign(square=rows["n"] > 0)
+    return rows.drop_duplicates(["how", "model", "tokens", "square"], keep="last")
+
+
 def rungs(run: Run) -> pd.DataFrame:
     """The rungs by their peak. Columns: rung, year, peak (FLOP/s, the best product), read (bytes/s,
     the best sum), bandwidth (the best of all rungs: they share the memory), ridge (FLOP/byte)."""
-    rows = run.rows("rung", model="")
-    rows["best"] = [each.best for each in rows["sample"]]
-    peaks, sums = (rows[rows["n"] > 0] if peak else rows[rows["n"] == 0] for peak in (True, False))
+    rows = _works(run).query("model == ''")
+    rows = rows.assign(best=[each.best for each in rows["sample"]])
+    peaks, sums = rows[rows["square"]], rows[~rows["square"]]
     found = peaks.reindex(columns=["how", "year"]).rename(columns={"how": "rung"})
     found["peak"] = 2.0 * peaks["n"] ** 3 / peaks["best"]
     found["read"] = found["rung"].map((sums["bytes"] / sums["best"]).set_axis(sums["how"]))
@@ -40,8 +49,7 @@ def climbed(run: Run) -> pd.DataFrame:
     the ends of its interval, predicted (ms: FLOPs over the peak or bytes over the bandwidth, which
     is more), computing (ms: its FLOPs over the peak) and of_peak, the share of the peak that it
     computes at."""
-    rows = run.rows("rung")
-    rows = rows[rows["model"] != ""].drop(columns="year", errors="ignore")
+    rows = _works(run).query("model != ''").drop(columns="year", errors="ignore")
     rows = rows.rename(columns={"how": "rung"}).merge(rungs(run), on="rung")
     for name, column in {"value": "seconds", "value_low": "low", "value_high": "high"}.items():
         rows[name] = 1e3 * rows[column]
@@ -61,8 +69,8 @@ def climbed(run: Run) -> pd.DataFrame:
 def by_round(run: Run, model: str = "", tokens: int = 0, peak: bool = False) -> pd.DataFrame:
     """Seconds of that pass or step, of the sum over memory, or of the product that shows the peak,
     a row a round of visits, a column a rung in order of peaks."""
-    rows = run.rows("rung", model=model, tokens=tokens)
-    rows = rows[(rows["n"] > 0) == peak].set_index("how")["sample"]
+    rows = _works(run).query("model == @model and tokens == @tokens and square == @peak")
+    rows = rows.set_index("how")["sample"]
     times = {rung: rows[rung].times for rung in rungs(run)["rung"] if rung in rows}
     if len(times) < 2 or len(set(map(len, times.values()))) > 1:
         raise Missing("the run has fewer than two rungs that were visited as often")
@@ -78,7 +86,7 @@ def _slope(run: Run, speeds: pd.DataFrame) -> Interval:
         raise Missing("the run has rungs whose works were not visited as often")
     rounds = zip(np.log(peaks.to_numpy()), np.log(speeds.to_numpy()), strict=True)
     found = [np.polyfit(*each, 1)[0] for each in rounds]
-    sizes = run.rows("rung")["sample"].iloc[0].sizes  # of visits; all rungs were visited alike
+    sizes = _works(run)["sample"].iloc[0].sizes  # of visits; all rungs were visited alike
     sample = Sample(tuple(np.exp(found)), sizes)  # which holds positive numbers
     return tuple(float(np.log(each)) for each in (sample.median, *sample.interval))
 
@@ -91,7 +99,8 @@ def elasticities(run: Run) -> pd.DataFrame:
     works = climbed(run)[["name", "model", "tokens"]].drop_duplicates()
     for name, model, tokens in [*works.itertuples(index=False), ("a sum over memory", "", 0)]:
         times = by_round(run, model, tokens)
-        rows = run.rows("rung", model=model, tokens=tokens, n=0).set_index("how")
+        rows = _works(run).query("model == @model and tokens == @tokens and not square")
+        rows = rows.set_index("how")
         each = {"value": _slope(run, 1 / times)}
         each["gain"] = ratio(rows.loc[times.columns[0]], rows.loc[times.columns[-1]])
         ends = {f"{name}{end}": number for name, numbers in each.items()

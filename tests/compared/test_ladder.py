@@ -123,6 +123,18 @@ def test_works_that_were_not_visited_as_often_give_no_slope(reference, model):
         ladder.following(run)
 
 
+@pytest.mark.parametrize("odd", [{"dtype": "bfloat16"}, {"batch": 2}, {"n": 7}])
+@pytest.mark.parametrize("work", [{"model": "", "n": 0}, {"n": 2048}, {"model": "gpt2"}])
+def test_a_work_that_is_there_twice_is_taken_once(reference, work, odd):
+    """A run may come from elsewhere."""
+    run = climbed(reference, by_peak, by_bandwidth)
+    like = next(p for p in run.points if all(getattr(p, k) == v for k, v in work.items()))
+    other = like.model_copy(update={**odd, "seconds": [[1.0] * ROUNDS]})
+    more = run.model_copy(update={"points": [*run.points, other]})
+    assert ladder.elasticities(more).equals(ladder.elasticities(run))
+    assert ladder.following(more) == ladder.following(run)
+
+
 def test_rungs_share_their_memory(reference):
     rows = ladder.rungs(climbed(reference, by_peak, by_bandwidth))
     assert list(rows["rung"]) == list(PEAKS) and set(rows["bandwidth"]) == {BANDWIDTH}
